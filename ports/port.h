@@ -30,22 +30,16 @@
 
 #include <p2pnic/types.h>
 #include <p2pnic/counters.h>
+#include <p2pnic/seg.h>
 
 #define PORT_ERR_MAX 256
 #define PORT_NAME_MAX 64
-#define PORT_MAX_SEGS 16  /* segments of one frame */
+#define PORT_MAX_SEGS P2P_MAX_SEGS
 #define PORT_MAX_REGIONS 64
 
-#define PORT_SEG_MORE 1u /* the frame goes on in the next segment */
+#define PORT_SEG_MORE P2P_SEG_MORE
 
-struct port_seg {
-	uint8_t *data;
-	uint32_t len;    /* rx_post: room at data; else bytes of the frame in this segment */
-	uint16_t region; /* index into port_memory.region that data lies in */
-	uint16_t flags;  /* PORT_SEG_* */
-	uint32_t cookie; /* receive: travels with the buffer, the board's own */
-	uint32_t pad;
-};
+#define port_seg p2p_seg
 
 struct port_region {
 	uint8_t *base;

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * BAR2: device memory as a row of segments, each a memory object of its own, so
+ * that a peer can be given what it may reach and nothing else.
+ *
+ *   segment                      index                      who may reach it
+ *   private                      0                          the NIC; the driver through BAR2
+ *   doorbell                     1                          the host writes (bn)
+ *   rx(p)     receive buffers    2 + p                      the NIC, p's cable; rd: every peer, reading
+ *   ring(i)   see ring.h         2 + P + i                  peer i
+ *   buf(p,i)  packet buffers     2 + P + n + p*n + i        peer i, p's cable; p = P: flood, peer i alone
+ *
+ * Offsets follow from the configuration alone; P2P_SEG_* registers tell them to
+ * a driver that does not compile this.  Source: design section 3, "Segments".
+ */
+#ifndef P2PNIC_LAYOUT_H
+#define P2PNIC_LAYOUT_H
+
+#include "ring.h"
+
+#define P2P_SEG_ALIGN 4096u
+#define P2P_PRIVATE_BYTES (1u << 20)
+#define P2P_MAX_SEGMENTS (2 + P2P_MAX_PORTS + P2P_MAX_NICS + (P2P_MAX_PORTS + 1) * P2P_MAX_NICS)
+
+#define P2P_SEG_KINDS(X) \
+	X(PRIVATE, "private", "tables and the NIC's own state") \
+	X(DOORBELL, "doorbell", "written by the host (bn)") \
+	X(RX, "rx", "receive buffers of one port") \
+	X(RING, "ring", "descriptors and lines that one peer writes") \
+	X(BUF, "buf", "packet buffers of one port for one peer")
+
+enum p2p_seg_kind {
+#define X(name, text, desc) P2P_SEG_##name,
+	P2P_SEG_KINDS(X)
+#undef X
+};
+
+enum p2p_mode { P2P_MODE_WR, P2P_MODE_RD, P2P_MODE_BN, P2P_NUM_MODES };
+
+/* What the sizes follow from. */
+struct p2p_shape {
+	uint32_t nics, ports;
+	uint32_t slots;     /* N, a power of two */
+	uint32_t buf_size;  /* bytes of a packet buffer and of a receive buffer */
+	uint32_t rx_bufs;   /* receive buffers of each port */
+};
+
+static inline uint64_t p2p_seg_round(uint64_t bytes)
+{
+	return P2P_ALIGN_UP(bytes, (uint64_t)P2P_SEG_ALIGN);
+}
+
+/* bn: buffers of the host pool that each ingress port owns; the refill rings' size. */
+static inline uint32_t p2p_host_bufs(const struct p2p_shape *s)
+{
+	return s->slots * 2;
+}
+
+static inline unsigned int p2p_seg_count(const struct p2p_shape *s)
+{
+	return 2 + s->ports + s->nics + (s->ports + 1) * s->nics;
+}
+
+static inline unsigned int p2p_seg_rx(const struct p2p_shape *s, unsigned int port)
+{
+	return 2 + port;
+}
+
+static inline unsigned int p2p_seg_ring(const struct p2p_shape *s, unsigned int peer)
+{
+	return 2 + s->ports + peer;
+}
+
+static inline unsigned int p2p_seg_buf(const struct p2p_shape *s, unsigned int ring, unsigned int peer)
+{
+	return 2 + s->ports + s->nics + ring * s->nics + peer;
+}
+
+static inline enum p2p_seg_kind p2p_seg_kind(const struct p2p_shape *s, unsigned int seg)
+{
+	if (seg < 2)
+		return seg == 0 ? P2P_SEG_PRIVATE : P2P_SEG_DOORBELL;
+	if (seg < 2 + s->ports)
+		return P2P_SEG_RX;
+	return seg < 2 + s->ports + s->nics ? P2P_SEG_RING : P2P_SEG_BUF;
+}
+
+static inline uint64_t p2p_seg_bytes(const struct p2p_shape *s, enum p2p_seg_kind kind)
+{
+	switch (kind) {
+	case P2P_SEG_PRIVATE:
+		return P2P_PRIVATE_BYTES;
+	case P2P_SEG_DOORBELL:
+		return p2p_seg_round(sizeof(struct p2p_doorbell) + 4ull * s->ports * p2p_host_bufs(s));
+	case P2P_SEG_RX:
+		return p2p_seg_round((uint64_t)s->rx_bufs * s->buf_size);
+	case P2P_SEG_RING:
+		return p2p_seg_round(sizeof(struct p2p_ring_head) + 16ull * s->slots * (s->ports + 1));
+	case P2P_SEG_BUF:
+		return p2p_seg_round((uint64_t)s->slots * s->buf_size);
+	}
+	return 0;
+}
+
+/* Where segment seg begins in BAR2; seg = p2p_seg_count(): all the memory needed. */
+static inline uint64_t p2p_seg_offset(const struct p2p_shape *s, unsigned int seg)
+{
+	uint64_t off = 0;
+	unsigned int left = seg, n;
+
+#define P2P_TAKE(count, kind) \
+	do { \
+		n = left < (count) ? left : (count); \
+		off += n * p2p_seg_bytes(s, kind); \
+		left -= n; \
+	} while (0)
+	P2P_TAKE(1u, P2P_SEG_PRIVATE);
+	P2P_TAKE(1u, P2P_SEG_DOORBELL);
+	P2P_TAKE(s->ports, P2P_SEG_RX);
+	P2P_TAKE(s->nics, P2P_SEG_RING);
+	P2P_TAKE((s->ports + 1) * s->nics, P2P_SEG_BUF);
+#undef P2P_TAKE
+	return off;
+}
+
+static inline uint64_t p2p_memory_needed(const struct p2p_shape *s)
+{
+	return p2p_seg_offset(s, p2p_seg_count(s));
+}
+
+/* bn: bytes of one NIC's area in host memory, without the pool. */
+static inline uint64_t p2p_host_area_bytes(const struct p2p_shape *s)
+{
+	return p2p_seg_round(sizeof(struct p2p_host_area) + 16ull * s->slots * (2 * s->ports + 1));
+}
+
+/* bn: bytes of the pool that one NIC's receive rings need. */
+static inline uint64_t p2p_host_pool_bytes(const struct p2p_shape *s)
+{
+	return p2p_seg_round((uint64_t)s->ports * p2p_host_bufs(s) * s->buf_size);
+}
+
+#endif

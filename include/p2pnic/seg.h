@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A piece of a frame, or an empty buffer, as firmware and ports hand it to each other. */
+#ifndef P2PNIC_SEG_H
+#define P2PNIC_SEG_H
+
+#include "types.h"
+
+#define P2P_MAX_SEGS 16  /* segments of one frame */
+#define P2P_SEG_MORE 1u  /* the frame goes on in the next segment */
+
+struct p2p_seg {
+	uint8_t *data;
+	uint32_t len;    /* an empty buffer: room at data; else bytes of the frame in this segment */
+	uint16_t region; /* which of the port's memory regions data lies in: 0 receive buffers, 1 + i buffers of peer i */
+	uint16_t flags;  /* P2P_SEG_* */
+	uint32_t cookie; /* receive: travels with the buffer, its owner's own */
+	uint32_t pad;
+};
+
+#endif
