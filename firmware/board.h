@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The board contract: everything firmware asks of the world.
+ *
+ * A board supplies "board_impl.h", found on the include path of the firmware
+ * that is compiled for it.  It defines struct board_ctx, struct board_win and,
+ * as static inlines wherever speed matters, every function declared in the
+ * comments below.  Firmware is compiled once per board (see names.h).
+ *
+ * DMA.  Firmware submits a request and gets a token; board_done() says whether
+ * the request and all before it on the same queue have finished.
+ *   A finished write means that its source may be reused, and that later writes
+ *   submitted to the same queue become visible after it.  A finished read means
+ *   that the data are there.  A request before finishing may be carried out at
+ *   any time; requests of one queue are carried out in order.
+ *   A request outside the address map, without bus mastering, or without
+ *   permission is a fault: the board counts it, a write vanishes, a read fills
+ *   the destination with ones; it finishes all the same.
+ *   A fabric may lose any write or read (then the destination is unchanged).
+ *   Submit only what board_room() allows.
+ *
+ * A bus address with P2P_BUS_LOCAL set is an offset in this NIC's own BAR2: such a
+ * DMA moves data within device memory and passes no address map.
+ *
+ * Nothing here blocks but board_idle's like, which belongs to the board: the
+ * board calls fw_step() (fw.h) and sleeps when told until when it may.
+ */
+#ifndef FIRMWARE_BOARD_H
+#define FIRMWARE_BOARD_H
+
+#include <string.h>
+#include <p2pnic/types.h>
+#include <p2pnic/seg.h>
+#include <p2pnic/ring.h>
+#include <p2pnic/csum.h>
+#include <p2pnic/layout.h>
+#include <p2pnic/regs.h>
+
+#define P2P_BUS_LOCAL (1ull << 63)
+
+/* A DMA queue of a firmware context; requests of one are carried out in order. */
+enum board_queue { BOARD_Q_WRITE, BOARD_Q_READ, BOARD_NUM_QUEUES };
+
+/* What a request carries: for fault injection, traces and the simulator. */
+#define BOARD_KINDS(X) \
+	X(PAYLOAD, "payload") \
+	X(DESC, "descriptors") \
+	X(COMPLETION, "completion line") \
+	X(CONTROL, "control line") \
+	X(BEAT, "peer line")
+enum board_kind {
+#define X(name, desc) BOARD_KIND_##name,
+	BOARD_KINDS(X)
+#undef X
+	BOARD_NUM_KINDS
+};
+
+/* Named steps whose cost a board may charge. */
+#define BOARD_STEPS(X) \
+	X(RX, "take a frame from a port") \
+	X(LOOKUP, "choose the egress: pair or bridge table") \
+	X(LEARN, "learn a source address") \
+	X(RESERVE, "reserve a ring slot and fill its descriptor") \
+	X(CSUM_WORD, "one word of a checksum") \
+	X(DMA_ISSUE, "submit a DMA request") \
+	X(POLL_RING, "look at a ring for a descriptor") \
+	X(CHECK, "check a descriptor") \
+	X(SCRUB_WORD, "overwrite one word of a completed slot") \
+	X(COMPLETE, "complete a slot") \
+	X(POLL_COMP, "look at a completion line") \
+	X(TX, "give a frame to a port")
+enum board_step {
+#define X(name, desc) BOARD_STEP_##name,
+	BOARD_STEPS(X)
+#undef X
+	BOARD_NUM_STEPS
+};
+
+#include "board_impl.h"
+
+/*
+ * What board_impl.h must define (struct board_ctx *b throughout):
+ *
+ * struct board_win;
+ *	An opened window onto bus addresses.  All-zero is a closed window: every access faults.
+ * void board_win_open(b, struct board_win *w, uint64_t bus, uint64_t bytes);
+ *	Remember the range.  Translation may wait until the first access and is
+ *	redone whenever the address map has changed; opening never fails.
+ *
+ * uint32_t board_write(b, w, uint64_t off, const void *src, uint32_t len, enum board_kind kind);
+ *	Plain bytes.  Returns the token, on BOARD_Q_WRITE.
+ * uint32_t board_write_sum(b, w, off, const void *src, uint32_t len, uint32_t h, uint32_t stride, uint32_t *sum);
+ *	Payload of one slot.  Moves len bytes rounded up to whole 64-byte units, or whole strides where the
+ *	stride is larger, the tail zero; *sum is the running CRC32C over the sampled words (csum.h;
+ *	h = p2p_mix(seq)), known at return.  src has room for the rounded length; its tail may be overwritten.
+ * uint32_t board_write_descs(b, w, off, const struct p2p_desc *src, uint32_t n);
+ *	n descriptors, each visible whole or seq last.
+ * uint32_t board_write_line(b, w, off, const uint32_t words[4], enum board_kind kind);
+ *	One line, taken by value.  Every word with release, lowest first.
+ * uint32_t board_read(b, w, off, void *dst, uint32_t len, enum board_kind kind);
+ *	Token on BOARD_Q_READ.
+ * bool board_done(b, enum board_queue q, uint32_t token);
+ * uint32_t board_room(b, enum board_queue q);
+ *	How many requests may be submitted now.
+ *
+ * uint32_t board_sum(b, uint8_t *mem, uint32_t len, uint32_t h, uint32_t stride);
+ *	The running CRC32C over the sampled words of local memory, zeroing the tail of the last unit first.
+ * uint32_t board_sum_check(b, const uint8_t *mem, uint32_t len, uint32_t h, uint32_t stride);
+ *	The same without writing: the tail was zeroed by whoever moved it.
+ * uint32_t board_sum_finish(uint32_t running, uint32_t w0, uint32_t where, uint32_t seq);
+ *	The checksum (csum.h).
+ * void board_prefetch_read(const void *p);  void board_prefetch_write(b, w, uint64_t off);
+ *
+ * uint64_t board_now_ns(b);	 monotonic; constant within one fw_step()
+ * uint32_t board_random(b);	 unpredictable to peers
+ * void board_charge(b, enum board_step, uint32_t n);
+ * void board_bell(b, unsigned peer);	wake a sleeping peer
+ * void board_barrier(void);	full barrier: earlier stores before later loads, peers included
+ * void board_event(b, enum board_vector, unsigned arg);	MSI-X towards the driver
+ * void board_fault_count(b) -> uint64_t	DMA faults so far
+ *
+ * Ports (segments as in <p2pnic/seg.h>; semantics of ports/port.h):
+ * uint32_t board_rx_burst(b, port, struct p2p_seg *segs, uint32_t n);
+ * uint32_t board_rx_post(b, port, const struct p2p_seg *segs, uint32_t n);
+ * uint32_t board_tx_burst(b, port, const struct p2p_seg *segs, uint32_t n);
+ * uint32_t board_tx_done(b, port);
+ * bool board_link_up(b, port);
+ *
+ * Bring-up, at a quiescent point, may take long:
+ * int board_layout(b, const struct p2p_shape *shape);
+ *	Make the segments, zeroed.  0, -ENOMEM.  Replaces what was there.
+ * void *board_segment(b, unsigned seg);
+ * void *board_state(b, size_t bytes);
+ *	Zeroed memory for firmware's own use until the next call or reset; NULL: none.
+ * int board_ports_start(b);  void board_ports_stop(b);
+ * void board_layout_drop(b);
+ */
+enum board_vector { BOARD_VEC_LINK, BOARD_VEC_FAULT, BOARD_VEC_PUNT, BOARD_NUM_VECTORS };
+
+#endif
