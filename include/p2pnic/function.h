@@ -59,8 +59,8 @@ struct p2p_irq_info {
 /*
  * How the device reaches memory that was mapped without a descriptor: by
  * message to the client.  Called from the worker; blocks until the reply.
- * Returns 0, -EIO (refused by the client), -ENOTCONN (client gone) or
- * -ETIMEDOUT.
+ * Returns 0, -EIO (refused by the client, or overtaken by an unmap or reset),
+ * -ENOTCONN (client gone) or -ETIMEDOUT.
  */
 struct p2p_dma_msg_ops {
 	int (*read)(void *opaque, uint64_t iova, void *dst, size_t len);
@@ -89,6 +89,13 @@ struct p2p_function_ops {
 	/* A client came or went.  On leaving without the persist bit the function stops its DMA and resets. */
 	void (*attached)(void *fn, const struct p2p_dma_msg_ops *ops, void *opaque);
 	void (*detached)(void *fn);
+	/*
+	 * Keeps message DMA from locking up (see vfio_user/server.h).  A thread that
+	 * waits in p2p_dma_msg_ops calls it, over and over, while the transport's
+	 * thread is inside another call of this table: run what is queued for this
+	 * thread, and don't wait.  May be NULL: such a DMA then ends with -EIO.
+	 */
+	void (*serve)(void *fn);
 };
 
 #endif
