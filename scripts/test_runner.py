@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Builds every variant and runs the tests that meson knows of.
+
+Which test runs in which build follows from its meson suites:
+
+  unit, conformance, structure   in every build
+  integration                    in the gcc build
+  every-build                    also in the others (an integration test worth it)
+  gcc-only                       in the gcc build alone
+  long                           with --full alone
+
+A test exits 0 (passed), 77 (skipped; its last line says why) or anything else
+(failed).  One that outlives its timeout is killed with all its children.
+"""
+import argparse
+import concurrent.futures
+import fnmatch
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILDS = {'gcc': 'build', 'clang': 'build-clang', 'asan': 'build-asan', 'tsan': 'build-tsan'}
+SLOWER = {'gcc': 1, 'clang': 1, 'asan': 3, 'tsan': 5}  # times a test's own timeout
+TAIL_LINES = 80
+
+
+class Tally:
+    """Outcomes, and what is printed about them."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.passed = self.failed = self.skipped = 0
+        self.failures = []
+
+    def line(self, word, build, name, rest=''):
+        print(f'{word:5}{build:6} {name}{rest}', flush=True)
+
+    def record(self, build, name, outcome, seconds, output):
+        with self.lock:
+            if outcome == 'ok':
+                self.passed += 1
+                self.line('ok', build, name, f' ({seconds:.1f} s)')
+            elif outcome == 'skip':
+                self.skipped += 1
+                lines = [s.strip() for s in output.splitlines() if s.strip()]
+                why = lines[-1] if lines else 'the test gave no reason'
+                self.line('skip', build, name, ': ' + why)
+            else:
+                self.failed += 1
+                self.failures.append(f'{build} {name}')
+                self.line('FAIL', build, name, f': {outcome} ({seconds:.1f} s)')
+                for s in output.splitlines()[-TAIL_LINES:]:
+                    print('    | ' + s)
+                sys.stdout.flush()
+
+
+def suites_of(test):
+    return {s.split(':')[-1] for s in test['suite']}
+
+
+def wanted(test, build, opts):
+    suites = suites_of(test)
+    if 'long' in suites and not opts.full:
+        return False
+    if build != 'gcc':
+        if 'gcc-only' in suites:
+            return False
+        if not suites & {'unit', 'conformance', 'structure', 'every-build'}:
+            return False
+    if opts.names:
+        return any(fnmatch.fnmatchcase(test['name'], n) for n in opts.names)
+    return True
+
+
+def introspect(build):
+    out = subprocess.run(['meson', 'introspect', '--tests', os.path.join(TOP, BUILDS[build])],
+                         check=True, stdout=subprocess.PIPE).stdout
+    return json.loads(out)
+
+
+def environment(build):
+    env = dict(os.environ, LC_ALL='C.UTF-8', P2PNIC_TOP=TOP, P2PNIC_BUILD=os.path.join(TOP, BUILDS[build]))
+    env['ASAN_OPTIONS'] = 'detect_leaks=1:abort_on_error=0:exitcode=99:detect_stack_use_after_return=1'
+    env['UBSAN_OPTIONS'] = 'print_stacktrace=1:halt_on_error=1:exitcode=99'
+    tsan = 'halt_on_error=1:exitcode=99:second_deadlock_stack=1'
+    suppressions = os.path.join(TOP, 'tests', 'tsan.supp')
+    if os.path.exists(suppressions):
+        tsan += ':suppressions=' + suppressions
+    env['TSAN_OPTIONS'] = tsan
+    return env
+
+
+def tsan_prefix():
+    """ThreadSanitizer of gcc 12 and clang 14 dies where the kernel randomises more than 28 bits of addresses."""
+    work = os.path.join(TOP, BUILDS['tsan'])
+    src, exe = os.path.join(work, 'tsan-probe.c'), os.path.join(work, 'tsan-probe')
+    with open(src, 'w') as f:
+        f.write('int main(void) { return 0; }\n')
+    subprocess.run(['gcc', '-fsanitize=thread', '-o', exe, src], check=True)
+    for prefix in ([], ['setarch', '-R']):
+        # Randomisation is random: one good start proves little.
+        if all(subprocess.run(prefix + [exe], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+               for _ in range(12)):
+            return prefix
+    return None
+
+
+def kill_group(pid):
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+class Runner:
+    def __init__(self, opts, tally):
+        self.opts, self.tally = opts, tally
+        self.running, self.lock = set(), threading.Lock()
+
+    def stop(self):
+        with self.lock:
+            for pid in self.running:
+                kill_group(pid)
+
+    def one(self, build, test, prefix):
+        logs = os.path.join(TOP, BUILDS[build], 'test-logs')
+        os.makedirs(logs, exist_ok=True)
+        log = os.path.join(logs, test['name'].replace('/', '_').replace(' ', '_') + '.log')
+        env = environment(build)
+        env.update(test['env'])
+        limit = test['timeout'] * SLOWER[build] if test['timeout'] > 0 else None
+        start = time.monotonic()
+        with open(log, 'wb') as out:
+            try:
+                p = subprocess.Popen(prefix + test['cmd'], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env,
+                                     cwd=test['workdir'] or os.path.join(TOP, BUILDS[build]), start_new_session=True)
+            except OSError as e:
+                self.tally.record(build, test['name'], f'could not be started: {e}', 0, '')
+                return
+            with self.lock:
+                self.running.add(p.pid)
+            try:
+                code = p.wait(timeout=limit)
+                outcome = 'ok' if code == 0 else 'skip' if code == 77 else \
+                    f'exit status {code}' if code > 0 else f'killed by {signal.Signals(-code).name}'
+            except subprocess.TimeoutExpired:
+                outcome = f'no end after {limit} s'
+            kill_group(p.pid)
+            p.wait()
+            with self.lock:
+                self.running.discard(p.pid)
+        with open(log, encoding='utf-8', errors='replace') as f:
+            self.tally.record(build, test['name'], outcome, time.monotonic() - start, f.read())
+
+    def build(self, build, tests, prefix):
+        # Those with networks, processes and pinned threads run alone; the rest share the cores.
+        alone = [t for t in tests if not t['is_parallel'] or suites_of(t) & {'integration', 'long'}]
+        shared = [t for t in tests if t not in alone]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            for f in [pool.submit(self.one, build, t, prefix) for t in shared]:
+                f.result()
+        for t in alone:
+            self.one(build, t, prefix)
+
+
+def compile_build(build, tally):
+    """True if the build is there to be tested."""
+    if build == 'clang' and not shutil.which('clang'):
+        tally.record(build, 'build', 'skip', 0, 'clang is not installed (scripts/install.sh test)')
+        return False
+    start = time.monotonic()
+    p = subprocess.run([os.path.join(TOP, 'scripts', 'build.sh'), build], stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, encoding='utf-8', errors='replace')
+    seconds = time.monotonic() - start
+    tally.record(build, 'build', 'ok' if p.returncode == 0 else 'does not compile', seconds, p.stdout)
+    return p.returncode == 0
+
+
+def run_build(build, runner, tally, opts):
+    """Runs one variant's tests; returns how many were chosen."""
+    if not compile_build(build, tally):
+        return 0
+    tests = [t for t in introspect(build) if wanted(t, build, opts)]
+    prefix = []
+    if build == 'tsan' and tests:
+        prefix = tsan_prefix()
+        if prefix is None:
+            for t in tests:
+                tally.record(build, t['name'], 'skip', 0, "ThreadSanitizer's programs don't start on this kernel "
+                             'and setarch -R is not allowed; lower vm.mmap_rnd_bits to 28')
+            return len(tests)
+    runner.build(build, tests, prefix)
+    return len(tests)
+
+
+def list_tests(opts, builds):
+    for build in builds:
+        p = subprocess.run([os.path.join(TOP, 'scripts', 'build.sh'), build, 'build.ninja'])
+        if p.returncode:
+            return 1
+        for t in introspect(build):
+            if wanted(t, build, opts):
+                print(f'{build:6} {t["name"]}  [{", ".join(sorted(suites_of(t) - {"p2pnic"}))}]')
+    return 0
+
+
+def parse_args():
+    p = argparse.ArgumentParser(prog='./test', description='installs, builds and runs the tests of P2PNIC')
+    p.add_argument('--full', action='store_true', help='the long tests, too')
+    p.add_argument('--list', action='store_true', help='only list what would run, and in which build')
+    p.add_argument('--build', action='append', choices=list(BUILDS), help='only this build (may be repeated)')
+    p.add_argument('names', nargs='*', metavar='NAME', help='only these tests; shell patterns allowed')
+    return p.parse_args()
+
+
+def main():
+    opts = parse_args()
+    builds = opts.build or list(BUILDS)
+    if opts.list:
+        return list_tests(opts, builds)
+    tally = Tally()
+    runner = Runner(opts, tally)
+    start = time.monotonic()
+    chosen = 0
+    try:
+        for build in builds:
+            chosen += run_build(build, runner, tally, opts)
+    except KeyboardInterrupt:
+        runner.stop()
+        print('./test: interrupted', file=sys.stderr)
+        return 130
+    if opts.names and not chosen and not tally.failed:
+        print(f'./test: no test is called {" or ".join(opts.names)}; ./test --list names them', file=sys.stderr)
+        return 2
+    if tally.failures:
+        print('failed: ' + ', '.join(tally.failures))
+    print(f'{time.monotonic() - start:.0f} s')
+    print(f'{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped', flush=True)
+    return 1 if tally.failed else 0
+
+
+if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    sys.exit(main())
