@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The soft board's half of the board contract (firmware/board.h).
+ *
+ * DMA is a copy by the worker's core and finishes before the call returns:
+ * board_done() is constant, so that the compiler removes firmware's waiting
+ * states.  Per-producer order is program order; what publishes (descriptors,
+ * lines) is stored with release.
+ *
+ * A window remembers its last translation and the address map's generation;
+ * anything that changes what a translation may say (map, unmap, bus mastering,
+ * layout, client gone) increments the generation.
+ */
+#ifndef BOARDS_SOFT_BOARD_IMPL_H
+#define BOARDS_SOFT_BOARD_IMPL_H
+
+#include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+#include <p2pnic/types.h>
+#include <p2pnic/layout.h>
+#include <p2pnic/regs.h>
+#include <ports/port.h>
+#include "copy.h"
+
+struct soft_nic;
+struct soft_iommu;
+
+/* What firmware's inlines need; the rest of the NIC is struct soft_nic. */
+struct board_ctx {
+	uint64_t now_ns;	/* the loop's one clock read */
+	uint32_t gen;		/* of translations, never 0 */
+	bool ports_on;
+	uint8_t *mem;		/* BAR2, laid out, in one piece; NULL: no layout */
+	uint64_t mem_used;	/* bytes behind mem */
+	uint64_t faults;
+	struct port *port[P2P_MAX_PORTS];
+	struct soft_nic *nic;
+};
+
+/* All-zero: closed, every access is a fault. */
+struct board_win {
+	uint64_t bus, bytes;
+	uint64_t lo;		/* the window offset that host points to */
+	uint64_t span_write, span_read; /* bytes behind host that may be accessed so */
+	uint8_t *host;
+	uint32_t gen;
+};
+
+/* Slow paths, dma.c. */
+uint8_t *soft_win_resolve(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t len, bool write);
+void soft_dma_write(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src, uint32_t len);
+void soft_dma_read(struct board_ctx *b, struct board_win *w, uint64_t off, void *dst, uint32_t len);
+/* nic.c */
+uint32_t soft_board_random(struct board_ctx *b);
+void soft_board_bell(struct board_ctx *b, unsigned int peer);
+void soft_board_event(struct board_ctx *b, unsigned int vector, unsigned int arg);
+int soft_board_layout(struct board_ctx *b, const struct p2p_shape *shape);
+void soft_board_layout_drop(struct board_ctx *b);
+void *soft_board_segment(struct board_ctx *b, unsigned int seg);
+void *soft_board_state(struct board_ctx *b, size_t bytes);
+int soft_board_ports_start(struct board_ctx *b);
+void soft_board_ports_stop(struct board_ctx *b);
+
+static inline void board_win_open(struct board_ctx *b, struct board_win *w, uint64_t bus, uint64_t bytes)
+{
+	memset(w, 0, sizeof(*w));
+	w->bus = bus;
+	w->bytes = bytes;
+}
+
+/* NULL: not reachable as one piece of host memory. */
+static inline uint8_t *soft_win_ptr(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t len, bool write)
+{
+	uint64_t rel = off - w->lo, span = write ? w->span_write : w->span_read;
+
+	if (p2p_likely(w->gen == b->gen && rel <= span && len <= span - rel))
+		return w->host + rel;
+	return soft_win_resolve(b, w, off, len, write);
+}
+
+static inline uint32_t board_write(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src,
+				   uint32_t len, enum board_kind kind)
+{
+	uint8_t *dst = soft_win_ptr(b, w, off, len, true);
+
+	if (p2p_likely(dst != NULL))
+		memcpy(dst, src, len);
+	else
+		soft_dma_write(b, w, off, src, len);
+	return 0;
+}
+
+/* One line of a frame of len <= 64 bytes, its tail zero. */
+static inline void soft_copy_line(uint8_t *dst, const uint8_t *src, uint32_t len)
+{
+#if defined(__SSE2__)
+	__m128i v[4];
+
+	for (int i = 0; i < 4; i++)
+		v[i] = _mm_loadu_si128((const __m128i *)(src + 16 * i));
+	if (len < SOFT_LINE) {
+		const uint8_t *m = soft_keep_mask + SOFT_LINE - len;
+
+		for (int i = 0; i < 4; i++)
+			v[i] = _mm_and_si128(v[i], _mm_loadu_si128((const __m128i *)(m + 16 * i)));
+	}
+	for (int i = 0; i < 4; i++)
+		_mm_storeu_si128((__m128i *)(dst + 16 * i), v[i]);
+#else
+	memcpy(dst, src, len);
+	memset(dst + len, 0, SOFT_LINE - len);
+#endif
+}
+
+static inline uint32_t board_write_sum(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src,
+				       uint32_t len, uint32_t h, uint32_t stride, uint32_t *sum)
+{
+	uint32_t moved = soft_copy_round(len, stride);
+	uint8_t *dst = soft_win_ptr(b, w, off, moved, true);
+
+	if (p2p_unlikely(!dst)) {
+		memset((uint8_t *)src + len, 0, moved - len);
+		*sum = soft_copy_ops.sum(src, len, h, stride);
+		soft_dma_write(b, w, off, src, moved);
+	} else if (moved == SOFT_LINE && stride == SOFT_LINE) {
+		soft_copy_line(dst, src, len);
+		*sum = soft_crc32(~0u, soft_load32(dst + p2p_sample_offset(h, 0, SOFT_LINE)));
+	} else {
+		*sum = soft_copy_ops.copy_sum(dst, (uint8_t *)src, len, moved, h, stride);
+	}
+	return 0;
+}
+
+/* Two words as one store; release orders it after all before it. */
+static inline void soft_store_pair(void *dst, const void *src, int order_release)
+{
+	uint64_t v;
+
+	memcpy(&v, src, sizeof(v));
+	if (order_release)
+		__atomic_store_n((uint64_t *)dst, v, __ATOMIC_RELEASE);
+	else
+		__atomic_store_n((uint64_t *)dst, v, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t board_write_descs(struct board_ctx *b, struct board_win *w, uint64_t off,
+					 const struct p2p_desc *src, uint32_t n)
+{
+	uint8_t *dst = soft_win_ptr(b, w, off, n * 16, true);
+
+	if (p2p_unlikely(!dst || (uintptr_t)dst & 7)) {
+		soft_dma_write(b, w, off, src, n * 16);
+		return 0;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		soft_store_pair(dst + 16 * i, &src[i], 0);
+		soft_store_pair(dst + 16 * i + 8, &src[i].where, 1);
+	}
+	return 0;
+}
+
+static inline uint32_t board_write_line(struct board_ctx *b, struct board_win *w, uint64_t off,
+					const uint32_t words[4], enum board_kind kind)
+{
+	uint8_t *dst = soft_win_ptr(b, w, off, 16, true);
+	le32 line[4];
+
+	if (p2p_unlikely(!dst || (uintptr_t)dst & 3)) {
+		for (int i = 0; i < 4; i++)
+			line[i] = to_le32(words[i]);
+		soft_dma_write(b, w, off, line, sizeof(line));
+		return 0;
+	}
+	for (int i = 0; i < 4; i++)
+		le32_store_release((le32 *)dst + i, words[i]);
+	return 0;
+}
+
+/*
+ * What others publish is read from its last word to its first, 8 bytes at a
+ * time with acquire, so that a valid seq means that all the rest is valid.
+ */
+static inline void soft_load_published(void *dst, const uint8_t *src, uint32_t len)
+{
+	for (uint32_t at = len; at >= 8; at -= 8) {
+		uint64_t v = __atomic_load_n((const uint64_t *)(src + at - 8), __ATOMIC_ACQUIRE);
+
+		memcpy((uint8_t *)dst + at - 8, &v, sizeof(v));
+	}
+}
+
+static inline uint32_t board_read(struct board_ctx *b, struct board_win *w, uint64_t off, void *dst, uint32_t len,
+				  enum board_kind kind)
+{
+	uint8_t *src = soft_win_ptr(b, w, off, len, false);
+
+	if (p2p_unlikely(!src))
+		soft_dma_read(b, w, off, dst, len);
+	else if (kind == BOARD_KIND_PAYLOAD)
+		soft_copy_ops.copy(dst, src, len);
+	else if (((uintptr_t)src & 7) == 0 && (len & 7) == 0)
+		soft_load_published(dst, src, len);
+	else
+		memcpy(dst, src, len);
+	return 0;
+}
+
+static inline bool board_done(struct board_ctx *b, enum board_queue q, uint32_t token)
+{
+	return true;
+}
+
+static inline uint32_t board_room(struct board_ctx *b, enum board_queue q)
+{
+	return 1u << 30;
+}
+
+static inline uint32_t board_sum_check(struct board_ctx *b, const uint8_t *mem, uint32_t len, uint32_t h,
+				       uint32_t stride)
+{
+	if (p2p_likely(len - 1 < SOFT_LINE && stride >= SOFT_LINE))
+		return soft_crc32(~0u, soft_load32(mem + p2p_sample_offset(h, 0, stride)));
+	return soft_copy_ops.sum(mem, len, h, stride);
+}
+
+static inline uint32_t board_sum(struct board_ctx *b, uint8_t *mem, uint32_t len, uint32_t h, uint32_t stride)
+{
+	uint32_t tail = soft_copy_round(len, stride) - len;
+
+	if (tail)
+		memset(mem + len, 0, tail);
+	return board_sum_check(b, mem, len, h, stride);
+}
+
+static inline uint32_t board_sum_finish(uint32_t running, uint32_t w0, uint32_t where, uint32_t seq)
+{
+	return ~soft_crc32(soft_crc32(soft_crc32(running, w0), where), seq);
+}
+
+static inline void board_prefetch_read(const void *p)
+{
+	__builtin_prefetch(p, 0, 3);
+}
+
+static inline void board_prefetch_write(struct board_ctx *b, struct board_win *w, uint64_t off)
+{
+	uint64_t rel = off - w->lo;
+
+	if (p2p_unlikely(w->gen != b->gen || rel >= w->span_write))
+		return;
+#ifdef __x86_64__
+	__asm__ volatile("prefetchw %0" : : "m"(w->host[rel]));
+#else
+	__builtin_prefetch(w->host + rel, 1, 3);
+#endif
+}
+
+static inline uint64_t board_now_ns(struct board_ctx *b)
+{
+	return b->now_ns;
+}
+
+static inline uint32_t board_random(struct board_ctx *b)
+{
+	return soft_board_random(b);
+}
+
+static inline void board_charge(struct board_ctx *b, enum board_step step, uint32_t n)
+{
+}
+
+static inline void board_bell(struct board_ctx *b, unsigned int peer)
+{
+	soft_board_bell(b, peer);
+}
+
+static inline void board_barrier(void)
+{
+#ifdef __x86_64__
+	__asm__ volatile("lock; orl $0, -4(%%rsp)" : : : "memory", "cc");
+#else
+	__sync_synchronize();
+#endif
+}
+
+static inline void board_event(struct board_ctx *b, unsigned int vector, unsigned int arg)
+{
+	soft_board_event(b, vector, arg);
+}
+
+static inline uint64_t board_fault_count(struct board_ctx *b)
+{
+	return p2p_count_read(&b->faults);
+}
+
+static inline uint32_t board_rx_burst(struct board_ctx *b, unsigned int port, struct p2p_seg *segs, uint32_t n)
+{
+	struct port *p = b->port[port];
+
+	return p2p_likely(b->ports_on) ? p->ops->rx_burst(p, segs, n) : 0;
+}
+
+static inline uint32_t board_rx_post(struct board_ctx *b, unsigned int port, const struct p2p_seg *segs, uint32_t n)
+{
+	struct port *p = b->port[port];
+
+	return p2p_likely(b->ports_on) ? p->ops->rx_post(p, segs, n) : 0;
+}
+
+static inline uint32_t board_tx_burst(struct board_ctx *b, unsigned int port, const struct p2p_seg *segs, uint32_t n)
+{
+	struct port *p = b->port[port];
+
+	return p2p_likely(b->ports_on) ? p->ops->tx_burst(p, segs, n) : 0;
+}
+
+static inline uint32_t board_tx_done(struct board_ctx *b, unsigned int port)
+{
+	struct port *p = b->port[port];
+
+	return p2p_likely(b->ports_on) ? p->ops->tx_done(p) : 0;
+}
+
+static inline bool board_link_up(struct board_ctx *b, unsigned int port)
+{
+	struct port *p = b->port[port];
+
+	return b->ports_on && p->ops->link_up(p);
+}
+
+static inline int board_layout(struct board_ctx *b, const struct p2p_shape *shape)
+{
+	return soft_board_layout(b, shape);
+}
+
+static inline void board_layout_drop(struct board_ctx *b)
+{
+	soft_board_layout_drop(b);
+}
+
+static inline void *board_segment(struct board_ctx *b, unsigned int seg)
+{
+	return soft_board_segment(b, seg);
+}
+
+static inline void *board_state(struct board_ctx *b, size_t bytes)
+{
+	return soft_board_state(b, bytes);
+}
+
+static inline int board_ports_start(struct board_ctx *b)
+{
+	return soft_board_ports_start(b);
+}
+
+static inline void board_ports_stop(struct board_ctx *b)
+{
+	soft_board_ports_stop(b);
+}
+
+#endif
