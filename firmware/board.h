@@ -101,7 +101,9 @@ enum board_step {
  *	Token on BOARD_Q_READ.
  * bool board_done(b, enum board_queue q, uint32_t token);
  * uint32_t board_room(b, enum board_queue q);
- *	How many requests may be submitted now.
+ *	How many requests may be submitted now.  With nothing in flight at least 64 on BOARD_Q_WRITE
+ *	(a batch of descriptors for every slot of a longest frame, and lines) and 32 on BOARD_Q_READ.
+ *	Lines (board_write_line) are few and are always taken, room or not.
  *
  * uint32_t board_sum(b, uint8_t *mem, uint32_t len, uint32_t h, uint32_t stride);
  *	The running CRC32C over the sampled words of local memory, zeroing the tail of the last unit first.

@@ -102,7 +102,7 @@ _Static_assert(sizeof(struct p2p_line) == 64, "one cache line");
 
 /* Peer line, rewritten every P2P_BEAT_NS and whenever a word changes. */
 #define P2P_PL_BEAT 0   /* counts */
-#define P2P_PL_ASLEEP 1 /* 1: the writer, as consumer, sleeps: ring its bell after a flush */
+#define P2P_PL_ASLEEP 1 /* the writer sleeps: ring its bell after writing descriptors (bit 0), completions (bit 1) */
 #define P2P_PL_ACK 2    /* the reader's incarnation for which the writer has zeroed its rings; 0: none */
 #define P2P_PL_INC 3    /* the writer's incarnation towards this reader, never 0 once written */
 

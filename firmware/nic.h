@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The firmware's own state and its inner interfaces.
+ *
+ *   prod   we fill a ring in a peer's memory        prod.c
+ *   cons   a peer fills a ring in our memory        cons.c
+ *   peer   sessions, heartbeats, sleeping           peer.c
+ *   ingress  ports -> prod                          ingress.c, bridge.c
+ *   egress   cons -> ports                          egress.c
+ *   bn     the host's rings in place of peers'      bn.c
+ *   nic    life, registers, the step                nic.c, regs.c
+ *
+ * References.  A buffer that something still reads is held by a reference, one
+ * 32-bit word: a receive buffer (port, index) or a slot of a ring that we
+ * consume (ring id, slot).  Whoever holds one gives it back with fw_release().
+ */
+#ifndef FIRMWARE_NIC_H
+#define FIRMWARE_NIC_H
+
+#include "fw.h"
+#include "board.h"
+
+#define FW_RX_BURST 32
+#define FW_TX_STAGE 64
+#define FW_PEER_HOST P2P_MAX_NICS /* bn: the host, as a peer */
+#define FW_MAX_PEERS (P2P_MAX_NICS + 1)
+#define FW_TICK_NS 1000000ull     /* peers, pokes, ageing are looked at this often */
+#define FW_QUANTUM_BYTES 4096     /* deficit round robin */
+#define FW_RD_WINDOW 64           /* rd, bn: reads of one ring under way */
+#define FW_STATIONS 8192          /* bridge table; 4-way buckets */
+
+#define FW_REF_SLOT 0x80000000u
+#define FW_REF_NONE 0xffffffffu
+#define FW_REF_RX(port, buf) ((uint32_t)(port) << 24 | (uint32_t)(buf))
+#define FW_REF_CONS(id, slot) (FW_REF_SLOT | (uint32_t)(id) << 16 | (uint32_t)(slot))
+
+/* We produce into this ring of a peer. */
+struct fw_prod {
+	uint32_t prod;  /* next slot to fill */
+	uint32_t ready; /* payload has finished before this */
+	uint32_t pub;   /* descriptors are written before this */
+	uint32_t cons;  /* slots before this are ours again */
+	uint32_t mask, buf_size;
+	uint32_t desc_off; /* of the descriptors in the peer's ring window */
+	uint32_t ctrl_off;
+	uint8_t frame;  /* next frame number */
+	bool open;      /* the peer's first completion line of this session has come */
+	bool dirty;     /* on the NIC's list of rings to flush */
+	bool local;     /* i = j */
+	uint32_t dirty_step;
+	const struct p2p_line *comp; /* in our memory, written by the peer */
+	struct p2p_desc *shadow;     /* what we wrote, N; also the DMA's source */
+	uint32_t *tok;               /* per slot: the payload's token, then its descriptor's */
+	uint32_t *src;               /* per slot: reference to release when completed (rd), else FW_REF_NONE */
+	struct board_win win_buf;
+	uint64_t deadline_ns, timeout_ns;
+	uint32_t poke, bad_cons;
+	struct fw_prod *next_dirty;
+	uint32_t held[P2P_MAX_PORTS]; /* rd: receive buffers of each own port that this ring holds */
+	uint8_t peer, ring;
+};
+
+/* A peer (or, bn, the host) produces into this ring of ours. */
+struct fw_cons {
+	uint32_t next;  /* next slot to judge */
+	uint32_t fetch; /* rd, bn: reads are submitted before this */
+	uint32_t done;  /* every slot before this is complete */
+	uint32_t told;  /* and the producer knows of those before this */
+	uint32_t mask, buf_size;
+	const struct p2p_desc *ring;
+	uint8_t *bufs;
+	uint8_t *pend;         /* per slot: what still holds it */
+	struct p2p_desc *copy; /* rd, bn: descriptors taken, per slot; seq is 0 for a hole */
+	uint32_t *tok;         /* rd, bn: the read's token */
+	uint32_t comp_off;     /* of our completion line in the producer's memory */
+	uint32_t poke;         /* last answered */
+	uint32_t told_step;
+	int32_t deficit;
+	uint16_t id, region;
+	uint8_t peer, ring;
+	uint8_t expect; /* frame number of the next frame */
+	bool open;
+	/* The frame being put together. */
+	bool active;
+	uint8_t nsegs;
+	uint32_t bytes, first;
+	struct p2p_seg seg[P2P_MAX_SEGS];
+	uint32_t slot[P2P_MAX_SEGS];
+	/* flood ring: the next own port that the frame in hand goes to; -1: none in hand */
+	int flood_at;
+	uint32_t w0;
+};
+
+struct fw_peer {
+	bool intro;
+	enum p2p_peer_state state;
+	uint32_t inc;      /* ours towards this peer */
+	uint32_t seen;     /* the peer's, for which our rings are zeroed; 0: none */
+	uint32_t beat, last_beat;
+	uint64_t heard_ns, since_ns, next_beat_ns;
+	struct p2p_ring_head *head; /* ring(peer) in our memory */
+	struct board_win win_ring;  /* ring(us) in the peer's memory; bn: our host area */
+	struct board_win win_rx;    /* rd: its receive buffers; bn: the host's pool */
+	uint64_t rx_bytes;
+	uint32_t ports, slots;
+	bool flushed, completed; /* written to in this step: look whether it sleeps */
+	uint64_t sent_frames, recv_frames;
+	struct fw_prod prod[P2P_MAX_RINGS];
+	struct fw_cons cons[P2P_MAX_RINGS];
+};
+
+struct fw_port {
+	struct p2p_seg stash[FW_RX_BURST]; /* received, not yet forwarded */
+	uint32_t stash_n, stash_at;
+	int flood_at;  /* next target of the frame at stash_at; -1: not begun */
+	uint32_t blocked_step;
+	uint8_t *rx_base;
+	uint16_t *refs;
+	uint32_t *free;
+	uint32_t nfree, nbufs;
+	bool link, blocked;
+	/* sending */
+	uint32_t stage_n;
+	struct p2p_seg stage[FW_TX_STAGE];
+	uint32_t stage_ref[FW_TX_STAGE];
+	uint32_t *txq; /* references of segments that the port holds, oldest first */
+	uint32_t txq_head, txq_tail, txq_mask;
+	uint32_t rr;    /* the ring being served */
+	bool rr_resume; /* it was left with its quantum not used up */
+	/* bn */
+	uint32_t refill_cons;
+	uint32_t cache_n, cache[64]; /* host buffers in hand */
+};
+
+struct fw_station {
+	uint64_t key;   /* MAC, first byte lowest; 0: empty */
+	uint32_t seen_s;
+	uint8_t nic, port;
+	uint16_t announced_s; /* low bits of the second in which peers were last told */
+};
+
+struct fw_wait {
+	uint32_t tok, ref;
+};
+
+struct fw_nic {
+	struct board_ctx *board;
+	struct fw_strap strap;
+	uint64_t now_ns;
+	uint32_t step;
+	bool configured, running, persist;
+	uint8_t mode;
+	bool scrub, bridge, backpressure;
+	uint32_t self, nics, ports, batch, stride;
+	struct p2p_shape shape;
+	uint32_t scrub_key;
+	struct p2p_doorbell *doorbell;
+	struct fw_station *stations;
+	uint64_t flood_credit_ns; /* token bucket, in ns of credit */
+	uint64_t flood_last_ns, age_last_ns;
+	uint64_t next_tick_ns;
+	struct fw_prod *dirty;
+	/* sources to release when their writes have finished, oldest first */
+	struct fw_wait *wait;
+	uint32_t wait_head, wait_tail, wait_mask;
+	bool asleep, blocked, wrote;
+	uint64_t produced, consumed; /* frames put into rings; taken out of rings */
+	uint64_t events[P2P_NUM_EVENTS];
+	uint64_t drops[P2P_NUM_DROPS];
+	uint32_t error, incarnation;
+	struct fw_port port[P2P_MAX_PORTS];
+	struct fw_peer peer[FW_MAX_PEERS];
+	uint64_t reg[64], port_reg[P2P_MAX_PORTS][4], peer_reg[P2P_MAX_NICS][16];
+};
+
+static inline void fw_event(struct fw_nic *n, enum p2p_event e, uint64_t k)
+{
+	p2p_count(&n->events[e], k);
+}
+
+static inline void fw_drop(struct fw_nic *n, enum p2p_drop d, uint64_t frames)
+{
+	p2p_count(&n->drops[d], frames);
+}
+
+static inline struct fw_cons *fw_cons_of(struct fw_nic *n, uint32_t id)
+{
+	return &n->peer[id / P2P_MAX_RINGS].cons[id % P2P_MAX_RINGS];
+}
+
+static inline void fw_release(struct fw_nic *n, uint32_t ref)
+{
+	if (ref & FW_REF_SLOT) {
+		struct fw_cons *c = fw_cons_of(n, (ref >> 16) & 0x7fff);
+
+		c->pend[ref & 0xffff]--;
+	} else {
+		struct fw_port *p = &n->port[ref >> 24];
+		uint32_t buf = ref & 0xffffff;
+
+		if (--p->refs[buf] == 0)
+			p->free[p->nfree++] = buf;
+	}
+}
+
+static inline void fw_hold(struct fw_nic *n, uint32_t ref)
+{
+	if (ref & FW_REF_SLOT)
+		fw_cons_of(n, (ref >> 16) & 0x7fff)->pend[ref & 0xffff]++;
+	else
+		n->port[ref >> 24].refs[ref & 0xffffff]++;
+}
+
+/* Does the source of a write stay untouched until it has finished?  Room for one more to wait for. */
+static inline uint32_t fw_wait_room(const struct fw_nic *n)
+{
+	return n->wait_mask + 1 - (n->wait_head - n->wait_tail);
+}
+
+/* Hold ref until write `tok` has finished. */
+static inline void fw_hold_until(struct fw_nic *n, uint32_t tok, uint32_t ref)
+{
+	if (p2p_likely(board_done(n->board, BOARD_Q_WRITE, tok)))
+		return;
+	fw_hold(n, ref);
+	n->wait[n->wait_head++ & n->wait_mask] = (struct fw_wait){ tok, ref };
+}
+
+#define FW_LOCAL(name) FW_INNER(name)
+#ifdef FW_BOARD
+#define FW_INNER(name) FW_SYM(name)
+#else
+#define FW_INNER(name) name
+#endif
+
+#define fw_prod_open FW_LOCAL(fw_prod_open)
+#define fw_prod_close FW_LOCAL(fw_prod_close)
+#define fw_prod_send FW_LOCAL(fw_prod_send)
+#define fw_prod_void FW_LOCAL(fw_prod_void)
+#define fw_prod_flush FW_LOCAL(fw_prod_flush)
+#define fw_prod_flush_all FW_LOCAL(fw_prod_flush_all)
+#define fw_prod_reap FW_LOCAL(fw_prod_reap)
+#define fw_prod_tick FW_LOCAL(fw_prod_tick)
+#define fw_cons_open FW_LOCAL(fw_cons_open)
+#define fw_cons_close FW_LOCAL(fw_cons_close)
+#define fw_cons_poll FW_LOCAL(fw_cons_poll)
+#define fw_cons_complete FW_LOCAL(fw_cons_complete)
+#define fw_cons_tick FW_LOCAL(fw_cons_tick)
+#define fw_peer_start FW_LOCAL(fw_peer_start)
+#define fw_peer_stop FW_LOCAL(fw_peer_stop)
+#define fw_peer_tick FW_LOCAL(fw_peer_tick)
+#define fw_peer_wake FW_LOCAL(fw_peer_wake)
+#define fw_peer_line FW_LOCAL(fw_peer_line)
+#define fw_ingress_port FW_LOCAL(fw_ingress_port)
+#define fw_egress_port FW_LOCAL(fw_egress_port)
+#define fw_egress_flood FW_LOCAL(fw_egress_flood)
+#define fw_egress_stop FW_LOCAL(fw_egress_stop)
+#define fw_bridge_learn FW_LOCAL(fw_bridge_learn)
+#define fw_bridge_find FW_LOCAL(fw_bridge_find)
+#define fw_bridge_flush FW_LOCAL(fw_bridge_flush)
+#define fw_bridge_age FW_LOCAL(fw_bridge_age)
+#define fw_bridge_flood_ok FW_LOCAL(fw_bridge_flood_ok)
+#define fw_bn_fetch FW_LOCAL(fw_bn_fetch)
+#define fw_bn_refill FW_LOCAL(fw_bn_refill)
+#define fw_nic_configure FW_LOCAL(fw_nic_configure)
+#define fw_nic_enable FW_LOCAL(fw_nic_enable)
+#define fw_nic_disable FW_LOCAL(fw_nic_disable)
+#define fw_regs_reset FW_LOCAL(fw_regs_reset)
+
+/* ---- prod.c ---- */
+/* Session begins: the ring opens with the peer's first completion line. */
+void fw_prod_open(struct fw_nic *n, struct fw_peer *peer, unsigned int ring);
+/* Session ends: releases what is held; returns the frames outstanding. */
+uint64_t fw_prod_close(struct fw_nic *n, struct fw_prod *p);
+/*
+ * Puts one frame into a ring: all of it or nothing.  segs with their references.
+ * 0; -ENOSPC: ring (or rd share) full, *why says which; -EAGAIN: the DMA queue is
+ * full, try again; -EMSGSIZE: can never fit; -ENOTCONN: no session.
+ */
+int fw_prod_send(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *segs, const uint32_t *refs,
+		 unsigned int nsegs, uint32_t w0, enum p2p_drop *why);
+/* A learning announcement (seg) or, seg NULL, "forget my port".  0 or as above. */
+int fw_prod_void(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *seg, uint32_t ref, unsigned int in_port);
+void fw_prod_flush(struct fw_nic *n, struct fw_prod *p);
+void fw_prod_flush_all(struct fw_nic *n, bool dry);
+void fw_prod_reap(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p);
+/* Overdue completions; returns when to look again. */
+uint64_t fw_prod_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p);
+
+/* ---- cons.c ---- */
+void fw_cons_open(struct fw_nic *n, struct fw_peer *peer, unsigned int ring);
+void fw_cons_close(struct fw_nic *n, struct fw_cons *c);
+/*
+ * Judges slots until a whole frame is in c->seg[0..nsegs) with c->w0 (returns 1), or nothing more is there (0).
+ * The frame's slots are held (pend) until the caller's references are released.
+ */
+int fw_cons_poll(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c);
+/* Advances the completed slots and tells the producer when a batch is due, or `dry`. */
+void fw_cons_complete(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c, bool dry);
+void fw_cons_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c);
+
+/* ---- peer.c ---- */
+void fw_peer_start(struct fw_nic *n, unsigned int i);
+void fw_peer_stop(struct fw_nic *n, unsigned int i, enum p2p_drop why);
+void fw_peer_tick(struct fw_nic *n, unsigned int i);
+void fw_peer_line(struct fw_nic *n, struct fw_peer *peer);
+/* After this step's writes: one barrier, then bells for peers that sleep. */
+void fw_peer_wake(struct fw_nic *n);
+
+/* ---- ingress.c, egress.c ---- */
+/* Both return how many frames they moved. */
+unsigned int fw_ingress_port(struct fw_nic *n, unsigned int x, bool *dry);
+unsigned int fw_egress_port(struct fw_nic *n, unsigned int x);
+unsigned int fw_egress_flood(struct fw_nic *n, struct fw_peer *peer);
+/* Forget what the ports hold; returns frames that were not yet given to a port. */
+uint64_t fw_egress_stop(struct fw_nic *n);
+
+/* ---- bridge.c ---- */
+/* True if the station is new or has moved (and, from an own port, when peers should be told again). */
+bool fw_bridge_learn(struct fw_nic *n, uint64_t mac, unsigned int nic, unsigned int port);
+/* 0 and where it is, or -ENOENT. */
+int fw_bridge_find(struct fw_nic *n, uint64_t mac, unsigned int *nic, unsigned int *port);
+/* Forget stations behind (nic, port); port < 0: behind nic. */
+void fw_bridge_flush(struct fw_nic *n, unsigned int nic, int port);
+void fw_bridge_age(struct fw_nic *n);
+bool fw_bridge_flood_ok(struct fw_nic *n);
+
+/* ---- bn.c ---- */
+void fw_bn_fetch(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c);
+/* Makes sure that `need` host buffers are in hand for port x; false: the host has none. */
+bool fw_bn_refill(struct fw_nic *n, unsigned int x, uint32_t need);
+
+/* ---- nic.c, regs.c ---- */
+int fw_nic_configure(struct fw_nic *n);
+int fw_nic_enable(struct fw_nic *n);
+void fw_nic_disable(struct fw_nic *n);
+void fw_regs_reset(struct fw_nic *n);
+
+/* Index into n->reg of each register. */
+#define X(name, off, bytes, access, reset, desc) FW_R_##name,
+enum fw_reg_index { P2P_REGS(X) FW_NUM_REGS };
+enum fw_port_reg_index { P2P_PORT_REGS(X) FW_NUM_PORT_REGS };
+enum fw_peer_reg_index { P2P_PEER_REGS(X) FW_NUM_PEER_REGS };
+#undef X
+_Static_assert(FW_NUM_REGS <= 64 && FW_NUM_PORT_REGS <= 4 && FW_NUM_PEER_REGS <= 16, "register arrays");
+
+/* errno values: firmware has no <errno.h>; Linux's numbers. */
+enum { FW_ENOENT = 2, FW_EAGAIN = 11, FW_ENOMEM = 12, FW_EINVAL = 22, FW_ENOSPC = 28, FW_EMSGSIZE = 90, FW_ENOTCONN = 107 };
+
+#endif
