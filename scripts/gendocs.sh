@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# gendocs.sh GENDOCS   writes the pages that are made from lists (`ninja -C build docs`)
+set -eu
+docs=$(cd "$(dirname "$0")/../docs" && pwd)
+for page in registers counters; do
+	"$1" $page >"$docs/$page.md.new"
+	mv "$docs/$page.md.new" "$docs/$page.md"
+done
