@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ports/guard.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* seq is odd while the entry changes; a reader that sees it change skips the entry. */
+struct guard_range {
+	uint32_t seq;
+	uintptr_t base; /* 0: free */
+	size_t size;
+	volatile int *hit;
+};
+
+static struct guard_range ranges[GUARD_MAX_RANGES];
+static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool guard_installed;
+static struct sigaction guard_previous;
+static size_t guard_page_bytes;
+
+static bool guard_find(uintptr_t addr, struct guard_range *out)
+{
+	for (unsigned int i = 0; i < GUARD_MAX_RANGES; i++) {
+		struct guard_range *r = &ranges[i];
+		uint32_t seq = __atomic_load_n(&r->seq, __ATOMIC_ACQUIRE);
+
+		out->base = __atomic_load_n(&r->base, __ATOMIC_RELAXED);
+		out->size = __atomic_load_n(&r->size, __ATOMIC_RELAXED);
+		out->hit = __atomic_load_n(&r->hit, __ATOMIC_RELAXED);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if ((seq & 1) || seq != __atomic_load_n(&r->seq, __ATOMIC_RELAXED) || !out->base)
+			continue;
+		if (addr - out->base < out->size)
+			return true;
+	}
+	return false;
+}
+
+static bool guard_replace(const struct guard_range *r, uintptr_t addr)
+{
+	const size_t sizes[] = { guard_page_bytes, (size_t)2 << 20, (size_t)32 << 20, (size_t)1 << 30 };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		uintptr_t page = addr & ~((uintptr_t)sizes[i] - 1);
+
+		if (page < r->base || page + sizes[i] > r->base + r->size)
+			break;
+		if (mmap((void *)page, sizes[i], PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED)
+			return true;
+	}
+	return mmap((void *)r->base, r->size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED;
+}
+
+static void guard_handler(int sig, siginfo_t *info, void *context)
+{
+	int saved = errno;
+	struct guard_range r;
+
+	if (info->si_code > 0 && guard_find((uintptr_t)info->si_addr, &r) &&
+	    guard_replace(&r, (uintptr_t)info->si_addr)) {
+		*r.hit = 1;
+		errno = saved;
+		return;
+	}
+	errno = saved;
+	if (guard_previous.sa_flags & SA_SIGINFO) {
+		guard_previous.sa_sigaction(sig, info, context);
+	} else if (guard_previous.sa_handler != SIG_DFL && guard_previous.sa_handler != SIG_IGN) {
+		guard_previous.sa_handler(sig);
+	} else {
+		/* Back to the default; a fault repeats and ends the process, a sent signal is sent again. */
+		struct sigaction dfl = { .sa_handler = SIG_DFL };
+
+		sigaction(SIGBUS, &dfl, NULL);
+		if (info->si_code <= 0)
+			raise(sig);
+	}
+}
+
+static int guard_install(void)
+{
+	struct sigaction sa = { .sa_sigaction = guard_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
+
+	if (guard_installed)
+		return 0;
+	guard_page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	sigemptyset(&sa.sa_mask);
+	if (sigaction(SIGBUS, NULL, &guard_previous) < 0 || sigaction(SIGBUS, &sa, NULL) < 0)
+		return -errno;
+	guard_installed = true;
+	return 0;
+}
+
+static void guard_set(struct guard_range *r, uintptr_t base, size_t size, volatile int *hit)
+{
+	__atomic_store_n(&r->seq, r->seq + 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	__atomic_store_n(&r->base, base, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->size, size, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->hit, hit, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->seq, r->seq + 1, __ATOMIC_RELEASE);
+}
+
+int guard_add(void *base, size_t size, volatile int *hit)
+{
+	int ret;
+
+	if (!base || !size || !hit)
+		return -EINVAL;
+	pthread_mutex_lock(&guard_lock);
+	ret = guard_install();
+	if (!ret && ((uintptr_t)base & (guard_page_bytes - 1)))
+		ret = -EINVAL;
+	if (!ret) {
+		ret = -ENOSPC;
+		for (unsigned int i = 0; i < GUARD_MAX_RANGES; i++) {
+			if (ranges[i].base)
+				continue;
+			*hit = 0;
+			guard_set(&ranges[i], (uintptr_t)base, size, hit);
+			ret = 0;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&guard_lock);
+	return ret;
+}
+
+void guard_remove(void *base)
+{
+	pthread_mutex_lock(&guard_lock);
+	for (unsigned int i = 0; i < GUARD_MAX_RANGES; i++) {
+		if (ranges[i].base == (uintptr_t)base) {
+			guard_set(&ranges[i], 0, 0, NULL);
+			break;
+		}
+	}
+	pthread_mutex_unlock(&guard_lock);
+}

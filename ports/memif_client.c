@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The client's side.  Region 0 is a memfd of our own that holds the rings, new
+ * for each connection; region 1 + r is the board's region r.
+ *
+ *   rx queue (S2C)  [tail, head): buffers placed; slot[] says which
+ *   tx queue (C2S)  [tail, head): segments under way; meta[] says how long
+ */
+#include "ports/memif_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* ---- handshake ---- */
+
+static void client_fail(struct memif_port *m, const char *what, int err, uint64_t now_ns)
+{
+	memif_down(m, "out of resources", now_ns);
+	snprintf(m->reason, sizeof(m->reason), "%s: %.60s", what, strerror(err));
+}
+
+void memif_client_connect(struct memif_port *m, uint64_t now_ns)
+{
+	m->retry_at = now_ns + MEMIF_RETRY_NS;
+	m->ctl = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (m->ctl < 0) {
+		snprintf(m->reason, sizeof(m->reason), "socket: %.60s", strerror(errno));
+		return;
+	}
+	if (connect(m->ctl, (const struct sockaddr *)&m->addr, m->addr_len) < 0 ||
+	    memif_watch(m, m->ctl, MEMIF_EV_CTL)) {
+		snprintf(m->reason, sizeof(m->reason), "connect: %.60s", strerror(errno));
+		close(m->ctl);
+		m->ctl = -1;
+		return;
+	}
+	m->deadline = now_ns + MEMIF_HANDSHAKE_NS;
+	memif_state_set(m, MEMIF_HELLO);
+}
+
+static int client_queue_setup(struct memif_port *m, struct memif_queue *q, unsigned int log2, uint32_t offset, bool rx)
+{
+	q->log2 = (uint8_t)log2;
+	q->size = (uint16_t)(1u << log2);
+	q->mask = (uint16_t)(q->size - 1);
+	q->offset = offset;
+	q->ring = (struct memif_ring *)(m->region[0].base + offset);
+	q->ring->cookie = MEMIF_COOKIE;
+	q->ring->flags = MEMIF_RING_MASK_INT;
+	q->evfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (q->evfd < 0)
+		return -errno;
+	if (rx) {
+		uint32_t share = m->mem.rx_bufs / m->nrx;
+
+		q->fill_max = share >= q->size ? q->size : (uint16_t)(share ? share : 1);
+		q->slot = calloc(q->size, sizeof(*q->slot));
+		return q->slot ? memif_watch(m, q->evfd, MEMIF_EV_QUEUE + (uint64_t)(q - m->rx)) : -ENOMEM;
+	}
+	q->meta = calloc(q->size, sizeof(*q->meta));
+	return q->meta ? 0 : -ENOMEM;
+}
+
+static int client_ring_memory(struct memif_port *m, size_t size)
+{
+	m->ring_fd = memfd_create("p2pnic-memif-rings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (m->ring_fd < 0)
+		return -errno;
+	if (ftruncate(m->ring_fd, (off_t)size) < 0 ||
+	    fcntl(m->ring_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	m->region[0].base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, m->ring_fd, 0);
+	if (m->region[0].base == MAP_FAILED) {
+		m->region[0].base = NULL;
+		return -errno;
+	}
+	m->region[0].size = size;
+	return 0;
+}
+
+static int client_rings_setup(struct memif_port *m, unsigned int log2)
+{
+	size_t ring = P2P_ALIGN_UP(memif_ring_bytes(log2), 64), page = (size_t)sysconf(_SC_PAGESIZE);
+	uint32_t order = 1;
+	int ret = client_ring_memory(m, P2P_ALIGN_UP(ring * (m->nrx + m->ntx), page));
+
+	for (unsigned int i = 0; i < m->ntx && !ret; i++)
+		ret = client_queue_setup(m, &m->tx[i], log2, (uint32_t)(i * ring), false);
+	for (unsigned int i = 0; i < m->nrx && !ret; i++)
+		ret = client_queue_setup(m, &m->rx[i], log2, (uint32_t)((m->ntx + i) * ring), true);
+	if (ret || m->ntx == 1)
+		return ret;
+	while (order < m->ntx << log2)
+		order *= 2;
+	m->order = malloc(order);
+	m->order_mask = order - 1;
+	m->order_head = m->order_tail = 0;
+	return m->order ? 0 : -ENOMEM;
+}
+
+static void client_send(struct memif_port *m, const struct memif_msg *msg, int fd)
+{
+	if (memif_msg_send(m->ctl, msg, fd))
+		memif_violation(m, "the far end does not read its control messages");
+}
+
+static void client_hello(struct memif_port *m, const struct memif_hello *h, uint64_t now_ns)
+{
+	struct memif_msg msg = { .type = MEMIF_MSG_INIT };
+	unsigned int log2 = h->max_log2_ring < m->log2_ring ? h->max_log2_ring : m->log2_ring;
+	int ret;
+
+	if (h->min_version > MEMIF_VERSION || h->max_version < MEMIF_VERSION) {
+		memif_violation(m, "incompatible memif version, 2.0 is spoken here");
+		return;
+	}
+	if (h->max_region < m->mem.n || !log2) {
+		memif_violation(m, "the far end takes too few regions or ring slots");
+		return;
+	}
+	memif_text(m->remote_name, h->name, MEMIF_NAME_LEN);
+	m->nrx = h->max_s2c_ring + 1u < m->cap_rx ? h->max_s2c_ring + 1u : m->cap_rx;
+	m->ntx = h->max_c2s_ring + 1u < m->cap_tx ? h->max_c2s_ring + 1u : m->cap_tx;
+	ret = client_rings_setup(m, log2);
+	if (ret) {
+		client_fail(m, "memif rings", -ret, now_ns);
+		return;
+	}
+	msg.init.version = MEMIF_VERSION;
+	msg.init.id = m->id;
+	msg.init.mode = MEMIF_MODE_ETHERNET;
+	memcpy(msg.init.secret, m->secret, MEMIF_SECRET_LEN);
+	snprintf((char *)msg.init.name, sizeof(msg.init.name), "p2pnic %s", P2PNIC_VERSION);
+	memif_state_set(m, MEMIF_INIT);
+	client_send(m, &msg, -1);
+}
+
+static void client_add_region(struct memif_port *m, unsigned int index)
+{
+	struct memif_msg msg = { .type = MEMIF_MSG_ADD_REGION };
+
+	msg.add_region.index = (uint16_t)index;
+	msg.add_region.size = index ? m->mem.region[index - 1].size : m->region[0].size;
+	client_send(m, &msg, index ? m->mem.region[index - 1].fd : m->ring_fd);
+}
+
+static void client_add_ring(struct memif_port *m, unsigned int index)
+{
+	struct memif_msg msg = { .type = MEMIF_MSG_ADD_RING };
+	bool c2s = index < m->ntx;
+	const struct memif_queue *q = c2s ? &m->tx[index] : &m->rx[index - m->ntx];
+
+	msg.add_ring.flags = c2s ? MEMIF_ADD_RING_C2S : 0;
+	msg.add_ring.index = (uint16_t)(c2s ? index : index - m->ntx);
+	msg.add_ring.offset = q->offset;
+	msg.add_ring.log2_size = q->log2;
+	client_send(m, &msg, q->evfd);
+}
+
+/* An ACK: the next of regions, rings, CONNECT. */
+static void client_step(struct memif_port *m)
+{
+	struct memif_msg msg = { .type = MEMIF_MSG_CONNECT };
+
+	if (m->state == MEMIF_INIT) {
+		m->step = 0;
+		memif_state_set(m, MEMIF_REGION);
+	} else {
+		m->step++;
+	}
+	if (m->state == MEMIF_REGION && m->step > m->mem.n) {
+		m->step = 0;
+		memif_state_set(m, MEMIF_RING);
+	}
+	if (m->state == MEMIF_REGION) {
+		client_add_region(m, m->step);
+	} else if (m->step < m->ntx + m->nrx) {
+		client_add_ring(m, m->step);
+	} else {
+		snprintf((char *)msg.connect.if_name, sizeof(msg.connect.if_name), "p2pnic/%u", m->id);
+		memif_state_set(m, MEMIF_CONNECT);
+		client_send(m, &msg, -1);
+	}
+}
+
+void memif_client_msg(struct memif_port *m, const struct memif_msg *msg, uint64_t now_ns)
+{
+	if (msg->type == MEMIF_MSG_HELLO && m->state == MEMIF_HELLO) {
+		client_hello(m, &msg->hello, now_ns);
+	} else if (msg->type == MEMIF_MSG_ACK && m->state >= MEMIF_INIT && m->state <= MEMIF_RING) {
+		client_step(m);
+	} else if (msg->type == MEMIF_MSG_CONNECTED && m->state == MEMIF_CONNECT) {
+		close(m->ring_fd);
+		m->ring_fd = -1;
+		m->cap_rx = m->cap_tx = m->queues;
+		memif_up(m);
+	} else if (msg->type == MEMIF_MSG_DISCONNECT) {
+		/* Some servers only say so when a ring has a higher index than they have queues. */
+		if (m->state == MEMIF_RING && m->step > 0 && m->step < m->ntx)
+			m->cap_tx = m->step;
+		else if (m->state == MEMIF_RING && m->step > m->ntx)
+			m->cap_rx = m->step - m->ntx;
+	} else {
+		memif_violation(m, "unexpected control message");
+	}
+}
+
+void memif_client_release(struct memif_port *m)
+{
+	uint64_t lost = 0;
+
+	for (unsigned int i = 0; i < m->nrx; i++) {
+		struct memif_queue *q = &m->rx[i];
+
+		for (; q->slot && q->tail != q->head; q->tail++) {
+			struct port_seg s = q->slot[q->tail & q->mask];
+
+			s.pad = 0;
+			memif_pool_push(m, &s);
+		}
+	}
+	if (m->ntx > 1 && m->order)
+		m->done += m->order_head - m->order_tail;
+	for (unsigned int i = 0; i < m->ntx; i++) {
+		struct memif_queue *q = &m->tx[i];
+		uint32_t got = m->broken || !q->meta ? 0 : memif_client_reap(m, q);
+
+		if (m->ntx == 1)
+			m->done += got + (uint16_t)(q->head - q->tail);
+		for (; q->tail != q->head; q->tail++)
+			lost += !(q->meta[q->tail & q->mask] & MEMIF_META_MORE);
+	}
+	p2p_count(&m->port.stats.tx_lost, lost);
+	free(m->order);
+	m->order = NULL;
+	m->order_head = m->order_tail = 0;
+	if (m->region[0].base)
+		munmap(m->region[0].base, m->region[0].size);
+	memset(&m->region[0], 0, sizeof(m->region[0]));
+	if (m->ring_fd >= 0)
+		close(m->ring_fd);
+	m->ring_fd = -1;
+}
+
+/* ---- packet path ---- */
+
+static inline void client_place(struct memif_port *m, struct memif_queue *q, const struct port_seg *s)
+{
+	unsigned int k = q->head++ & q->mask;
+	struct memif_desc d;
+
+	d.flags = 0;
+	d.region = (uint16_t)(s->region + 1);
+	d.length = s->len;
+	d.offset = (uint32_t)(s->data - m->mem.region[s->region].base);
+	d.metadata = 0;
+	q->slot[k] = *s;
+	q->slot[k].pad = d.offset;
+	memif_desc_store(&q->ring->desc[k], d);
+}
+
+unsigned int memif_client_post(struct memif_port *m, const struct port_seg *segs, unsigned int n)
+{
+	struct memif_queue *q = &m->rx[0];
+	unsigned int room = q->fill_max - (uint16_t)(q->head - q->tail), k = n < room ? n : room;
+
+	for (unsigned int i = 0; i < k; i++)
+		client_place(m, q, &segs[i]);
+	memif_index_store(&q->ring->head, q->head);
+	return k;
+}
+
+void memif_client_refill(struct memif_port *m)
+{
+	for (unsigned int i = 0; i < m->nrx && memif_pool_count(m); i++) {
+		struct memif_queue *q = &m->rx[i];
+		unsigned int room = q->fill_max - (uint16_t)(q->head - q->tail), share = memif_pool_count(m);
+
+		if (share > room)
+			share = room;
+		if (!share)
+			continue;
+		for (unsigned int k = 0; k < share; k++)
+			client_place(m, q, &m->pool[m->pool_tail++ & m->pool_mask]);
+		memif_index_store(&q->ring->head, q->head);
+	}
+}
+
+/* The frame at q->tail is not to be delivered: its buffers go back.  False if its end has not come yet. */
+static bool client_skip(struct memif_port *m, struct memif_queue *q, uint16_t tail)
+{
+	uint16_t t = q->tail;
+
+	while (t != tail) {
+		if (memif_desc_load(&q->ring->desc[t++ & q->mask]).flags & MEMIF_DESC_NEXT)
+			continue;
+		while (q->tail != t) {
+			struct port_seg s = q->slot[q->tail++ & q->mask];
+
+			s.pad = 0;
+			memif_pool_push(m, &s);
+		}
+		p2p_count(&m->port.stats.rx_refused, 1);
+		return true;
+	}
+	return false;
+}
+
+unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct port_seg *segs, unsigned int n)
+{
+	const uint16_t tail = memif_index_load(&q->ring->tail);
+	const uint16_t placed = (uint16_t)(q->head - q->tail);
+	unsigned int out = 0, frame = 0;
+	uint64_t frames = 0, bytes = 0, frame_bytes = 0;
+	uint16_t t = q->tail;
+	bool empty_seg = false;
+
+	if (p2p_likely(t == tail))
+		return 0;
+	if (p2p_unlikely((uint16_t)(tail - t) > placed)) {
+		memif_violation(m, "S2C tail beyond head");
+		return 0;
+	}
+	while (t != tail && out < n) {
+		const struct memif_desc d = memif_desc_load(&q->ring->desc[t & q->mask]);
+		const struct port_seg *s = &q->slot[t & q->mask];
+
+		if (p2p_unlikely(d.region != s->region + 1u || d.offset != s->pad || d.length > s->len)) {
+			memif_violation(m, "S2C descriptor changed beyond length and flags");
+			break;
+		}
+		__builtin_prefetch(s->data);
+		segs[out] = (struct port_seg){ .data = s->data, .len = d.length, .region = s->region,
+					       .flags = d.flags & MEMIF_DESC_NEXT ? PORT_SEG_MORE : 0,
+					       .cookie = s->cookie };
+		empty_seg |= !d.length;
+		frame_bytes += d.length;
+		out++;
+		t++;
+		if (p2p_unlikely(d.flags & MEMIF_DESC_NEXT) && out - frame < PORT_MAX_SEGS)
+			continue;
+		if (p2p_unlikely(empty_seg || (d.flags & MEMIF_DESC_NEXT))) {
+			if (!client_skip(m, q, tail))
+				break;
+			out = frame;
+			t = q->tail;
+			frame_bytes = 0;
+			empty_seg = false;
+			continue;
+		}
+		frames++;
+		bytes += frame_bytes;
+		frame_bytes = 0;
+		frame = out;
+		q->tail = t;
+	}
+	if (p2p_unlikely(!frame && t == tail && tail == q->head && placed >= q->fill_max))
+		memif_violation(m, "S2C ring holds no end of a frame");
+	p2p_count(&m->port.stats.rx_frames, frames);
+	p2p_count(&m->port.stats.rx_bytes, bytes);
+	return frame;
+}
+
+uint32_t memif_client_reap(struct memif_port *m, struct memif_queue *q)
+{
+	const uint16_t tail = memif_index_load(&q->ring->tail);
+	const uint32_t n = (uint16_t)(tail - q->tail);
+	uint64_t frames = 0, bytes = 0;
+
+	if (!n)
+		return 0;
+	if (p2p_unlikely(n > (uint16_t)(q->head - q->tail))) {
+		memif_violation(m, "C2S tail beyond head");
+		return 0;
+	}
+	for (uint16_t t = q->tail; t != tail; t++) {
+		uint32_t meta = q->meta[t & q->mask];
+
+		frames += !(meta & MEMIF_META_MORE);
+		bytes += meta & ~MEMIF_META_MORE;
+	}
+	q->tail = tail;
+	p2p_count(&m->port.stats.tx_frames, frames);
+	p2p_count(&m->port.stats.tx_bytes, bytes);
+	return n;
+}
+
+unsigned int memif_client_tx(struct memif_port *m, struct memif_queue *q, const struct port_seg *segs,
+			     unsigned int n)
+{
+	unsigned int room = q->size - (uint16_t)(q->head - q->tail), i;
+	uint16_t h = q->head;
+
+	if (p2p_unlikely(room < n)) {
+		uint32_t got = memif_client_reap(m, q);
+
+		if (m->ntx == 1)
+			m->done += got;
+		else
+			q->finished += got;
+		room = q->size - (uint16_t)(q->head - q->tail);
+		if (n > room)
+			n = room;
+	}
+	while (n && (segs[n - 1].flags & PORT_SEG_MORE))
+		n--;
+	if (!n || !m->tx_on)
+		return 0;
+	for (i = 0; i < n; i++, h++) {
+		const struct port_seg *s = &segs[i];
+		const unsigned int more = s->flags & PORT_SEG_MORE;
+		struct memif_desc d;
+
+		d.flags = more ? MEMIF_DESC_NEXT : 0;
+		d.region = (uint16_t)(s->region + 1);
+		d.length = s->len;
+		d.offset = (uint32_t)(s->data - m->mem.region[s->region].base);
+		d.metadata = 0;
+		q->meta[h & q->mask] = s->len | (more ? MEMIF_META_MORE : 0);
+		memif_desc_store(&q->ring->desc[h & q->mask], d);
+	}
+	q->head = h;
+	memif_index_store(&q->ring->head, h);
+	return n;
+}

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ports/memif_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct memif_unclaimed {
+	int fd; /* -1: free */
+	uint64_t since_ns;
+};
+
+/* One listening socket; every server port of the process with the same path shares it. */
+struct memif_listener {
+	struct memif_listener *next;
+	struct memif_port *ports;
+	char path[108];
+	struct sockaddr_un addr;
+	int fd, epfd;
+	struct memif_unclaimed unclaimed[MEMIF_MAX_UNCLAIMED];
+};
+
+static pthread_mutex_t listeners_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct memif_listener *listeners;
+
+int memif_msg_send(int sock, const struct memif_msg *msg, int fd)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} ctl;
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)msg, .iov_len = sizeof(*msg) };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (fd >= 0) {
+		memset(&ctl, 0, sizeof(ctl));
+		mh.msg_control = &ctl;
+		mh.msg_controllen = sizeof(ctl.room);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
+
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	}
+	do {
+		n = sendmsg(sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof(*msg) ? 0 : n < 0 ? -errno : -EPROTO;
+}
+
+int memif_msg_recv(int sock, struct memif_msg *msg, int *fd)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int) * MEMIF_MAX_FDS)];
+		struct cmsghdr align;
+	} ctl;
+	struct iovec iov = { .iov_base = msg, .iov_len = sizeof(*msg) };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl, .msg_controllen = sizeof(ctl.room) };
+	int fds[MEMIF_MAX_FDS];
+	unsigned int nfds = 0;
+	ssize_t n;
+
+	*fd = -1;
+	n = recvmsg(sock, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -ENOTCONN;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c; c = CMSG_NXTHDR(&mh, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		unsigned int k = (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+
+		for (unsigned int i = 0; i < k && nfds < MEMIF_MAX_FDS; i++, nfds++)
+			memcpy(&fds[nfds], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+	}
+	if (n == (ssize_t)sizeof(*msg) && !(mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) && nfds <= 1) {
+		if (nfds)
+			*fd = fds[0];
+		return 1;
+	}
+	while (nfds)
+		close(fds[--nfds]);
+	return n == 0 ? -ENOTCONN : -EPROTO;
+}
+
+void memif_msg_disconnect(int sock, const char *reason)
+{
+	struct memif_msg msg = { .type = MEMIF_MSG_DISCONNECT };
+
+	snprintf((char *)msg.disconnect.reason, sizeof(msg.disconnect.reason), "%s", reason);
+	memif_msg_send(sock, &msg, -1);
+}
+
+void memif_text(char *dst, const uint8_t *src, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len && src[i]; i++)
+		dst[i] = src[i] < 0x20 || src[i] > 0x7e ? '?' : (char)src[i];
+	dst[i] = '\0';
+}
+
+/* Removes the socket file that a dead process left behind; 0 if it did. */
+static int listener_clear_stale(const struct memif_port *m)
+{
+	struct stat st;
+	int fd, ret = -EADDRINUSE;
+
+	if (m->path[0] == '@' || lstat(m->path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return ret;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&m->addr, m->addr_len) < 0 && errno == ECONNREFUSED)
+		ret = unlink(m->path) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static int listener_bind(struct memif_listener *l, const struct memif_port *m, char err[PORT_ERR_MAX])
+{
+	int ret = 0;
+
+	if (bind(l->fd, (const struct sockaddr *)&m->addr, m->addr_len) < 0) {
+		ret = -errno;
+		if (ret == -EADDRINUSE) {
+			ret = listener_clear_stale(m);
+			if (!ret && bind(l->fd, (const struct sockaddr *)&m->addr, m->addr_len) < 0)
+				ret = -errno;
+		}
+	}
+	if (ret == -EADDRINUSE)
+		snprintf(err, PORT_ERR_MAX,
+			 "memif: %.108s exists and another process listens on it or it is no socket; give another path",
+			 m->path);
+	else if (ret)
+		snprintf(err, PORT_ERR_MAX, "memif: can't listen on %.108s: %s; check the directory and its permissions",
+			 m->path, strerror(-ret));
+	return ret;
+}
+
+static int listener_new(struct memif_listener **out, const struct memif_port *m, char err[PORT_ERR_MAX])
+{
+	struct memif_listener *l = calloc(1, sizeof(*l));
+	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = 0 };
+	int ret = -ENOMEM;
+
+	if (!l)
+		goto fail;
+	snprintf(l->path, sizeof(l->path), "%s", m->path);
+	for (unsigned int i = 0; i < MEMIF_MAX_UNCLAIMED; i++)
+		l->unclaimed[i].fd = -1;
+	l->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	l->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (l->fd < 0 || l->epfd < 0) {
+		ret = -errno;
+		goto close_fds;
+	}
+	ret = listener_bind(l, m, err);
+	if (ret) {
+		close(l->fd);
+		close(l->epfd);
+		free(l);
+		return ret;
+	}
+	if (listen(l->fd, MEMIF_MAX_UNCLAIMED) < 0 || epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->fd, &ev) < 0) {
+		ret = -errno;
+		goto close_fds;
+	}
+	*out = l;
+	return 0;
+close_fds:
+	if (l->fd >= 0)
+		close(l->fd);
+	if (l->epfd >= 0)
+		close(l->epfd);
+	free(l);
+fail:
+	snprintf(err, PORT_ERR_MAX, "memif: can't set up the listener of %.108s: %s", m->path, strerror(-ret));
+	return ret;
+}
+
+int memif_listener_get(struct memif_port *m, char err[PORT_ERR_MAX])
+{
+	struct memif_listener *l;
+	int ret = 0;
+
+	pthread_mutex_lock(&listeners_lock);
+	for (l = listeners; l && strcmp(l->path, m->path); l = l->next)
+		;
+	if (!l) {
+		ret = listener_new(&l, m, err);
+		if (!ret) {
+			l->next = listeners;
+			listeners = l;
+		}
+	} else {
+		for (struct memif_port *p = l->ports; p; p = p->next) {
+			if (p->id == m->id) {
+				snprintf(err, PORT_ERR_MAX, "memif: two server ports with id %u on %.108s; give each its own id=N",
+					 m->id, m->path);
+				ret = -EEXIST;
+			}
+		}
+	}
+	if (!ret) {
+		m->listener = l;
+		m->next = l->ports;
+		l->ports = m;
+	}
+	pthread_mutex_unlock(&listeners_lock);
+	return ret;
+}
+
+static void listener_free(struct memif_listener *l)
+{
+	struct memif_listener **pp;
+
+	for (pp = &listeners; *pp != l; pp = &(*pp)->next)
+		;
+	*pp = l->next;
+	for (unsigned int i = 0; i < MEMIF_MAX_UNCLAIMED; i++) {
+		if (l->unclaimed[i].fd >= 0)
+			close(l->unclaimed[i].fd);
+	}
+	if (l->path[0] != '@')
+		unlink(l->path);
+	close(l->fd);
+	close(l->epfd);
+	free(l);
+}
+
+void memif_listener_put(struct memif_port *m)
+{
+	struct memif_listener *l = m->listener;
+	struct memif_port **pp;
+
+	if (!l)
+		return;
+	pthread_mutex_lock(&listeners_lock);
+	for (pp = &l->ports; *pp != m; pp = &(*pp)->next)
+		;
+	*pp = m->next;
+	if (!l->ports)
+		listener_free(l);
+	m->listener = NULL;
+	pthread_mutex_unlock(&listeners_lock);
+}
+
+int memif_listener_fd(const struct memif_port *m)
+{
+	return m->listener->epfd;
+}
+
+void memif_listener_accepting(struct memif_port *m, bool on)
+{
+	pthread_mutex_lock(&listeners_lock);
+	m->accepting = on;
+	while (!on && m->inbox_n) {
+		memif_msg_disconnect(m->inbox[--m->inbox_n].fd, "interface stopped");
+		close(m->inbox[m->inbox_n].fd);
+	}
+	pthread_mutex_unlock(&listeners_lock);
+}
+
+bool memif_listener_claim(struct memif_port *m, struct memif_claim *out)
+{
+	bool found;
+
+	pthread_mutex_lock(&listeners_lock);
+	found = m->inbox_n > 0;
+	if (found) {
+		*out = m->inbox[0];
+		m->inbox_n--;
+		memmove(&m->inbox[0], &m->inbox[1], m->inbox_n * sizeof(m->inbox[0]));
+	}
+	pthread_mutex_unlock(&listeners_lock);
+	return found;
+}
+
+bool memif_others_pending(const struct memif_port *m)
+{
+	bool pending = false;
+
+	pthread_mutex_lock(&listeners_lock);
+	for (const struct memif_listener *l = listeners; l; l = l->next) {
+		for (const struct memif_port *p = l->ports; p; p = p->next) {
+			uint32_t s = __atomic_load_n(&p->public_state, __ATOMIC_RELAXED);
+
+			if (p == m || !p->accepting)
+				continue;
+			if (s == MEMIF_SETUP || p->inbox_n || (s == MEMIF_IDLE && l == m->listener))
+				pending = true;
+		}
+	}
+	pthread_mutex_unlock(&listeners_lock);
+	return pending;
+}
+
+static void unclaimed_close(struct memif_unclaimed *u, const char *reason)
+{
+	if (reason)
+		memif_msg_disconnect(u->fd, reason);
+	close(u->fd); /* leaves the epoll set with its last descriptor */
+	u->fd = -1;
+}
+
+static struct memif_unclaimed *unclaimed_slot(struct memif_listener *l, uint64_t now_ns)
+{
+	struct memif_unclaimed *oldest = &l->unclaimed[0];
+
+	for (unsigned int i = 0; i < MEMIF_MAX_UNCLAIMED; i++) {
+		if (l->unclaimed[i].fd < 0)
+			return &l->unclaimed[i];
+		if (l->unclaimed[i].since_ns < oldest->since_ns)
+			oldest = &l->unclaimed[i];
+	}
+	if (now_ns - oldest->since_ns < MEMIF_UNCLAIMED_NS)
+		return NULL;
+	unclaimed_close(oldest, "no INIT in time");
+	return oldest;
+}
+
+static void listener_accept(struct memif_listener *l, uint64_t now_ns)
+{
+	struct memif_msg msg = { .type = MEMIF_MSG_HELLO };
+	unsigned int queues = 1;
+	struct memif_port *p;
+	int fd;
+
+	for (p = l->ports; p; p = p->next)
+		queues = p->queues > queues ? p->queues : queues;
+	snprintf((char *)msg.hello.name, sizeof(msg.hello.name), "p2pnic %s", P2PNIC_VERSION);
+	msg.hello.min_version = MEMIF_VERSION;
+	msg.hello.max_version = MEMIF_VERSION;
+	msg.hello.max_region = MEMIF_MAX_REGIONS - 1;
+	msg.hello.max_s2c_ring = (uint16_t)(queues - 1);
+	msg.hello.max_c2s_ring = (uint16_t)(queues - 1);
+	msg.hello.max_log2_ring = MEMIF_MAX_LOG2_RING;
+	while ((fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+		struct memif_unclaimed *u = unclaimed_slot(l, now_ns);
+		struct epoll_event ev = { .events = EPOLLIN };
+
+		if (!u) {
+			memif_msg_disconnect(fd, "too many clients at once");
+			close(fd);
+			continue;
+		}
+		ev.data.u64 = 1 + (uint64_t)(u - l->unclaimed);
+		if (memif_msg_send(fd, &msg, -1) || epoll_ctl(l->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
+			close(fd);
+			continue;
+		}
+		u->fd = fd;
+		u->since_ns = now_ns;
+	}
+}
+
+static void unclaimed_ready(struct memif_listener *l, struct memif_unclaimed *u)
+{
+	struct memif_port *p;
+	struct memif_msg msg;
+	int fd, ret;
+	uint64_t one = 1;
+
+	ret = memif_msg_recv(u->fd, &msg, &fd);
+	if (fd >= 0)
+		close(fd);
+	if (ret == 0)
+		return;
+	if (ret < 0 || msg.type != MEMIF_MSG_INIT) {
+		unclaimed_close(u, ret == -ENOTCONN || (ret > 0 && msg.type == MEMIF_MSG_DISCONNECT) ? NULL :
+				   "INIT expected");
+		return;
+	}
+	for (p = l->ports; p && (p->id != msg.init.id || !p->accepting); p = p->next)
+		;
+	if (!p || p->inbox_n == MEMIF_INBOX) {
+		unclaimed_close(u, p ? "already connected" : "no interface with this id");
+		return;
+	}
+	epoll_ctl(l->epfd, EPOLL_CTL_DEL, u->fd, NULL);
+	p->inbox[p->inbox_n].fd = u->fd;
+	p->inbox[p->inbox_n++].init = msg.init;
+	u->fd = -1;
+	if (write(p->wakefd, &one, sizeof(one)) < 0)
+		return; /* full: it is awake anyway */
+}
+
+void memif_listener_run(struct memif_listener *l, uint64_t now_ns)
+{
+	struct epoll_event ev[MEMIF_MAX_UNCLAIMED + 1];
+	int n;
+
+	pthread_mutex_lock(&listeners_lock);
+	n = epoll_wait(l->epfd, ev, MEMIF_MAX_UNCLAIMED + 1, 0);
+	for (int i = 0; i < n; i++) {
+		if (ev[i].data.u64 == 0)
+			listener_accept(l, now_ns);
+		else if (l->unclaimed[ev[i].data.u64 - 1].fd >= 0)
+			unclaimed_ready(l, &l->unclaimed[ev[i].data.u64 - 1]);
+	}
+	pthread_mutex_unlock(&listeners_lock);
+}

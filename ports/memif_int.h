@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The memif port's own parts; nothing outside ports/memif*.c and its tests
+ * includes this.
+ *
+ *   memif.c         the port_ops table, spec, control(), timers, bookkeeping of buffers
+ *   memif_ctl.c     messages, and the listener that several server ports of a process share
+ *   memif_client.c  client: hands out the board's memory, handshake, rings without a copy
+ *   memif_server.c  server: maps the far end's memory, handshake, rings with one copy
+ */
+#ifndef PORTS_MEMIF_INT_H
+#define PORTS_MEMIF_INT_H
+
+#include "ports/memif_proto.h"
+#include "ports/port.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define MEMIF_MAX_QUEUES 16                          /* each way */
+#define MEMIF_MAX_REGIONS (PORT_MAX_REGIONS + 1)     /* one for the rings, then the board's */
+#define MEMIF_MAX_FDS 8                              /* descriptors taken with one message */
+#define MEMIF_INBOX 4                                /* clients waiting for a port */
+#define MEMIF_MAX_UNCLAIMED 16                       /* clients that have not said INIT yet */
+
+#define MEMIF_RETRY_NS 100000000ull      /* client: between attempts to connect */
+#define MEMIF_HANDSHAKE_NS 5000000000ull /* from HELLO to CONNECTED */
+#define MEMIF_UNCLAIMED_NS 2000000000ull /* from accept to INIT, when places are short */
+#define MEMIF_DRAIN_NS 1000000000ull     /* to take what the far end had sent before it went */
+#define MEMIF_HOLD_MIN_NS 100000000ull   /* see memif_server_hold() */
+#define MEMIF_HOLD_MAX_NS 1000000000ull
+#define MEMIF_HOLD_POLL_NS 5000000ull
+#define MEMIF_TX_POLL_MIN_NS 100000ull  /* sleeping with frames under way: first look, doubling */
+#define MEMIF_TX_POLL_MAX_NS 10000000ull
+
+enum memif_state {
+	MEMIF_IDLE,    /* client: until retry_at; server: no client */
+	MEMIF_HELLO,   /* client: waits for HELLO */
+	MEMIF_INIT,    /* client: waits for the ACK of INIT */
+	MEMIF_REGION,  /* client: of ADD_REGION step */
+	MEMIF_RING,    /* client: of ADD_RING step */
+	MEMIF_CONNECT, /* client: waits for CONNECTED */
+	MEMIF_SETUP,   /* server: between INIT and CONNECT */
+	MEMIF_HELD,    /* server: has CONNECT, holds CONNECTED back */
+	MEMIF_UP,
+	MEMIF_DRAIN, /* far end gone, its last frames not taken yet */
+};
+
+
+struct memif_queue {
+	struct memif_ring *ring;
+	uint16_t mask;
+	uint16_t size;
+	uint16_t head; /* client: what ring->head says or will say after this burst.  server: last seen */
+	uint16_t tail; /* oldest not finished: see the direction's code */
+	uint16_t seen; /* client C2S: ring->tail last seen */
+	uint16_t fill_max; /* client S2C: most buffers placed at once */
+	struct port_seg *slot; /* client S2C: what lies in each slot; pad holds the offset */
+	uint32_t *meta;        /* client C2S: length | MEMIF_META_MORE */
+	uint32_t finished;     /* client C2S: finished but not yet in order, several queues only */
+	int evfd;
+	uint32_t offset; /* server: where ADD_RING put it */
+	uint16_t region;
+	uint8_t log2;
+} __attribute__((aligned(64)));
+
+#define MEMIF_META_MORE 0x80000000u
+
+struct memif_region {
+	uint8_t *base;
+	uint64_t size;
+	uint64_t mapped; /* server: size, up to a whole page of its file system */
+	bool guarded;
+};
+
+struct memif_listener;
+
+struct memif_claim {
+	int fd;
+	struct memif_init init;
+};
+
+struct memif_port {
+	struct port port;
+
+	/* packet path */
+	bool rx_on; /* rings may be read: up, or draining */
+	bool tx_on;
+	bool server;
+	bool armed;
+	bool broken; /* a violation was seen: control() takes the link down */
+	bool tx_short; /* the last tx_burst ran out of room */
+	volatile int bus_hit; /* guard: the far end cut its memory short */
+	unsigned int nrx, ntx, rx_next;
+	uint32_t done; /* segments finished, not yet told by tx_done() */
+	struct port_seg *pool; /* buffers posted, not in a ring: FIFO */
+	uint32_t pool_mask, pool_head, pool_tail;
+	uint32_t owned, owned_max; /* buffers posted and not returned */
+	uint8_t *order; /* queue of each segment under way, several queues only */
+	uint32_t order_mask, order_head, order_tail;
+	struct port_memory mem;
+	struct memif_region region[MEMIF_MAX_REGIONS]; /* server: all; client: [0] only */
+	unsigned int nregions;
+	struct memif_queue rx[MEMIF_MAX_QUEUES];
+	struct memif_queue tx[MEMIF_MAX_QUEUES];
+
+	/* configuration */
+	char path[108];
+	struct sockaddr_un addr;
+	socklen_t addr_len;
+	uint32_t id;
+	unsigned int queues;
+	uint8_t log2_ring;
+	char secret[MEMIF_SECRET_LEN + 1];
+
+	/* control */
+	enum memif_state state;
+	uint32_t public_state; /* the same, for the ports that share the process */
+	bool started;
+	int epfd, timerfd, wakefd;
+	int ctl;
+	int ring_fd; /* client: memfd of region 0, until CONNECTED */
+	unsigned int step;
+	unsigned int cap_rx, cap_tx; /* client: queues that this far end takes, as it turned out */
+	uint64_t retry_at, deadline, hold_from;
+	uint64_t timer_at;
+	bool unsealed;
+	const char *refuse; /* server: why the message at hand ends the connection, without being a violation */
+	uint64_t tx_poll_ns, tx_poll_at; /* next_event(): interval, and when */
+	char remote_name[MEMIF_NAME_LEN + 1];
+	char reason[MEMIF_REASON_LEN + 1]; /* why the link is down or an attempt failed, last one */
+
+	/* under the listeners' lock */
+	struct memif_listener *listener;
+	struct memif_port *next;
+	struct memif_claim inbox[MEMIF_INBOX];
+	unsigned int inbox_n;
+	bool accepting;
+};
+
+/* Tags of epoll entries. */
+enum { MEMIF_EV_CTL, MEMIF_EV_LISTENER, MEMIF_EV_WAKE, MEMIF_EV_TIMER, MEMIF_EV_QUEUE };
+
+static inline struct memif_port *memif_of(struct port *p)
+{
+	return (struct memif_port *)p;
+}
+
+/* memif.c */
+/* A violation by the far end: counted, the rings are left alone from here on, control() cuts the link. */
+void memif_violation(struct memif_port *m, const char *what);
+/* Link down, everything of this connection undone; reason (may be NULL) is sent to the far end. */
+void memif_down(struct memif_port *m, const char *reason, uint64_t now_ns);
+/* The far end went in good order: take what it sent, then memif_down(). */
+void memif_drain(struct memif_port *m, uint64_t now_ns);
+/* All queues are set up: mask interrupts, open the packet path. */
+void memif_up(struct memif_port *m);
+void memif_state_set(struct memif_port *m, enum memif_state state);
+int memif_watch(struct memif_port *m, int fd, uint64_t tag);
+/* Wakes the receiver of a ring whose index has just been stored. */
+void memif_queue_notify(struct memif_queue *q);
+
+static inline uint32_t memif_pool_count(const struct memif_port *m)
+{
+	return m->pool_head - m->pool_tail;
+}
+
+static inline void memif_pool_push(struct memif_port *m, const struct port_seg *s)
+{
+	m->pool[m->pool_head++ & m->pool_mask] = *s;
+}
+
+/* memif_ctl.c */
+/* 0 or -errno; fd < 0: none. */
+int memif_msg_send(int sock, const struct memif_msg *msg, int fd);
+/*
+ * One message and at most one descriptor (*fd, else -1; the caller's).
+ * Returns 1, 0 (nothing there), -ENOTCONN (closed) or -EPROTO (not a message).
+ */
+int memif_msg_recv(int sock, struct memif_msg *msg, int *fd);
+void memif_msg_disconnect(int sock, const char *reason);
+/* A name or reason from the far end, made printable and NUL-terminated. */
+void memif_text(char *dst, const uint8_t *src, size_t len);
+
+int memif_listener_get(struct memif_port *m, char err[PORT_ERR_MAX]);
+void memif_listener_put(struct memif_port *m);
+int memif_listener_fd(const struct memif_port *m);
+/* Accepts, says HELLO, hands a client that has said INIT to its port. */
+void memif_listener_run(struct memif_listener *l, uint64_t now_ns);
+void memif_listener_accepting(struct memif_port *m, bool on);
+/* The next client for this port; false if none. */
+bool memif_listener_claim(struct memif_port *m, struct memif_claim *out);
+/* Another server port of this process is still shaking hands or waits for its client. */
+bool memif_others_pending(const struct memif_port *m);
+
+/* memif_client.c */
+void memif_client_connect(struct memif_port *m, uint64_t now_ns);
+void memif_client_msg(struct memif_port *m, const struct memif_msg *msg, uint64_t now_ns);
+/* Undoes the rings: what was posted goes back to the pool, what was under way is lost. */
+void memif_client_release(struct memif_port *m);
+void memif_client_refill(struct memif_port *m);
+unsigned int memif_client_post(struct memif_port *m, const struct port_seg *segs, unsigned int n);
+unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct port_seg *segs, unsigned int n);
+unsigned int memif_client_tx(struct memif_port *m, struct memif_queue *q, const struct port_seg *segs,
+			     unsigned int n);
+/* Segments of q that the server has taken since the last call. */
+uint32_t memif_client_reap(struct memif_port *m, struct memif_queue *q);
+
+/* memif_server.c */
+void memif_server_claim(struct memif_port *m, const struct memif_claim *c, uint64_t now_ns);
+void memif_server_msg(struct memif_port *m, const struct memif_msg *msg, int fd, uint64_t now_ns);
+void memif_server_hold(struct memif_port *m, uint64_t now_ns);
+void memif_server_release(struct memif_port *m);
+unsigned int memif_server_rx(struct memif_port *m, struct memif_queue *q, struct port_seg *segs, unsigned int n);
+unsigned int memif_server_tx(struct memif_port *m, struct memif_queue *q, const struct port_seg *segs,
+			     unsigned int n);
+
+#endif
