@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Adoption: a driver that comes to NICs already running.
+ *
+ * What runs is believed: shape, mode and pairs are read from the NICs' own
+ * registers.  Nothing is written to a NIC that runs but what changes: pairs and
+ * flags asked for by name, and the entries of a peer that is introduced anew.
+ * While wake-ups are exchanged a bell may ring the old descriptor; the sleeper
+ * then sees its work at the next heartbeat (P2P_BEAT_NS).
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "driver/drv_internal.h"
+
+#define ADOPT_HINT "p2pnic down stops them"
+
+/* What a running NIC says of its mesh. */
+struct adopt_view {
+	uint64_t index, nics, slots, rx_bufs, mode, batch, stride, flags, age_s, flood_pps;
+};
+
+static bool adopt_running(const struct drv_nic *nic)
+{
+	return nic->status & P2P_ST_RUNNING;
+}
+
+bool drv_any_running(const struct drv *d)
+{
+	unsigned int i;
+
+	for (i = 0; i < d->n; i++)
+		if (adopt_running(&d->nic[i]))
+			return true;
+	return false;
+}
+
+static int adopt_read(struct drv *d, struct drv_nic *nic, struct adopt_view *v)
+{
+	const struct { uint32_t off; uint64_t *v; } reg[] = {
+		{ P2P_NIC_INDEX, &v->index }, { P2P_NUM_NICS, &v->nics }, { P2P_SLOTS, &v->slots },
+		{ P2P_RX_BUFS, &v->rx_bufs }, { P2P_MODE, &v->mode }, { P2P_BATCH, &v->batch },
+		{ P2P_STRIDE, &v->stride }, { P2P_FLAGS, &v->flags }, { P2P_AGE_S, &v->age_s },
+		{ P2P_FLOOD_PPS, &v->flood_pps },
+	};
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < P2P_ARRAY_SIZE(reg); i++)
+		rc = drv_reg_read(d, nic, reg[i].off, 4, reg[i].v);
+	return rc;
+}
+
+static int adopt_agree(struct drv *d, const struct adopt_view *ref, const struct drv_nic *ref_nic,
+		       const struct adopt_view *v, const struct drv_nic *nic)
+{
+	if (v->nics != d->n)
+		return drv_fail(d, -EBUSY, "%s runs in a mesh of %" PRIu64 " NICs, %u given; name all of them, or " ADOPT_HINT,
+				nic->name, v->nics, d->n);
+	if (v->index >= d->n)
+		return drv_fail(d, -EPROTO, "%s runs as NIC %" PRIu64 " of %u, which can't be; " ADOPT_HINT, nic->name,
+				v->index, d->n);
+	if (v->slots != ref->slots || v->mode != ref->mode || v->stride != ref->stride)
+		return drv_fail(d, -EBUSY, "%s and %s run in different meshes; " ADOPT_HINT, ref_nic->name, nic->name);
+	return 0;
+}
+
+/* Reads what runs; the others take the numbers that are left, their own place if it is free. */
+static int adopt_gather(struct drv *d, struct adopt_view *view, unsigned int *ref)
+{
+	bool taken[P2P_MAX_NICS] = { false };
+	unsigned int i, k;
+	int rc;
+
+	*ref = d->n;
+	for (i = 0; i < d->n; i++) {
+		if (!adopt_running(&d->nic[i]))
+			continue;
+		rc = adopt_read(d, &d->nic[i], &view[i]);
+		if (rc)
+			return rc;
+		if (*ref == d->n)
+			*ref = i;
+		rc = adopt_agree(d, &view[*ref], &d->nic[*ref], &view[i], &d->nic[i]);
+		if (rc)
+			return rc;
+		if (taken[view[i].index])
+			return drv_fail(d, -EBUSY, "%s and another run as NIC %" PRIu64 ": different meshes; " ADOPT_HINT,
+					d->nic[i].name, view[i].index);
+		taken[view[i].index] = true;
+		d->nic[i].index = (unsigned int)view[i].index;
+	}
+	for (i = 0; i < d->n; i++) {
+		if (adopt_running(&d->nic[i]))
+			continue;
+		for (k = i; taken[k]; k = (k + 1) % d->n)
+			;
+		taken[k] = true;
+		d->nic[i].index = k;
+	}
+	return 0;
+}
+
+/* What was asked for by name must be what runs; the rest is taken from what runs. */
+static int adopt_options(struct drv *d, const struct adopt_view *v, const char *name)
+{
+	static const char *const modes[] = { "wr", "rd", "bn" };
+	struct drv_opts *o = &d->opts;
+
+	if (v->mode >= P2P_NUM_MODES)
+		return drv_fail(d, -EPROTO, "%s runs in mode %" PRIu64 ", which can't be; " ADOPT_HINT, name, v->mode);
+	if (v->mode == P2P_MODE_BN)
+		return drv_fail(d, -EBUSY, "%s runs in bn, whose host part ended with its driver; " ADOPT_HINT, name);
+	if ((o->set & DRV_SET_MODE) && v->mode != o->mode)
+		return drv_fail(d, -EBUSY, "%s runs in %s, not %s; " ADOPT_HINT, name, modes[v->mode], modes[o->mode]);
+	if ((o->set & DRV_SET_SLOTS) && v->slots > o->slots)
+		return drv_fail(d, -EBUSY, "%s runs with %" PRIu64 " slots, not %u; " ADOPT_HINT, name, v->slots, o->slots);
+	if ((o->set & DRV_SET_BATCH) && v->batch != o->batch)
+		return drv_fail(d, -EBUSY, "%s runs with batch %" PRIu64 ", not %u; " ADOPT_HINT, name, v->batch, o->batch);
+	if ((o->set & DRV_SET_STRIDE) && v->stride != o->stride)
+		return drv_fail(d, -EBUSY, "%s runs with stride %" PRIu64 ", not %u; " ADOPT_HINT, name, v->stride,
+				o->stride);
+	o->mode = (enum p2p_mode)v->mode;
+	o->slots = d->slots = (uint32_t)v->slots;
+	o->batch = (uint32_t)v->batch;
+	o->stride = (uint32_t)v->stride;
+	o->age_s = (uint32_t)v->age_s;
+	o->flood_pps = (uint32_t)v->flood_pps;
+	if (!(o->set & DRV_SET_FLAGS)) {
+		o->bridge = v->flags & P2P_FLAG_BRIDGE;
+		o->scrub = v->flags & P2P_FLAG_SCRUB;
+		o->backpressure = v->flags & P2P_FLAG_BACKPRESSURE;
+	}
+	return 0;
+}
+
+static int adopt_shapes(struct drv *d, const struct adopt_view *view)
+{
+	unsigned int i, tight;
+	char why[DRV_ERR_MAX];
+	int rc;
+
+	for (i = 0; i < d->n; i++) {
+		struct drv_nic *nic = &d->nic[i];
+
+		nic->shape = (struct p2p_shape){ .nics = d->n, .ports = nic->ports, .buf_size = nic->buf_size };
+		if (adopt_running(nic)) {
+			nic->shape.slots = d->slots;
+			nic->shape.rx_bufs = (uint32_t)view[i].rx_bufs;
+			continue;
+		}
+		if (nic->buf_size % d->opts.stride)
+			return drv_fail(d, -EINVAL, "stride %u, which the others run with, does not divide the buffers of %s (%u bytes)",
+					d->opts.stride, nic->name, nic->buf_size);
+		rc = drv_shape_choose(&nic->shape, &nic->mem_bytes, 1, &d->opts, &tight, why);
+		if (!rc && nic->shape.slots != d->slots) {
+			nic->shape.slots = nic->shape.rx_bufs = d->slots;
+			return drv_fail(d, -ENOSPC, "%s: the others run with %u slots, for which it needs %" PRIu64
+					" KiB of device memory; give it more with --mem, or " ADOPT_HINT, nic->name, d->slots,
+					p2p_memory_needed(&nic->shape) >> 10);
+		}
+		if (rc)
+			return drv_fail(d, rc, "%s: %.400s", nic->name, why);
+	}
+	return 0;
+}
+
+/* Do the NICs that run know each other as they are? */
+static int adopt_tables(struct drv *d)
+{
+	uint64_t ctrl, ports, slots, buf_size;
+	unsigned int i, j;
+	int rc;
+
+	for (i = 0; i < d->n; i++) {
+		for (j = 0; j < d->n; j++) {
+			struct drv_nic *nic = &d->nic[i], *peer = &d->nic[j];
+
+			if (i == j || !adopt_running(nic) || !adopt_running(peer))
+				continue;
+			rc = drv_reg_read(d, nic, drv_peer_reg(peer->index, P2P_PEER_CTRL), 4, &ctrl);
+			if (!rc)
+				rc = drv_reg_read(d, nic, drv_peer_reg(peer->index, P2P_PEER_PORTS), 4, &ports);
+			if (!rc)
+				rc = drv_reg_read(d, nic, drv_peer_reg(peer->index, P2P_PEER_SLOTS), 4, &slots);
+			if (!rc)
+				rc = drv_reg_read(d, nic, drv_peer_reg(peer->index, P2P_PEER_BUF_SIZE), 4, &buf_size);
+			if (rc)
+				return rc;
+			if (!(ctrl & 1) || ports != peer->ports || slots != d->slots || buf_size != peer->buf_size)
+				return drv_fail(d, -EBUSY, "%s was introduced to another NIC than %s: different meshes; "
+						ADOPT_HINT, nic->name, peer->name);
+		}
+	}
+	return 0;
+}
+
+/* The pairs of a returning NIC, from the other ends' registers. */
+static int adopt_recover_pairs(struct drv *d, struct drv_nic *back, uint32_t pair[P2P_MAX_PORTS], bool *any)
+{
+	unsigned int i, p;
+	uint64_t v;
+	int rc;
+
+	for (i = 0; i < d->n; i++) {
+		struct drv_nic *nic = &d->nic[i];
+
+		if (!adopt_running(nic))
+			continue;
+		for (p = 0; p < nic->ports; p++) {
+			rc = drv_reg_read(d, nic, drv_port_reg(p, P2P_PORT_PAIR), 4, &v);
+			if (rc)
+				return rc;
+			if ((v & P2P_PAIR_VALID) && (v >> 8 & 0xff) == back->index && (v & 0xff) < back->ports) {
+				pair[v & 0xff] = P2P_PAIR(nic->index, p);
+				*any = true;
+			}
+		}
+	}
+	return 0;
+}
+
+static int adopt_pairs(struct drv *d, struct drv_nic *back)
+{
+	uint32_t pair[P2P_MAX_PORTS] = { 0 };
+	const struct drv_opts *o = &d->opts;
+	bool any = false;
+	unsigned int p, k;
+	int rc;
+
+	rc = adopt_recover_pairs(d, back, pair, &any);
+	for (k = 0; !rc && !any && k < o->num_pairs; k++) {
+		if (&d->nic[o->pairs[k].a] == back)
+			pair[o->pairs[k].a_port] = P2P_PAIR(d->nic[o->pairs[k].b].index, o->pairs[k].b_port);
+		if (&d->nic[o->pairs[k].b] == back)
+			pair[o->pairs[k].b_port] = P2P_PAIR(d->nic[o->pairs[k].a].index, o->pairs[k].a_port);
+	}
+	for (p = 0; !rc && p < back->ports; p++)
+		if (pair[p])
+			rc = drv_reg_write(d, back, drv_port_reg(p, P2P_PORT_PAIR), 4, pair[p]);
+	return rc;
+}
+
+/* One NIC that does not run, up to but not including its enable. */
+static int adopt_introduce(struct drv *d, struct drv_nic *back)
+{
+	unsigned int i;
+	int rc;
+
+	rc = drv_step_reset(d, back);
+	if (!rc)
+		rc = drv_step_decode(d, back);
+	if (!rc)
+		rc = drv_step_master(d, back);
+	if (!rc)
+		rc = drv_step_configure(d, back);
+	for (i = 0; !rc && i < d->n; i++) {
+		struct drv_nic *nic = &d->nic[i];
+
+		if (nic == back || !adopt_running(nic))
+			continue;
+		back->dropped = true;
+		rc = drv_peer_forget(d, nic, back->index);
+		if (!rc)
+			rc = drv_peer_map(d, nic, back);
+		if (!rc)
+			rc = drv_peer_map(d, back, nic);
+	}
+	return rc;
+}
+
+static int adopt_tell(struct drv *d, struct drv_nic *back)
+{
+	unsigned int i;
+	int rc;
+
+	rc = drv_peer_introduce(d, back, back);
+	for (i = 0; !rc && i < d->n; i++) {
+		struct drv_nic *nic = &d->nic[i];
+
+		if (nic == back)
+			continue;
+		rc = drv_peer_introduce(d, back, nic);
+		if (!rc && adopt_running(nic))
+			rc = drv_peer_introduce(d, nic, back);
+	}
+	if (!rc && !(d->opts.set & DRV_SET_PAIRS))
+		rc = adopt_pairs(d, back);
+	return rc;
+}
+
+/* Two NICs that come back at once do not find each other among those that run. */
+static int adopt_map_returning(struct drv *d)
+{
+	unsigned int i, j;
+	int rc = 0;
+
+	for (i = 0; i < d->n; i++)
+		for (j = 0; !rc && j < d->n; j++)
+			if (i != j && !adopt_running(&d->nic[i]) && !adopt_running(&d->nic[j]))
+				rc = drv_peer_map(d, &d->nic[i], &d->nic[j]);
+	return rc;
+}
+
+static void adopt_undo(struct drv *d)
+{
+	char why[DRV_ERR_MAX];
+	unsigned int i, j;
+
+	memcpy(why, d->error, sizeof(why));
+	for (j = 0; j < d->n; j++) {
+		if (!d->nic[j].ours)
+			continue;
+		for (i = 0; i < d->n && d->nic[j].dropped; i++) {
+			if (!adopt_running(&d->nic[i]))
+				continue;
+			drv_reg_write(d, &d->nic[i], drv_peer_reg(d->nic[j].index, P2P_PEER_CTRL), 4, 0);
+			drv_peer_unmap(d, &d->nic[i], &d->nic[j]);
+		}
+		drv_nic_undo(d, &d->nic[j]);
+	}
+	memcpy(d->error, why, sizeof(why));
+}
+
+static int adopt_returning(struct drv *d)
+{
+	unsigned int j;
+	int rc = 0;
+
+	for (j = 0; !rc && j < d->n; j++)
+		if (!adopt_running(&d->nic[j]))
+			rc = adopt_introduce(d, &d->nic[j]);
+	if (!rc)
+		rc = adopt_map_returning(d);
+	if (!rc)
+		rc = drv_wake_all(d);
+	for (j = 0; !rc && j < d->n; j++)
+		if (!adopt_running(&d->nic[j]))
+			rc = adopt_tell(d, &d->nic[j]);
+	for (j = 0; !rc && j < d->n; j++)
+		if (!adopt_running(&d->nic[j]))
+			rc = drv_step_enable(d, &d->nic[j]);
+	return rc;
+}
+
+/* What may change while NICs run. */
+static int adopt_change(struct drv *d, const struct adopt_view *view)
+{
+	uint32_t flags = drv_flags(&d->opts);
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < d->n && (d->opts.set & DRV_SET_FLAGS); i++)
+		if (adopt_running(&d->nic[i]) && view[i].flags != flags)
+			rc = drv_reg_write(d, &d->nic[i], P2P_FLAGS, 4, flags);
+	if (!rc && (d->opts.set & DRV_SET_PAIRS))
+		rc = drv_pairs_write(d);
+	return rc;
+}
+
+int drv_adopt(struct drv *d)
+{
+	struct adopt_view view[P2P_MAX_NICS];
+	unsigned int i, ref, back = 0;
+	int rc;
+
+	rc = adopt_gather(d, view, &ref);
+	if (!rc)
+		rc = adopt_options(d, &view[ref], d->nic[ref].name);
+	if (!rc)
+		rc = adopt_shapes(d, view);
+	if (!rc)
+		rc = adopt_tables(d);
+	if (!rc)
+		rc = adopt_change(d, view);
+	if (rc)
+		return rc;
+	for (i = 0; i < d->n; i++) {
+		d->nic[i].ours = d->nic[i].dropped = false;
+		back += !adopt_running(&d->nic[i]);
+	}
+	d->opts.persist = true;
+	if (back) {
+		rc = adopt_returning(d);
+		if (rc) {
+			adopt_undo(d);
+			drv_wake_close(d);
+			return rc;
+		}
+	}
+	d->introduced = back;
+	d->adopted = d->n - back;
+	return 0;
+}

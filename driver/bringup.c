@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* NICs at rest become a mesh: the order of design section 4, and its undoing. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "driver/drv_internal.h"
+
+int drv_step_reset(struct drv *d, struct drv_nic *nic)
+{
+	int rc;
+
+	nic->ours = true;
+	rc = nic->t->ops->reset(nic->t);
+	if (rc)
+		return drv_fail(d, rc, "%s: reset failed: %s", nic->name, strerror(-rc));
+	rc = nic->t->ops->dma_unmap_all(nic->t);
+	if (rc)
+		return drv_fail(d, rc, "%s: clearing its address map failed: %s", nic->name, strerror(-rc));
+	return 0;
+}
+
+uint32_t drv_flags(const struct drv_opts *o)
+{
+	return (o->bridge ? P2P_FLAG_BRIDGE : 0) | (o->scrub ? P2P_FLAG_SCRUB : 0) |
+	       (o->backpressure ? P2P_FLAG_BACKPRESSURE : 0);
+}
+
+static int drv_check_layout(struct drv *d, struct drv_nic *nic)
+{
+	unsigned int count = p2p_seg_count(&nic->shape);
+	uint64_t v;
+	int rc;
+
+	rc = drv_reg_read(d, nic, P2P_SEG_COUNT, 4, &v);
+	if (rc)
+		return rc;
+	if (v != count)
+		return drv_fail(d, -EPROTO, "%s: laid out %" PRIu64 " segments, %u expected", nic->name, v, count);
+	rc = drv_reg_write(d, nic, P2P_SEG_SELECT, 4, count - 1);
+	if (!rc)
+		rc = drv_reg_read(d, nic, P2P_SEG_OFFSET, 8, &v);
+	if (rc)
+		return rc;
+	if (v != p2p_seg_offset(&nic->shape, count - 1))
+		return drv_fail(d, -EPROTO, "%s: its last segment is at 0x%" PRIx64 ", 0x%" PRIx64 " expected", nic->name, v,
+				p2p_seg_offset(&nic->shape, count - 1));
+	return 0;
+}
+
+int drv_step_configure(struct drv *d, struct drv_nic *nic)
+{
+	const struct drv_opts *o = &d->opts;
+	const struct { uint32_t off, v; } reg[] = {
+		{ P2P_NIC_INDEX, nic->index },
+		{ P2P_NUM_NICS, d->n },
+		{ P2P_SLOTS, nic->shape.slots },
+		{ P2P_RX_BUFS, nic->shape.rx_bufs },
+		{ P2P_MODE, o->mode },
+		{ P2P_BATCH, o->batch },
+		{ P2P_STRIDE, o->stride },
+		{ P2P_FLAGS, drv_flags(o) },
+		{ P2P_AGE_S, o->age_s },
+		{ P2P_FLOOD_PPS, o->flood_pps },
+		{ P2P_CONTROL, P2P_CTL_CONFIGURE },
+	};
+	uint64_t status, error;
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < P2P_ARRAY_SIZE(reg); i++)
+		rc = drv_reg_write(d, nic, reg[i].off, 4, reg[i].v);
+	if (!rc)
+		rc = drv_reg_read(d, nic, P2P_STATUS, 4, &status);
+	if (!rc)
+		rc = drv_reg_read(d, nic, P2P_ERROR, 4, &error);
+	if (rc)
+		return rc;
+	if (!(status & P2P_ST_CONFIGURED))
+		return drv_fail(d, -EIO, "%s: refused its configuration (%u slots, %u buffers of %u bytes): %s", nic->name,
+				nic->shape.slots, nic->shape.rx_bufs, nic->buf_size, strerror((int)(error & 0xfff)));
+	return drv_check_layout(d, nic);
+}
+
+int drv_step_enable(struct drv *d, struct drv_nic *nic)
+{
+	uint64_t status, error;
+	int rc;
+
+	rc = drv_reg_write(d, nic, P2P_CONTROL, 4, P2P_CTL_ENABLE | (d->opts.persist ? P2P_CTL_PERSIST : 0));
+	if (!rc)
+		rc = drv_reg_read(d, nic, P2P_STATUS, 4, &status);
+	if (!rc)
+		rc = drv_reg_read(d, nic, P2P_ERROR, 4, &error);
+	if (rc)
+		return rc;
+	if (!(status & P2P_ST_RUNNING))
+		return drv_fail(d, -EIO, "%s: does not start: %s", nic->name, strerror((int)(error & 0xfff)));
+	return 0;
+}
+
+void drv_nic_undo(struct drv *d, struct drv_nic *nic)
+{
+	int none[P2P_MAX_NICS];
+	le32 zero = to_le32(0);
+	unsigned int i;
+
+	for (i = 0; i < d->n; i++)
+		none[i] = -1;
+	nic->t->ops->region_write(nic->t, DRV_REGION_BAR0, P2P_CONTROL, &zero, sizeof(zero));
+	nic->t->ops->reset(nic->t);
+	nic->t->ops->irq_set(nic->t, P2P_IRQ_WAKE, 0, 1, none);
+	nic->t->ops->irq_set(nic->t, P2P_IRQ_BELL, 0, d->n, none);
+	nic->t->ops->dma_unmap_all(nic->t);
+	nic->ours = false;
+}
+
+static int drv_check_opts(struct drv *d, const struct drv_opts *o)
+{
+	unsigned int i;
+
+	if (!d->n)
+		return drv_fail(d, -EINVAL, "no NIC given");
+	if (o->mode >= P2P_NUM_MODES)
+		return drv_fail(d, -EINVAL, "mode %u does not exist", o->mode);
+	if (!o->batch || o->batch > P2P_MAX_BATCH)
+		return drv_fail(d, -EINVAL, "batch %u: give 1 to %u", o->batch, P2P_MAX_BATCH);
+	if (o->stride < 4 || o->stride > 256 || (o->stride & (o->stride - 1)))
+		return drv_fail(d, -EINVAL, "stride %u: give a power of two from 4 to 256", o->stride);
+	for (i = 0; i < d->n; i++)
+		if (d->nic[i].buf_size % o->stride)
+			return drv_fail(d, -EINVAL, "stride %u does not divide the buffers of %s (%u bytes)", o->stride,
+					d->nic[i].name, d->nic[i].buf_size);
+	return drv_pairs_check(d, o);
+}
+
+static int drv_shape(struct drv *d)
+{
+	struct p2p_shape shapes[P2P_MAX_NICS];
+	uint64_t mem[P2P_MAX_NICS];
+	unsigned int i, tight = 0;
+	char why[DRV_ERR_MAX];
+	int rc;
+
+	for (i = 0; i < d->n; i++) {
+		shapes[i] = (struct p2p_shape){ .nics = d->n, .ports = d->nic[i].ports, .buf_size = d->nic[i].buf_size };
+		mem[i] = d->nic[i].mem_bytes;
+	}
+	rc = drv_shape_choose(shapes, mem, d->n, &d->opts, &tight, why);
+	if (rc == -ENOSPC)
+		return drv_fail(d, rc, "%s: %.400s", d->nic[tight].name, why);
+	if (rc)
+		return drv_fail(d, rc, "%s", why);
+	for (i = 0; i < d->n; i++)
+		d->nic[i].shape = shapes[i];
+	d->slots = shapes[0].slots;
+	if (d->slots != d->opts.slots)
+		snprintf(d->note, sizeof(d->note), "%u slots per ring instead of %u: device memory of %s is %" PRIu64 " MiB",
+			 d->slots, d->opts.slots, d->nic[tight].name, mem[tight] >> 20);
+	return 0;
+}
+
+static int drv_each(struct drv *d, int (*step)(struct drv *d, struct drv_nic *nic))
+{
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < d->n; i++)
+		rc = step(d, &d->nic[i]);
+	return rc;
+}
+
+/* step for every ordered pair; own: for each NIC and itself too. */
+static int drv_each_pair(struct drv *d, int (*step)(struct drv *d, struct drv_nic *nic, struct drv_nic *peer), bool own)
+{
+	unsigned int i, j;
+	int rc = 0;
+
+	for (i = 0; i < d->n; i++)
+		for (j = 0; !rc && j < d->n; j++)
+			if (i != j || own)
+				rc = step(d, &d->nic[i], &d->nic[j]);
+	return rc;
+}
+
+static int drv_fresh(struct drv *d)
+{
+	bool bn = d->opts.mode == P2P_MODE_BN;
+	int rc;
+
+	rc = drv_each(d, drv_step_reset);
+	if (!rc)
+		rc = drv_each(d, drv_step_decode);
+	if (!rc)
+		rc = drv_each(d, drv_step_master);
+	if (!rc)
+		rc = drv_shape(d);
+	if (!rc)
+		rc = drv_each(d, drv_step_configure);
+	if (!rc && bn)
+		rc = drv_host_create(d);
+	if (!rc && bn)
+		rc = drv_each(d, drv_host_map);
+	if (!rc && bn)
+		rc = drv_each(d, drv_host_doorbell);
+	if (!rc)
+		rc = drv_each_pair(d, drv_peer_map, false);
+	if (!rc)
+		rc = drv_each_pair(d, drv_peer_introduce, true);
+	if (!rc)
+		rc = drv_wake_all(d);
+	if (!rc)
+		rc = drv_pairs_write(d);
+	if (!rc)
+		rc = drv_each(d, drv_step_enable);
+	if (!rc)
+		d->introduced = d->n;
+	return rc;
+}
+
+int drv_bring_up(struct drv *d, const struct drv_opts *o)
+{
+	unsigned int i;
+	int rc;
+
+	d->note[0] = '\0';
+	d->adopted = d->introduced = 0;
+	drv_host_destroy(d);
+	rc = drv_check_opts(d, o);
+	if (rc)
+		return rc;
+	d->opts = *o;
+	if (drv_any_running(d))
+		return drv_adopt(d);
+	for (i = 0; i < d->n; i++)
+		d->nic[i].index = i;
+	rc = drv_fresh(d);
+	if (rc) {
+		for (i = 0; i < d->n; i++)
+			if (d->nic[i].ours)
+				drv_nic_undo(d, &d->nic[i]);
+		drv_wake_close(d);
+		drv_host_destroy(d);
+	}
+	return rc;
+}
+
+bool drv_ready(struct drv *d, unsigned int *a, unsigned int *b, uint32_t *state, int *rc)
+{
+	unsigned int i, j;
+	uint64_t v;
+
+	*rc = 0;
+	for (i = 0; i < d->n; i++) {
+		for (j = 0; j < d->n; j++) {
+			if (i == j)
+				continue;
+			*rc = drv_reg_read(d, &d->nic[i], drv_peer_reg(d->nic[j].index, P2P_PEER_STATE), 4, &v);
+			if (*rc)
+				return false;
+			if (v != P2P_PEER_UP) {
+				*a = i;
+				*b = j;
+				*state = (uint32_t)v;
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
+static uint64_t drv_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+int drv_wait_ready(struct drv *d, uint64_t timeout_ns)
+{
+	static const char *const states[] = { "absent", "waiting", "up", "down" };
+	const struct timespec nap = { 0, 2000000 };
+	uint64_t end = drv_now_ns() + timeout_ns;
+	unsigned int a, b;
+	uint32_t state;
+	int rc;
+
+	while (!drv_ready(d, &a, &b, &state, &rc)) {
+		if (rc)
+			return rc;
+		if (drv_now_ns() >= end)
+			return drv_fail(d, -ETIMEDOUT, "%s does not see %s after %.1f s (%s); is its process running?",
+					d->nic[a].name, d->nic[b].name, (double)timeout_ns / 1e9,
+					state < 4 ? states[state] : "?");
+		nanosleep(&nap, NULL);
+	}
+	return 0;
+}
+
+static int drv_stop(struct drv *d, struct drv_nic *nic)
+{
+	return drv_reg_write(d, nic, P2P_CONTROL, 4, 0);
+}
+
+static int drv_clean(struct drv *d, struct drv_nic *nic)
+{
+	int rc;
+
+	rc = drv_step_reset(d, nic);
+	if (!rc)
+		drv_nic_undo(d, nic);
+	return rc;
+}
+
+int drv_reset(struct drv *d)
+{
+	unsigned int i;
+	int rc, first = 0;
+
+	for (i = 0; i < d->n; i++) {
+		rc = drv_clean(d, &d->nic[i]);
+		if (rc && !first)
+			first = rc;
+	}
+	return first;
+}
+
+int drv_down(struct drv *d)
+{
+	unsigned int i;
+	int rc, first = 0;
+
+	for (i = 0; i < d->n; i++) {
+		rc = drv_stop(d, &d->nic[i]);
+		if (rc && !first)
+			first = rc;
+	}
+	rc = drv_reset(d);
+	return first ? first : rc;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A NIC as the driver reaches it: one PCI function behind some transport.
+ *
+ *   transport_local      a function in this process (p2p_function_ops)
+ *   transport_vfio_user  a vfio-user server's socket
+ *
+ * Regions, interrupt indexes and map semantics are those of
+ * <p2pnic/function.h>; -EINVAL, -EEXIST, -ENOENT and the like are handed
+ * through from the function.
+ *
+ * OWNERSHIP  whoever opened a transport closes it.  Descriptors passed in stay
+ *   the caller's; the descriptor that region_info returns becomes the caller's.
+ * THREADS  one caller at a time per transport.
+ * ERRORS  0 or -errno; -ENOTCONN when the NIC's process is gone.
+ *
+ * Source: design section 4 "Driver bring-up", section 1 (transports).
+ */
+#ifndef DRIVER_TRANSPORT_H
+#define DRIVER_TRANSPORT_H
+
+#include <p2pnic/function.h>
+
+#define DRV_ERR_MAX 512
+
+struct transport;
+
+struct transport_ops {
+	/* How many regions there are now, or -errno. */
+	int (*num_regions)(struct transport *t);
+	/* info->fd is the caller's to close, -1 where the region can't be mapped. */
+	int (*region_info)(struct transport *t, unsigned int region, struct p2p_region_info *info);
+	/* All of len or an error. */
+	int (*region_read)(struct transport *t, unsigned int region, uint64_t off, void *buf, size_t len);
+	int (*region_write)(struct transport *t, unsigned int region, uint64_t off, const void *buf, size_t len);
+	/* fds[k] < 0 removes vector start + k. */
+	int (*irq_set)(struct transport *t, unsigned int index, unsigned int start, unsigned int count,
+		       const int *fds);
+	int (*dma_map)(struct transport *t, uint64_t iova, uint64_t size, int fd, uint64_t fd_offset, uint32_t prot);
+	int (*dma_unmap)(struct transport *t, uint64_t iova, uint64_t size);
+	int (*dma_unmap_all)(struct transport *t);
+	int (*reset)(struct transport *t);
+	/* A NIC without its persist bit stops and resets itself. */
+	void (*close)(struct transport *t);
+};
+
+/* Every implementation's object begins with this. */
+struct transport {
+	const struct transport_ops *ops;
+};
+
+/* Opens a function of this process.  fn outlives the transport.  0 or -ENOMEM. */
+int transport_local_open(struct transport **out, const struct p2p_function_ops *ops, void *fn);
+/* Connects to a vfio-user server.  0 or -errno with one line in err. */
+int transport_vfio_user_open(struct transport **out, const char *path, char err[DRV_ERR_MAX]);
+
+/* Maps `bytes` of a mappable region for reading and writing, from its start.  munmap() it. */
+int transport_region_mmap(struct transport *t, unsigned int region, uint64_t bytes, void **out);
+
+#endif
