@@ -99,7 +99,7 @@ static int drv_command(struct drv *d, struct drv_nic *nic, uint16_t *command)
 
 static int drv_set_command(struct drv *d, struct drv_nic *nic, uint16_t bit, const char *what)
 {
-	uint16_t command;
+	uint16_t command = 0;
 	le16 raw;
 	int rc;
 
