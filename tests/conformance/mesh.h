@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * N NICs of P ports in full mesh on a board, brought up through their registers
+ * in the order of design section 4, stepped by hand in virtual time on one
+ * thread.  The same for every board: a board is a struct mesh_ops.
+ *
+ * Every frame that a test sends carries its ingress port, a sequence number and
+ * content made from its header, so that every frame that leaves a port is
+ * checked whole; a frame that leaves one port twice is a failure; with
+ * `in_order`, so is one that overtook another of its ingress port.
+ *
+ * The first failure is kept as text (mesh_failure) and tests print it with
+ * their seed.
+ */
+#ifndef TESTS_CONFORMANCE_MESH_H
+#define TESTS_CONFORMANCE_MESH_H
+
+#include <firmware/fw.h>
+#include <tests/late/rng.h>
+#include <tests/late/script_port.h>
+
+/* Boards name a loss by what the lost DMA carried, in the order of BOARD_KINDS. */
+enum mesh_kind { MESH_PAYLOAD, MESH_DESC, MESH_COMPLETION, MESH_CONTROL, MESH_BEAT, MESH_NUM_KINDS };
+
+struct mesh_loss {
+	uint32_t every, ppm;
+	bool part, local;
+	uint32_t delay_ppm, delay_ns;
+};
+
+struct mesh_board;
+
+struct mesh_board_cfg {
+	uint64_t seed;
+	unsigned int nics;
+	bool prompt;
+};
+
+/* nic: index in the mesh. */
+struct mesh_ops {
+	const char *name;
+	bool late; /* DMA finishes late, and can be lost */
+	struct mesh_board *(*open)(const struct mesh_board_cfg *cfg);
+	void (*close)(struct mesh_board *mb);
+	const uint64_t *(*clock)(struct mesh_board *mb);
+	void (*advance)(struct mesh_board *mb, uint64_t ns);
+	uint64_t (*next)(struct mesh_board *mb); /* when DMA goes on; UINT64_MAX */
+	int (*nic_create)(struct mesh_board *mb, unsigned int nic, const struct fw_strap *strap,
+			  struct script_port *const *ports);
+	void (*nic_kill)(struct mesh_board *mb, unsigned int nic);
+	uint64_t (*step)(struct mesh_board *mb, unsigned int nic);
+	void (*sleep)(struct mesh_board *mb, unsigned int nic, bool asleep);
+	bool (*busy)(struct mesh_board *mb, unsigned int nic);
+	bool (*take_bell)(struct mesh_board *mb, unsigned int nic);
+	uint64_t (*reg_read)(struct mesh_board *mb, unsigned int nic, uint32_t off, uint32_t bytes);
+	void (*reg_write)(struct mesh_board *mb, unsigned int nic, uint32_t off, uint32_t bytes, uint64_t v);
+	void (*bus_master)(struct mesh_board *mb, unsigned int nic, bool on);
+	/* A piece of target's BAR2, whole segments. */
+	int (*map)(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint64_t size, unsigned int target,
+		   uint64_t offset, bool write);
+	void (*unmap)(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint64_t size);
+	const uint64_t *(*events)(struct mesh_board *mb, unsigned int nic);
+	const uint64_t *(*drops)(struct mesh_board *mb, unsigned int nic);
+	uint64_t (*held)(struct mesh_board *mb, unsigned int nic);
+	int (*peer)(struct mesh_board *mb, unsigned int nic, unsigned int peer, struct fw_peer_info *info);
+	uint64_t (*faults)(struct mesh_board *mb, unsigned int nic);
+	void (*lose)(struct mesh_board *mb, enum mesh_kind kind, const struct mesh_loss *loss); /* NULL: can't */
+};
+
+extern const struct mesh_ops *const mesh_boards[]; /* NULL-terminated */
+extern const struct mesh_ops mesh_late;
+
+struct mesh_cfg {
+	unsigned int nics, ports;
+	enum p2p_mode mode;
+	uint32_t batch, stride, slots, buf_size, rx_bufs, flags, age_s, flood_pps;
+	uint64_t seed;
+	uint32_t tx_room;     /* segments a cable takes */
+	uint64_t tx_frame_ns; /* wire time of a frame, 0: short */
+	bool sleep;           /* idle NICs sleep and must be woken */
+	bool stall;           /* NICs are stepped unevenly, some stand still for a while */
+	bool in_order;        /* frames of one ingress leave a port in order */
+	bool prompt;          /* late board: finish at once after all */
+};
+
+struct mesh_out {
+	uint16_t in_nic, in_port;
+	uint32_t seq, len;
+	uint64_t hash, at_ns;
+};
+
+struct mesh_port {
+	struct mesh *m;
+	unsigned int nic, port;
+	struct script_port *sp;
+	struct mesh_out *out; /* every frame that left, in order */
+	uint32_t outs, outs_max, taken; /* taken: looked at by the test */
+	uint8_t *seen[P2P_MAX_NICS * P2P_MAX_PORTS];
+	uint32_t seen_max[P2P_MAX_NICS * P2P_MAX_PORTS];
+	uint32_t last[P2P_MAX_NICS * P2P_MAX_PORTS];
+	uint32_t seq; /* next frame sent into it */
+};
+
+struct mesh_nic {
+	bool dead, arming, sleeping;
+	uint32_t idle;
+	uint64_t until_ns, stall_ns;
+	uint64_t kills;
+};
+
+struct mesh {
+	struct mesh_cfg cfg;
+	const struct mesh_ops *ops;
+	struct mesh_board *mb;
+	const uint64_t *now;
+	struct rng rng;
+	struct p2p_shape shape;
+	struct mesh_nic nic[P2P_MAX_NICS];
+	struct mesh_port port[P2P_MAX_NICS][P2P_MAX_PORTS];
+	/* of NICs that died: what they had counted, so that sums go on */
+	uint64_t past_events[P2P_NUM_EVENTS], past_drops[P2P_NUM_DROPS];
+	char failure[320];
+};
+
+void mesh_cfg_default(struct mesh_cfg *cfg, unsigned int nics, unsigned int ports);
+struct mesh *mesh_create(const struct mesh_ops *ops, const struct mesh_cfg *cfg);
+void mesh_destroy(struct mesh *m);
+/* NULL: none so far. */
+const char *mesh_failure(struct mesh *m);
+void mesh_fail(struct mesh *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Configure all, map, introduce, enable; mesh_up also waits until all peers are up. */
+int mesh_configure(struct mesh *m);
+void mesh_pair(struct mesh *m, unsigned int nic, unsigned int port, unsigned int to_nic, unsigned int to_port);
+void mesh_enable(struct mesh *m, unsigned int nic, bool on);
+int mesh_wait_up(struct mesh *m, uint64_t max_ns);
+int mesh_up(struct mesh *m);
+
+/* Life and death. */
+void mesh_kill(struct mesh *m, unsigned int nic);
+int mesh_restart(struct mesh *m, unsigned int nic); /* power on, configured, introduced both ways, enabled */
+
+/* Time. */
+void mesh_run(struct mesh *m, uint64_t ns);
+/* Until nothing that counts has changed for quiet_ns; false: not within max_ns. */
+bool mesh_settle(struct mesh *m, uint64_t quiet_ns, uint64_t max_ns);
+/* Until no NIC holds a frame and no port sends one. */
+bool mesh_drain(struct mesh *m, uint64_t max_ns);
+void mesh_stall(struct mesh *m, unsigned int nic, uint64_t ns); /* it is not stepped for so long */
+
+/* Frames.  Returns the sequence number. */
+uint32_t mesh_send(struct mesh *m, unsigned int nic, unsigned int port, const uint8_t dst[6], const uint8_t src[6],
+		   uint32_t len);
+uint32_t mesh_send_at(struct mesh *m, unsigned int nic, unsigned int port, const uint8_t dst[6], const uint8_t src[6],
+		      uint32_t len, uint64_t at_ns);
+void mesh_station(uint8_t mac[6], unsigned int k); /* 02:00:00:00:k:k */
+uint32_t mesh_untaken(struct mesh *m, unsigned int nic, unsigned int port);
+
+/* Counters. */
+uint64_t mesh_event(struct mesh *m, int nic, enum p2p_event e); /* nic < 0: sum */
+uint64_t mesh_drops(struct mesh *m, int nic, enum p2p_drop d);
+uint64_t mesh_held(struct mesh *m);
+uint64_t mesh_port_sum(struct mesh *m, size_t stat_offset);
+/* rx + copies - (tx + port losses + drops) - held: 0 if the books are exact. */
+int64_t mesh_books(struct mesh *m);
+void mesh_check_faults(struct mesh *m);
+void mesh_print_counters(struct mesh *m);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The late board as a board of the mesh. */
+#include <stdlib.h>
+
+#define FW_BOARD late
+#include <tests/late/late.h>
+#include "mesh.h"
+
+struct mesh_board {
+	struct late_world *w;
+	struct board_ctx *nic[P2P_MAX_NICS];
+};
+
+static struct mesh_board *late_open(const struct mesh_board_cfg *cfg)
+{
+	struct late_cfg lc = { .seed = cfg->seed, .prompt = cfg->prompt };
+	struct mesh_board *mb = calloc(1, sizeof(*mb));
+
+	if (!mb)
+		abort();
+	mb->w = late_world_create(&lc);
+	return mb;
+}
+
+static void late_close(struct mesh_board *mb)
+{
+	late_world_destroy(mb->w);
+	free(mb);
+}
+
+static const uint64_t *late_clock(struct mesh_board *mb)
+{
+	return late_world_clock(mb->w);
+}
+
+static void late_advance(struct mesh_board *mb, uint64_t ns)
+{
+	late_world_advance(mb->w, ns);
+}
+
+static uint64_t late_next(struct mesh_board *mb)
+{
+	return late_world_next(mb->w);
+}
+
+static int late_create(struct mesh_board *mb, unsigned int nic, const struct fw_strap *strap,
+		       struct script_port *const *ports)
+{
+	mb->nic[nic] = late_nic_create(mb->w, nic, strap, ports);
+	return mb->nic[nic] ? 0 : -1;
+}
+
+static void late_kill(struct mesh_board *mb, unsigned int nic)
+{
+	late_nic_kill(mb->nic[nic]);
+}
+
+static uint64_t late_step(struct mesh_board *mb, unsigned int nic)
+{
+	return late_nic_step(mb->nic[nic]);
+}
+
+static void late_sleep(struct mesh_board *mb, unsigned int nic, bool asleep)
+{
+	fw_sleep(late_nic_fw(mb->nic[nic]), asleep);
+}
+
+static bool late_busy(struct mesh_board *mb, unsigned int nic)
+{
+	return late_nic_busy(mb->nic[nic]);
+}
+
+static bool late_bell_taken(struct mesh_board *mb, unsigned int nic)
+{
+	return late_nic_take_bell(mb->nic[nic]);
+}
+
+static uint64_t late_reg_read(struct mesh_board *mb, unsigned int nic, uint32_t off, uint32_t bytes)
+{
+	return fw_reg_read(late_nic_fw(mb->nic[nic]), off, bytes);
+}
+
+static void late_reg_write(struct mesh_board *mb, unsigned int nic, uint32_t off, uint32_t bytes, uint64_t v)
+{
+	fw_reg_write(late_nic_fw(mb->nic[nic]), off, bytes, v);
+}
+
+static void late_bus_master(struct mesh_board *mb, unsigned int nic, bool on)
+{
+	late_nic_bus_master(mb->nic[nic], on);
+}
+
+static int late_map(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint64_t size, unsigned int target,
+		    uint64_t offset, bool write)
+{
+	return late_nic_map(mb->nic[nic], bus, size, mb->nic[target], NULL, offset,
+			    LATE_PROT_READ | (write ? LATE_PROT_WRITE : 0));
+}
+
+static void late_unmap(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint64_t size)
+{
+	late_nic_unmap(mb->nic[nic], bus, size);
+}
+
+static const uint64_t *late_events(struct mesh_board *mb, unsigned int nic)
+{
+	return fw_nic_events(late_nic_fw(mb->nic[nic]));
+}
+
+static const uint64_t *late_drops(struct mesh_board *mb, unsigned int nic)
+{
+	return fw_nic_drops(late_nic_fw(mb->nic[nic]));
+}
+
+static uint64_t late_held(struct mesh_board *mb, unsigned int nic)
+{
+	return fw_nic_held(late_nic_fw(mb->nic[nic]));
+}
+
+static int late_peer(struct mesh_board *mb, unsigned int nic, unsigned int peer, struct fw_peer_info *info)
+{
+	return fw_peer_info(late_nic_fw(mb->nic[nic]), peer, info);
+}
+
+static uint64_t late_faults(struct mesh_board *mb, unsigned int nic)
+{
+	return board_fault_count(mb->nic[nic]);
+}
+
+_Static_assert(MESH_NUM_KINDS == (int)BOARD_NUM_KINDS && MESH_BEAT == (int)BOARD_KIND_BEAT &&
+	       MESH_COMPLETION == (int)BOARD_KIND_COMPLETION, "kinds are the board's");
+
+static void late_lose(struct mesh_board *mb, enum mesh_kind kind, const struct mesh_loss *loss)
+{
+	struct late_rule *r = late_world_rule(mb->w, (enum board_kind)kind);
+
+	r->every = loss->every;
+	r->ppm = loss->ppm;
+	r->part = loss->part;
+	r->local = loss->local;
+	r->delay_ppm = loss->delay_ppm;
+	r->delay_ns = loss->delay_ns;
+}
+
+const struct mesh_ops mesh_late = {
+	.name = "late", .late = true, .open = late_open, .close = late_close, .clock = late_clock,
+	.advance = late_advance, .next = late_next, .nic_create = late_create, .nic_kill = late_kill,
+	.step = late_step, .sleep = late_sleep, .busy = late_busy, .take_bell = late_bell_taken,
+	.reg_read = late_reg_read, .reg_write = late_reg_write, .bus_master = late_bus_master, .map = late_map,
+	.unmap = late_unmap, .events = late_events, .drops = late_drops, .held = late_held, .peer = late_peer,
+	.faults = late_faults, .lose = late_lose,
+};

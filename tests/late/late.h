@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The late board, as its test sees it.
+ *
+ * A world holds NICs that reach each other through explicit address maps, and
+ * one virtual clock.  Each NIC has a write queue and a read queue.  A request
+ *   is submitted          nothing is read or written (but lines, taken by value,
+ *                         and write_sum's checksum, computed from the source),
+ *   then carried out      at a random later time, after its predecessors of the
+ *                         queue: source read, destination written, perhaps in
+ *                         two pieces at two times, lower addresses first,
+ *   then finished         at or after that: board_done() says so.
+ * DMA goes on while firmware runs: every board call lets a little time pass for
+ * it, while board_now_ns() stands still.
+ *
+ * Loss: a rule per kind drops every n-th request, or each with a probability,
+ * whole or 64 bytes (a stride, if larger) of it; a lost request is finished
+ * like any other and changes nothing.
+ */
+#ifndef TESTS_LATE_LATE_H
+#define TESTS_LATE_LATE_H
+
+#ifndef FW_BOARD
+#define FW_BOARD late
+#endif
+#include <firmware/board.h>
+#include <firmware/fw.h>
+#include "script_port.h"
+
+struct late_world;
+
+struct late_cfg {
+	uint64_t seed;
+	uint32_t room_min, room_max; /* requests of a queue at a time; 0, 0: 4 to 32 */
+	uint32_t carry_ns, finish_ns; /* mean delays; 0, 0: seeded */
+	bool prompt;                 /* carry out and finish everything at once: to tell lateness from other causes */
+};
+
+struct late_rule {
+	uint32_t every;   /* drop every n-th; 0: none */
+	uint32_t ppm;     /* drop with this probability */
+	bool part;        /* payload and descriptors: lose 64 bytes of it instead of all */
+	bool local;       /* DMA within the own memory is lost as well */
+	uint32_t delay_ppm;  /* with this probability the queue stands still for delay_ns */
+	uint32_t delay_ns;
+	uint64_t seen, lost; /* counted by the board */
+};
+
+#define LATE_PROT_READ 1u
+#define LATE_PROT_WRITE 2u
+
+struct late_world *late_world_create(const struct late_cfg *cfg);
+void late_world_destroy(struct late_world *w);
+const uint64_t *late_world_clock(const struct late_world *w);
+/* Time passes: DMA is carried out and finished on the way. */
+void late_world_advance(struct late_world *w, uint64_t ns);
+/* When the next DMA is carried out or finished; UINT64_MAX: none. */
+uint64_t late_world_next(const struct late_world *w);
+struct late_rule *late_world_rule(struct late_world *w, enum board_kind kind);
+
+/* A NIC at power-on.  ports[] stay the caller's. */
+struct board_ctx *late_nic_create(struct late_world *w, unsigned int index, const struct fw_strap *strap,
+				  struct script_port *const *ports);
+/* Dies at once: what was submitted and not carried out never is.  Its memory stays while maps name it. */
+void late_nic_kill(struct board_ctx *b);
+struct fw_nic *late_nic_fw(struct board_ctx *b);
+uint64_t late_nic_step(struct board_ctx *b);
+bool late_nic_busy(const struct board_ctx *b);    /* requests unfinished */
+bool late_nic_take_bell(struct board_ctx *b);
+void late_nic_bus_master(struct board_ctx *b, bool on);
+uint64_t late_nic_events(const struct board_ctx *b, enum board_vector v); /* MSI-X so far */
+/* b's DMA to [bus, bus + size) reaches `target`'s BAR2 at `offset`; host != NULL: that memory instead. */
+int late_nic_map(struct board_ctx *b, uint64_t bus, uint64_t size, struct board_ctx *target, void *host,
+		 uint64_t offset, uint32_t prot);
+/* Removes every map that lies in [bus, bus + size), after all that b has submitted is carried out. */
+void late_nic_unmap(struct board_ctx *b, uint64_t bus, uint64_t size);
+/* A byte of device memory, as the driver sees it through BAR2; NULL beyond the layout. */
+uint8_t *late_nic_mem(struct board_ctx *b, uint64_t offset);
+
+#endif
