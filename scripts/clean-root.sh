@@ -56,7 +56,8 @@ if [ ! -s "$tar" ]; then
 	[ -n "$sources" ] || skip "apt's configuration names no archive of Debian $suite"
 	proxy=$(apt-config dump --format '%F "%v";%n' Acquire::http::Proxy Acquire::https::Proxy)
 	t=$(now)
-	echo "$sources" | mmdebstrap --variant=minbase --aptopt="$proxy" $suite "$tar.new" - >"$cache/mmdebstrap.log" 2>&1 || {
+	echo "$sources" | mmdebstrap --variant=minbase ${proxy:+--aptopt="$proxy"} --format=tar $suite "$tar.new" - \
+		>"$cache/mmdebstrap.log" 2>&1 || {
 		tail -n 20 "$cache/mmdebstrap.log"
 		skip "mmdebstrap could not make a Debian $suite: is its archive in reach?"
 	}
