@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Translation, and whatever DMA is not one copy within host memory. */
+#include "internal.h"
+
+/* Bus addresses that the window may touch: [bus, bus + result). */
+static uint64_t win_bytes(const struct board_win *w)
+{
+	uint64_t most = UINT64_MAX - w->bus;
+
+	return w->bytes < most ? w->bytes : most;
+}
+
+static void win_cache(struct board_ctx *b, struct board_win *w, uint64_t lo, uint64_t span, uint8_t *host, uint32_t prot)
+{
+	w->lo = lo;
+	w->host = host;
+	w->span_read = prot & P2P_DMA_READ ? span : 0;
+	w->span_write = prot & P2P_DMA_WRITE ? span : 0;
+	w->gen = b->gen;
+}
+
+static void resolve_local(struct board_ctx *b, struct board_win *w)
+{
+	uint64_t at = w->bus & ~P2P_BUS_LOCAL, bytes = win_bytes(w);
+
+	if (!b->mem || at >= b->mem_used)
+		return;
+	if (bytes > b->mem_used - at)
+		bytes = b->mem_used - at;
+	win_cache(b, w, 0, bytes, b->mem + at, P2P_DMA_READ | P2P_DMA_WRITE);
+}
+
+static bool maps_join(const struct soft_map *a, const struct soft_map *c)
+{
+	return a->iova + a->bytes == c->iova && a->prot == c->prot && a->host && c->host &&
+	       a->host + a->bytes == c->host;
+}
+
+/* Remembers as much of the window around `bus` as is one piece of host memory. */
+static void resolve_mapped(struct board_ctx *b, struct board_win *w, uint64_t bus)
+{
+	const struct soft_iommu *m = &b->nic->iommu;
+	const struct soft_map *e = soft_iommu_find(m, bus), *first = e, *last = e;
+	uint64_t lo, hi, end = w->bus + win_bytes(w);
+
+	if (!e || !e->host)
+		return;
+	while (last + 1 < m->map + m->n && last->iova + last->bytes < end && maps_join(last, last + 1))
+		last++;
+	while (first > m->map && first->iova > w->bus && maps_join(first - 1, first))
+		first--;
+	lo = first->iova > w->bus ? first->iova : w->bus;
+	hi = last->iova + last->bytes < end ? last->iova + last->bytes : end;
+	win_cache(b, w, lo - w->bus, hi - lo, first->host + (lo - first->iova), e->prot);
+}
+
+uint8_t *soft_win_resolve(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t len, bool write)
+{
+	uint64_t rel, span;
+
+	w->gen = 0;
+	if (off >= win_bytes(w))
+		return NULL;
+	if (w->bus & P2P_BUS_LOCAL)
+		resolve_local(b, w);
+	else if (b->nic->bus_master)
+		resolve_mapped(b, w, w->bus + off);
+	if (w->gen == 0)
+		return NULL;
+	rel = off - w->lo;
+	span = write ? w->span_write : w->span_read;
+	return rel <= span && len <= span - rel ? w->host + rel : NULL;
+}
+
+/*
+ * The piece of [off, off + len) that begins at off and lies in one place:
+ * host memory (*host), or, reached by message, *host NULL.  Returns its length, 0: fault.
+ */
+static uint32_t dma_piece(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t len, bool write, uint8_t **host)
+{
+	const struct soft_map *e;
+	uint64_t rel, span;
+	uint32_t need = write ? P2P_DMA_WRITE : P2P_DMA_READ;
+
+	*host = soft_win_resolve(b, w, off, 1, write);
+	if (*host) {
+		rel = off - w->lo;
+		span = (write ? w->span_write : w->span_read) - rel;
+		return len < span ? len : span;
+	}
+	if (w->bus & P2P_BUS_LOCAL || !b->nic->bus_master || !b->nic->msg || off >= win_bytes(w))
+		return 0;
+	e = soft_iommu_find(&b->nic->iommu, w->bus + off);
+	if (!e || e->host || !(e->prot & need))
+		return 0;
+	span = e->bytes - (w->bus + off - e->iova);
+	if (span > win_bytes(w) - off)
+		span = win_bytes(w) - off;
+	return len < span ? len : span;
+}
+
+void soft_dma_write(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src, uint32_t len)
+{
+	const uint8_t *from = src;
+
+	while (len) {
+		uint8_t *host;
+		uint32_t n = dma_piece(b, w, off, len, true, &host);
+
+		if (n && host)
+			memcpy(host, from, n);
+		else if (!n || b->nic->msg->write(b->nic->msg_opaque, w->bus + off, from, n) != 0)
+			break;
+		off += n;
+		from += n;
+		len -= n;
+	}
+	if (len)
+		p2p_count(&b->faults, 1);
+}
+
+void soft_dma_read(struct board_ctx *b, struct board_win *w, uint64_t off, void *dst, uint32_t len)
+{
+	uint8_t *to = dst;
+
+	while (len) {
+		uint8_t *host;
+		uint32_t n = dma_piece(b, w, off, len, false, &host);
+
+		if (n && host)
+			memcpy(to, host, n);
+		else if (!n || b->nic->msg->read(b->nic->msg_opaque, w->bus + off, to, n) != 0)
+			break;
+		off += n;
+		to += n;
+		len -= n;
+	}
+	if (len) {
+		memset(to, 0xff, len);
+		p2p_count(&b->faults, 1);
+	}
+}

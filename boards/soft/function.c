@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The NIC as a PCI function (include/p2pnic/function.h).
+ *
+ * Each operation travels to the NIC's worker.  While that worker waits for
+ * message DMA inside a firmware step, what cannot disturb the step is served at
+ * once (soft_function_ops.serve), a register write or function level reset is
+ * accepted and carried out right after the step, and the rest waits for its end.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define REGION_CONFIG 7
+#define IRQ_MSIX 2
+
+/* --- eventfds --- */
+
+void soft_event_signal(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	uint64_t one = 1;
+	ssize_t n;
+
+	/* A client's eventfd may be one that blocks when full; full means that the waiter is being woken already. */
+	if (fd < 0 || poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+		return;
+	do {
+		n = write(fd, &one, sizeof(one));
+	} while (n < 0 && errno == EINTR);
+}
+
+static bool is_eventfd(int fd)
+{
+	char path[64], what[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, what, sizeof(what) - 1);
+	what[n < 0 ? 0 : n] = '\0';
+	return strcmp(what, "anon_inode:[eventfd]") == 0;
+}
+
+static void fd_drop(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* Where the descriptors of an interrupt index live, and how many. */
+static int *irq_fds(struct soft_nic *nic, unsigned int index, unsigned int *count)
+{
+	switch (index) {
+	case IRQ_MSIX:
+		*count = BOARD_NUM_VECTORS;
+		return nic->msix_fd;
+	case P2P_IRQ_BELL:
+		*count = P2P_MAX_NICS;
+		return nic->bell_fd;
+	case P2P_IRQ_WAKE:
+		*count = 1;
+		return &nic->wake_fd;
+	default:
+		*count = 0;
+		return NULL;
+	}
+}
+
+static void irqs_drop(struct soft_nic *nic)
+{
+	for (unsigned int index = 0; index < P2P_NUM_IRQS; index++) {
+		unsigned int n;
+		int *fds = irq_fds(nic, index, &n);
+
+		for (unsigned int i = 0; i < n; i++)
+			fd_drop(&fds[i]);
+	}
+}
+
+/* --- reset and gates --- */
+
+static void access_changed(void *opaque)
+{
+	struct soft_nic *nic = opaque;
+
+	nic->bus_master = pci_config_bus_master(&nic->cfg);
+	soft_nic_retranslate(nic);
+}
+
+void soft_function_reset(struct soft_nic *nic)
+{
+	fw_nic_reset(nic->fw, false);
+	pci_config_reset(&nic->cfg);
+	access_changed(nic);
+}
+
+static void config_flr(void *opaque)
+{
+	struct soft_nic *nic = opaque;
+
+	if (nic->in_step)
+		nic->reset_posted = true;
+	else
+		soft_function_reset(nic);
+}
+
+static void config_unpend(void *opaque, unsigned int vector)
+{
+	struct soft_nic *nic = opaque;
+
+	if (vector < BOARD_NUM_VECTORS)
+		soft_event_signal(nic->msix_fd[vector]);
+}
+
+int soft_function_init(struct soft_nic *nic)
+{
+	struct pci_config_params par = {
+		.vendor_id = P2P_PCI_VENDOR_ID,
+		.device_id = P2P_PCI_DEVICE_ID,
+		.subsystem_vendor_id = P2P_PCI_VENDOR_ID,
+		.subsystem_id = P2P_PCI_DEVICE_ID,
+		.revision = 1,
+		.bar0_bytes = P2P_BAR0_BYTES,
+		.bar2_bytes = nic->mem_bytes,
+		.vectors = BOARD_NUM_VECTORS,
+		.flr = config_flr,
+		.access_changed = access_changed,
+		.msix_unpend = config_unpend,
+		.opaque = nic,
+	};
+
+	for (unsigned int index = 0; index < P2P_NUM_IRQS; index++) {
+		unsigned int n;
+		int *fds = irq_fds(nic, index, &n);
+
+		for (unsigned int i = 0; i < n; i++)
+			fds[i] = -1;
+	}
+	return pci_config_init(&nic->cfg, &par);
+}
+
+void soft_function_fini(struct soft_nic *nic)
+{
+	irqs_drop(nic);
+	pci_config_free(&nic->cfg);
+}
+
+/* --- regions --- */
+
+struct access {
+	unsigned int region;
+	uint64_t off;
+	void *buf;
+	size_t len;
+	bool write;
+	int64_t result;
+};
+
+static uint64_t region_bytes(const struct soft_nic *nic, unsigned int region)
+{
+	if (region <= 5)
+		return pci_config_bar_bytes(&nic->cfg, region);
+	if (region == REGION_CONFIG)
+		return PCI_CONFIG_BYTES;
+	if (region >= P2P_REGION_SEGMENT && region - P2P_REGION_SEGMENT < nic->mem.n)
+		return nic->mem.seg[region - P2P_REGION_SEGMENT].bytes;
+	return 0;
+}
+
+static int64_t regs_access(struct soft_nic *nic, struct access *a)
+{
+	le64 v = { 0 };
+
+	if (a->len != 1 && a->len != 2 && a->len != 4 && a->len != 8)
+		return -EINVAL;
+	if (!a->write) {
+		v = to_le64(fw_reg_read(nic->fw, a->off, a->len));
+		memcpy(a->buf, &v, a->len);
+		return a->len;
+	}
+	memcpy(&v, a->buf, a->len);
+	if (!nic->in_step) {
+		fw_reg_write(nic->fw, a->off, a->len, from_le64(v));
+		return a->len;
+	}
+	if (nic->num_posted == SOFT_MAX_POSTED)
+		return -EBUSY;
+	nic->posted[nic->num_posted++] = (struct soft_posted){ a->off, a->len, from_le64(v) };
+	return a->len;
+}
+
+/* Device memory; what no segment covers reads ones and takes no writes. */
+static int64_t memory_access(struct soft_nic *nic, uint64_t off, struct access *a)
+{
+	uint64_t used = nic->mem.used, there = off < used ? used - off : 0;
+	size_t n = a->len < there ? a->len : there;
+
+	if (a->write) {
+		memcpy(nic->mem.base + off, a->buf, n);
+	} else {
+		memcpy(a->buf, nic->mem.base + off, n);
+		memset((uint8_t *)a->buf + n, 0xff, a->len - n);
+	}
+	return a->len;
+}
+
+static int64_t segment_access(struct soft_nic *nic, struct access *a)
+{
+	const struct soft_segment *s = &nic->mem.seg[a->region - P2P_REGION_SEGMENT];
+
+	if (a->write && s->read_only)
+		return -EACCES;
+	return memory_access(nic, s->offset + a->off, a);
+}
+
+static int64_t region_access(struct soft_nic *nic, struct access *a)
+{
+	uint64_t size = region_bytes(nic, a->region);
+
+	if (a->off > size || a->len > size - a->off)
+		return -EINVAL;
+	if (a->region <= 5 && !pci_config_mem_enabled(&nic->cfg)) {
+		if (!a->write)
+			memset(a->buf, 0xff, a->len);
+		return a->len;
+	}
+	switch (a->region) {
+	case 0:
+		return regs_access(nic, a);
+	case 2:
+		return memory_access(nic, a->off, a);
+	case 4:
+		return a->write ? pci_config_msix_write(&nic->cfg, a->off, a->buf, a->len) :
+				  pci_config_msix_read(&nic->cfg, a->off, a->buf, a->len);
+	case REGION_CONFIG:
+		return a->write ? pci_config_write(&nic->cfg, a->off, a->buf, a->len) :
+				  pci_config_read(&nic->cfg, a->off, a->buf, a->len);
+	default:
+		return a->region >= P2P_REGION_SEGMENT ? segment_access(nic, a) : -EINVAL;
+	}
+}
+
+static int access_call(struct soft_nic *nic, void *arg)
+{
+	struct access *a = arg;
+
+	a->result = region_access(nic, a);
+	return 0;
+}
+
+static int64_t function_read(void *fn, unsigned int region, uint64_t off, void *buf, size_t len)
+{
+	struct access a = { region, off, buf, len, false, 0 };
+
+	soft_nic_call_class(fn, access_call, &a, SOFT_CALL_ANYTIME);
+	return a.result;
+}
+
+static int64_t function_write(void *fn, unsigned int region, uint64_t off, const void *buf, size_t len)
+{
+	struct access a = { region, off, (void *)buf, len, true, 0 };
+
+	soft_nic_call_class(fn, access_call, &a, SOFT_CALL_ANYTIME);
+	return a.result;
+}
+
+static int num_regions_call(struct soft_nic *nic, void *arg)
+{
+	return P2P_REGION_SEGMENT + nic->mem.n;
+}
+
+static unsigned int function_num_regions(void *fn)
+{
+	return soft_nic_call_class(fn, num_regions_call, NULL, SOFT_CALL_ANYTIME);
+}
+
+struct info_arg {
+	unsigned int region;
+	struct p2p_region_info *info;
+};
+
+static int region_info_call(struct soft_nic *nic, void *arg)
+{
+	struct info_arg *a = arg;
+	const struct soft_segment *s;
+
+	if (a->region >= P2P_REGION_SEGMENT + nic->mem.n)
+		return -EINVAL;
+	*a->info = (struct p2p_region_info){ .size = region_bytes(nic, a->region), .fd = -1 };
+	if (a->info->size)
+		a->info->flags = P2P_RGN_READ | P2P_RGN_WRITE;
+	if (a->region < P2P_REGION_SEGMENT)
+		return 0;
+	s = &nic->mem.seg[a->region - P2P_REGION_SEGMENT];
+	if (s->read_only)
+		a->info->flags &= ~P2P_RGN_WRITE;
+	/* The private segment is nobody's to map. */
+	if (a->region == P2P_REGION_SEGMENT)
+		return 0;
+	a->info->flags |= P2P_RGN_MMAP;
+	a->info->fd = s->share_fd;
+	return 0;
+}
+
+static int function_region_info(void *fn, unsigned int region, struct p2p_region_info *info)
+{
+	struct info_arg a = { region, info };
+
+	return soft_nic_call_class(fn, region_info_call, &a, SOFT_CALL_ANYTIME);
+}
+
+/* --- interrupts --- */
+
+static int function_irq_info(void *fn, unsigned int index, struct p2p_irq_info *info)
+{
+	unsigned int n;
+
+	if (index >= P2P_NUM_IRQS)
+		return -EINVAL;
+	irq_fds(fn, index, &n);
+	*info = (struct p2p_irq_info){ .count = n, .input = index == P2P_IRQ_WAKE };
+	return 0;
+}
+
+struct irq_arg {
+	unsigned int index, start, count;
+	const int *fds;
+	bool masked;
+};
+
+/* All are taken, or none. */
+static int irq_dup(const struct irq_arg *a, int *kept)
+{
+	for (unsigned int i = 0; i < a->count; i++) {
+		int err = -EINVAL;
+
+		kept[i] = -1;
+		if (a->fds[i] < 0)
+			continue;
+		if (is_eventfd(a->fds[i])) {
+			kept[i] = fcntl(a->fds[i], F_DUPFD_CLOEXEC, 3);
+			err = -errno;
+		}
+		if (kept[i] < 0) {
+			while (i-- > 0)
+				fd_drop(&kept[i]);
+			return err;
+		}
+		/* These two are ours alone (design "Waking"): neither side may block on them. */
+		if (a->index != IRQ_MSIX)
+			fcntl(kept[i], F_SETFL, fcntl(kept[i], F_GETFL) | O_NONBLOCK);
+	}
+	return 0;
+}
+
+static int irq_set_call(struct soft_nic *nic, void *arg)
+{
+	const struct irq_arg *a = arg;
+	int kept[P2P_MAX_NICS], *fds, err;
+	unsigned int n;
+
+	fds = irq_fds(nic, a->index, &n);
+	if (!fds || a->start > n || a->count > n - a->start)
+		return -EINVAL;
+	err = irq_dup(a, kept);
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < a->count; i++) {
+		fd_drop(&fds[a->start + i]);
+		fds[a->start + i] = kept[i];
+		if (a->index == IRQ_MSIX)
+			pci_config_msix_attach(&nic->cfg, a->start + i, kept[i] >= 0);
+	}
+	return 0;
+}
+
+static int function_irq_set(void *fn, unsigned int index, unsigned int start, unsigned int count, const int *fds)
+{
+	struct irq_arg a = { index, start, count, fds, false };
+
+	return soft_nic_call_class(fn, irq_set_call, &a, SOFT_CALL_ANYTIME);
+}
+
+static int irq_trigger_call(struct soft_nic *nic, void *arg)
+{
+	const struct irq_arg *a = arg;
+	unsigned int n;
+	int *fds = irq_fds(nic, a->index, &n);
+
+	if (!fds || a->start >= n)
+		return -EINVAL;
+	if (a->index == IRQ_MSIX)
+		soft_board_event(&nic->ctx, a->start, 0);
+	else
+		soft_event_signal(fds[a->start]);
+	return 0;
+}
+
+static int function_irq_trigger(void *fn, unsigned int index, unsigned int vector)
+{
+	struct irq_arg a = { index, vector, 1, NULL, false };
+
+	return soft_nic_call_class(fn, irq_trigger_call, &a, SOFT_CALL_ANYTIME);
+}
+
+static int irq_mask_call(struct soft_nic *nic, void *arg)
+{
+	const struct irq_arg *a = arg;
+
+	return a->index == IRQ_MSIX ? pci_config_msix_mask(&nic->cfg, a->start, a->masked) : -EINVAL;
+}
+
+static int function_irq_mask(void *fn, unsigned int index, unsigned int vector, bool masked)
+{
+	struct irq_arg a = { index, vector, 1, NULL, masked };
+
+	return soft_nic_call_class(fn, irq_mask_call, &a, SOFT_CALL_ANYTIME);
+}
+
+/* --- the address map --- */
+
+struct dma_arg {
+	uint64_t iova, size, fd_offset;
+	int fd;
+	uint32_t prot;
+};
+
+static int dma_map_call(struct soft_nic *nic, void *arg)
+{
+	const struct dma_arg *a = arg;
+	int err = soft_iommu_map(&nic->iommu, a->iova, a->size, a->fd, a->fd_offset, a->prot);
+
+	if (!err)
+		soft_nic_retranslate(nic);
+	return err;
+}
+
+static int function_dma_map(void *fn, uint64_t iova, uint64_t size, int fd, uint64_t fd_offset, uint32_t prot)
+{
+	struct dma_arg a = { iova, size, fd_offset, fd, prot };
+
+	return soft_nic_call_class(fn, dma_map_call, &a, SOFT_CALL_ANYTIME);
+}
+
+static int dma_unmap_call(struct soft_nic *nic, void *arg)
+{
+	const struct dma_arg *a = arg;
+	int err = soft_iommu_unmap(&nic->iommu, a->iova, a->size);
+
+	if (!err)
+		soft_nic_retranslate(nic);
+	return err;
+}
+
+static int function_dma_unmap(void *fn, uint64_t iova, uint64_t size)
+{
+	struct dma_arg a = { .iova = iova, .size = size };
+
+	return soft_nic_call(fn, dma_unmap_call, &a);
+}
+
+static int dma_unmap_all_call(struct soft_nic *nic, void *arg)
+{
+	soft_iommu_clear(&nic->iommu);
+	soft_nic_retranslate(nic);
+	return 0;
+}
+
+static int function_dma_unmap_all(void *fn)
+{
+	return soft_nic_call(fn, dma_unmap_all_call, NULL);
+}
+
+/* --- reset, clients --- */
+
+static int reset_call(struct soft_nic *nic, void *arg)
+{
+	soft_function_reset(nic);
+	return 0;
+}
+
+static int function_reset(void *fn)
+{
+	return soft_nic_call(fn, reset_call, NULL);
+}
+
+struct client_arg {
+	const struct p2p_dma_msg_ops *ops;
+	void *opaque;
+};
+
+static int attached_call(struct soft_nic *nic, void *arg)
+{
+	const struct client_arg *a = arg;
+
+	nic->msg = a->ops;
+	nic->msg_opaque = a->opaque;
+	return 0;
+}
+
+static void function_attached(void *fn, const struct p2p_dma_msg_ops *ops, void *opaque)
+{
+	struct client_arg a = { ops, opaque };
+
+	soft_nic_call(fn, attached_call, &a);
+}
+
+static int detached_call(struct soft_nic *nic, void *arg)
+{
+	nic->msg = NULL;
+	nic->msg_opaque = NULL;
+	soft_iommu_clear_messages(&nic->iommu);
+	if (!fw_nic_persist(nic->fw)) {
+		soft_function_reset(nic);
+		soft_iommu_clear(&nic->iommu);
+		irqs_drop(nic);
+	}
+	soft_nic_retranslate(nic);
+	return 0;
+}
+
+static void function_detached(void *fn)
+{
+	soft_nic_call(fn, detached_call, NULL);
+}
+
+static void function_serve(void *fn)
+{
+	struct soft_nic *nic = fn;
+	struct soft_worker *w = __atomic_load_n(&nic->worker, __ATOMIC_ACQUIRE);
+
+	if (w && soft_worker_is_self(w))
+		soft_worker_serve(w, nic);
+}
+
+const struct p2p_function_ops soft_function_ops = {
+	.num_regions = function_num_regions,
+	.region_info = function_region_info,
+	.region_read = function_read,
+	.region_write = function_write,
+	.irq_info = function_irq_info,
+	.irq_set = function_irq_set,
+	.irq_trigger = function_irq_trigger,
+	.irq_mask = function_irq_mask,
+	.dma_map = function_dma_map,
+	.dma_unmap = function_dma_unmap,
+	.dma_unmap_all = function_dma_unmap_all,
+	.reset = function_reset,
+	.attached = function_attached,
+	.detached = function_detached,
+	.serve = function_serve,
+};
