@@ -11,6 +11,8 @@
 const struct port_ops *const port_schemes[] = {
 	&port_gen_ops,
 	&port_null_ops,
+	&port_pcap_ops,
+	&port_tap_ops,
 	NULL,
 };
 

@@ -1,0 +1,579 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pcap: a cable whose far end are capture files: one is received, what is sent goes into the other. */
+#include <pcap/pcap.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ports/buffers.h"
+#include "ports/pace.h"
+#include "ports/schemes.h"
+
+#define PCAP_FRAME_MAX (PORT_MAX_SEGS * 9728u)
+#define PCAP_OUT_BYTES (1u << 20)
+#define PCAP_MAGIC_NS 0xa1b23c4du
+#define PCAP_SNAPLEN 262144u
+
+/* The file being written: records gather in buf and are counted as sent once they are in the file. */
+struct pcap_out {
+	char path[PATH_MAX];
+	char temp[PATH_MAX + 32]; /* where it is written until it is whole; "" when path is no regular file */
+	int fd;
+	int error; /* the first errno of a write; nothing is written after it */
+	size_t used;
+	uint64_t frames, bytes; /* waiting in buf */
+	uint64_t refused;
+	uint8_t *buf;
+};
+
+struct pcap_port {
+	struct port port;
+	/* input */
+	char in_path[PATH_MAX];
+	pcap_t *in;
+	struct pcap_pkthdr *next; /* the frame that goes next, NULL when the input has ended */
+	const u_char *next_data;
+	uint64_t loops_left; /* further passes; UINT64_MAX: for ever */
+	uint64_t records;    /* in one pass, counted at open */
+	uint64_t record;     /* of this pass */
+	uint32_t longest;
+	struct pace pace;
+	char error[PORT_ERR_MAX]; /* of an input that broke while it was read */
+	/* output */
+	bool has_out;
+	struct pcap_out out;
+
+	struct port_buffers bufs;
+	uint32_t done;
+	bool started;
+};
+
+/* What is written: pcap with nanoseconds, in the byte order of the host, as the format has it. */
+struct pcap_out_header {
+	uint32_t magic;
+	uint16_t major, minor;
+	uint32_t zone, accuracy, snaplen, linktype;
+};
+
+struct pcap_out_record {
+	uint32_t sec, nsec, caplen, len;
+};
+
+static const struct port_ops pcap_ops_in;
+
+static inline struct pcap_port *pcap_of(struct port *p)
+{
+	return (struct pcap_port *)p;
+}
+
+/* Input */
+
+static int pcap_in_reopen(struct pcap_port *p, char err[PORT_ERR_MAX])
+{
+	char why[PCAP_ERRBUF_SIZE] = "";
+	struct stat st;
+
+	if (p->in)
+		pcap_close(p->in);
+	p->in = NULL;
+	p->record = 0;
+	if (stat(p->in_path, &st)) {
+		int rc = -errno;
+
+		snprintf(err, PORT_ERR_MAX, "pcap: cannot read '%.120s': %s", p->in_path, strerror(-rc));
+		return rc;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		snprintf(err, PORT_ERR_MAX, "pcap: '%.120s' is not a regular file: give a capture file", p->in_path);
+		return -EINVAL;
+	}
+	if (st.st_size == 0) {
+		snprintf(err, PORT_ERR_MAX, "pcap: '%.120s' is empty: not even a file header", p->in_path);
+		return -EINVAL;
+	}
+	p->in = pcap_open_offline_with_tstamp_precision(p->in_path, PCAP_TSTAMP_PRECISION_NANO, why);
+	if (!p->in) {
+		int rc = access(p->in_path, R_OK) ? -errno : -EINVAL;
+
+		if (rc == -EINVAL)
+			snprintf(err, PORT_ERR_MAX, "pcap: '%.100s' is not a pcap or pcapng file: %.100s", p->in_path, why);
+		else
+			snprintf(err, PORT_ERR_MAX, "pcap: cannot read '%.120s': %s", p->in_path, strerror(-rc));
+		return rc;
+	}
+	if (pcap_datalink(p->in) != DLT_EN10MB) {
+		const char *name = pcap_datalink_val_to_name(pcap_datalink(p->in));
+
+		snprintf(err, PORT_ERR_MAX, "pcap: '%.120s' has link type %.30s, not Ethernet: give an Ethernet capture",
+			 p->in_path, name ? name : "unknown");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* The next record, checked: 1, 0 at the end, or -EINVAL with err set. */
+static int pcap_in_next(struct pcap_port *p, char err[PORT_ERR_MAX])
+{
+	unsigned long long k = p->record + 1;
+	int rc = pcap_next_ex(p->in, &p->next, &p->next_data);
+
+	if (rc == PCAP_ERROR_BREAK) {
+		p->next = NULL;
+		return 0;
+	}
+	err[0] = '\0';
+	if (rc != 1)
+		snprintf(err, PORT_ERR_MAX, "pcap: '%.80s' is truncated or damaged at record %llu: %.80s", p->in_path, k,
+			 pcap_geterr(p->in));
+	else if (p->next->caplen != p->next->len)
+		snprintf(err, PORT_ERR_MAX,
+			 "pcap: '%.80s': record %llu holds %u of the frame's %u bytes: capture it again without a snap length",
+			 p->in_path, k, p->next->caplen, p->next->len);
+	else if (p->next->caplen == 0 || p->next->caplen > PCAP_FRAME_MAX)
+		snprintf(err, PORT_ERR_MAX, "pcap: '%.80s': record %llu has %u bytes; 1 to %u can be sent", p->in_path, k,
+			 p->next->caplen, PCAP_FRAME_MAX);
+	if (err[0]) {
+		p->next = NULL;
+		return -EINVAL;
+	}
+	p->record++;
+	return 1;
+}
+
+/* Reads all of it once, so that what can't be sent whole is refused before anything is sent. */
+static int pcap_in_open(struct pcap_port *p, char err[PORT_ERR_MAX])
+{
+	int rc = pcap_in_reopen(p, err);
+
+	if (rc)
+		return rc;
+	while ((rc = pcap_in_next(p, err)) == 1) {
+		if (p->next->caplen > p->longest)
+			p->longest = p->next->caplen;
+	}
+	if (rc < 0)
+		return rc;
+	p->records = p->record;
+	if (!p->records) {
+		snprintf(err, PORT_ERR_MAX, "pcap: '%.120s' holds no frames", p->in_path);
+		return -EINVAL;
+	}
+	rc = pcap_in_reopen(p, err);
+	if (rc)
+		return rc;
+	rc = pcap_in_next(p, err);
+	return rc < 0 ? rc : 0;
+}
+
+/* Goes on to the next frame, of the next pass if need be. */
+static void pcap_in_advance(struct pcap_port *p)
+{
+	if (pcap_in_next(p, p->error) != 0)
+		return;
+	if (!p->loops_left)
+		return;
+	if (p->loops_left != UINT64_MAX)
+		p->loops_left--;
+	if (!pcap_in_reopen(p, p->error) && pcap_in_next(p, p->error) == 0)
+		snprintf(p->error, PORT_ERR_MAX, "pcap: '%.120s' was emptied while it was read", p->in_path);
+}
+
+/* Output */
+
+static int pcap_out_flush(struct pcap_port *p)
+{
+	struct pcap_out *o = &p->out;
+	size_t at = 0;
+	ssize_t n;
+
+	while (at < o->used && !o->error) {
+		n = write(o->fd, o->buf + at, o->used - at);
+		if (n >= 0)
+			at += (size_t)n;
+		else if (errno != EINTR)
+			o->error = errno;
+	}
+	if (o->error) {
+		p2p_count(&p->port.stats.tx_error, o->frames);
+		o->refused += o->frames;
+	} else {
+		p2p_count(&p->port.stats.tx_frames, o->frames);
+		p2p_count(&p->port.stats.tx_bytes, o->bytes);
+		p2p_count(&p->port.stats.copies, o->frames);
+	}
+	o->used = 0;
+	o->frames = o->bytes = 0;
+	return -o->error;
+}
+
+/*
+ * The file is written under another name beside the one it will have, which it
+ * gets when it is whole.  Devices and pipes can only be written in place.
+ */
+static int pcap_out_create(struct pcap_out *o, const char *path, char err[PORT_ERR_MAX])
+{
+	unsigned int try;
+	struct stat st;
+
+	if (strlen(path) >= PATH_MAX) {
+		snprintf(err, PORT_ERR_MAX, "pcap: output '%.100s...': the name is too long", path);
+		return -ENAMETOOLONG;
+	}
+	if (stat(path, &st) == 0) {
+		if (!realpath(path, o->path))
+			goto failed;
+		if (!S_ISREG(st.st_mode)) {
+			o->fd = open(o->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+			if (o->fd < 0)
+				goto failed;
+			return 0;
+		}
+		if (access(o->path, W_OK))
+			goto failed;
+	} else {
+		memcpy(o->path, path, strlen(path) + 1);
+	}
+	for (try = 0; try < 100; try++) {
+		snprintf(o->temp, sizeof(o->temp), "%s.partial.%u.%u", o->path, (unsigned int)getpid(), try);
+		o->fd = open(o->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (o->fd >= 0)
+			return 0;
+		if (errno != EEXIST)
+			break;
+	}
+	o->temp[0] = '\0';
+failed:
+	try = (unsigned int)errno;
+	snprintf(err, PORT_ERR_MAX, "pcap: cannot write '%.120s': %s", path, strerror((int)try));
+	return -(int)try;
+}
+
+static int pcap_out_open(struct pcap_port *p, const char *path, char err[PORT_ERR_MAX])
+{
+	static const struct pcap_out_header h = {
+		.magic = PCAP_MAGIC_NS, .major = 2, .minor = 4, .snaplen = PCAP_SNAPLEN, .linktype = 1,
+	};
+	struct pcap_out *o = &p->out;
+	struct stat a, b;
+	int rc;
+
+	if (p->in && stat(path, &a) == 0 && stat(p->in_path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino) {
+		snprintf(err, PORT_ERR_MAX, "pcap: '%.120s' is both input and output: give another file for the output", path);
+		return -EINVAL;
+	}
+	o->buf = malloc(PCAP_OUT_BYTES);
+	if (!o->buf) {
+		snprintf(err, PORT_ERR_MAX, "pcap: out of memory");
+		return -ENOMEM;
+	}
+	rc = pcap_out_create(o, path, err);
+	if (rc)
+		return rc;
+	p->has_out = true;
+	memcpy(o->buf, &h, sizeof(h));
+	o->used = sizeof(h);
+	rc = pcap_out_flush(p);
+	if (rc)
+		snprintf(err, PORT_ERR_MAX, "pcap: cannot write '%.120s': %s", path, strerror(-rc));
+	return rc;
+}
+
+static void pcap_out_discard(struct pcap_out *o)
+{
+	if (o->fd >= 0)
+		close(o->fd);
+	o->fd = -1;
+	if (o->temp[0])
+		unlink(o->temp);
+	o->temp[0] = '\0';
+}
+
+static void pcap_out_put(struct pcap_port *p, const struct port_seg *segs, unsigned int n, uint32_t len,
+			 const struct timespec *now)
+{
+	struct pcap_out_record r = {
+		.sec = (uint32_t)now->tv_sec, .nsec = (uint32_t)now->tv_nsec, .caplen = len, .len = len,
+	};
+	struct pcap_out *o = &p->out;
+	unsigned int i;
+
+	if (o->used + sizeof(r) + len > PCAP_OUT_BYTES)
+		pcap_out_flush(p);
+	if (o->error || sizeof(r) + len > PCAP_OUT_BYTES) {
+		o->refused++;
+		p2p_count(&p->port.stats.tx_error, 1);
+		return;
+	}
+	memcpy(o->buf + o->used, &r, sizeof(r));
+	o->used += sizeof(r);
+	for (i = 0; i < n; i++) {
+		memcpy(o->buf + o->used, segs[i].data, segs[i].len);
+		o->used += segs[i].len;
+	}
+	o->frames++;
+	o->bytes += len;
+}
+
+/* Open and close */
+
+static void pcap_port_close(struct port *port)
+{
+	struct pcap_port *p = pcap_of(port);
+
+	if (p->in)
+		pcap_close(p->in);
+	pcap_out_discard(&p->out);
+	free(p->out.buf);
+	port_buffers_free(&p->bufs);
+	free(p);
+}
+
+/* The output: out=FILE, or the first option that is a name by itself. */
+static int pcap_out_name(const struct port_spec *spec, const char **out, char err[PORT_ERR_MAX])
+{
+	*out = port_spec_get(spec, "out");
+	if (spec->n && !spec->opt[0].value[0] && strcmp(spec->opt[0].key, "loop") != 0 &&
+	    strcmp(spec->opt[0].key, "rate") != 0 && strcmp(spec->opt[0].key, "out") != 0) {
+		if (*out) {
+			snprintf(err, PORT_ERR_MAX, "pcap: two outputs, '%.80s' and '%.80s': give one", spec->opt[0].key, *out);
+			return -EINVAL;
+		}
+		*out = port_spec_get(spec, spec->opt[0].key);
+		*out = spec->opt[0].key;
+	}
+	if (*out && !**out) {
+		snprintf(err, PORT_ERR_MAX, "pcap: out= names no file");
+		return -EINVAL;
+	}
+	if (!*out && !*spec->target) {
+		snprintf(err, PORT_ERR_MAX, "pcap: no file: write %s", port_pcap_ops.help);
+		return -EINVAL;
+	}
+	if (strlen(spec->target) >= PATH_MAX) {
+		snprintf(err, PORT_ERR_MAX, "pcap: the input's name is too long");
+		return -ENAMETOOLONG;
+	}
+	return 0;
+}
+
+static int pcap_port_open(struct port **out, const struct port_spec *spec, char err[PORT_ERR_MAX])
+{
+	uint64_t loop = 1, rate = 0;
+	struct pcap_port *p;
+	const char *output;
+	int rc;
+
+	rc = pcap_out_name(spec, &output, err);
+	if (!rc)
+		rc = port_spec_get_u64(spec, "loop", 0, UINT64_MAX - 1, &loop, err);
+	if (!rc)
+		rc = port_spec_get_u64(spec, "rate", 0, 10000000000u, &rate, err);
+	if (rc)
+		return rc;
+	p = calloc(1, sizeof(*p));
+	if (!p) {
+		snprintf(err, PORT_ERR_MAX, "pcap: out of memory");
+		return -ENOMEM;
+	}
+	p->out.fd = -1;
+	p->loops_left = loop ? loop - 1 : UINT64_MAX;
+	pace_init(&p->pace, rate, 1);
+	memcpy(p->in_path, spec->target, strlen(spec->target) + 1);
+	if (*spec->target)
+		rc = pcap_in_open(p, err);
+	if (!rc && output)
+		rc = pcap_out_open(p, output, err);
+	if (rc) {
+		pcap_port_close(&p->port);
+		return rc;
+	}
+	p->port.ops = p->in && loop ? &pcap_ops_in : &port_pcap_ops;
+	*out = &p->port;
+	return 0;
+}
+
+static int pcap_port_start(struct port *port, const struct port_memory *mem)
+{
+	struct pcap_port *p = pcap_of(port);
+	uint32_t most = mem->rx_bufs < PORT_MAX_SEGS ? mem->rx_bufs : PORT_MAX_SEGS;
+	int rc;
+
+	if (p->in && p->longest > (uint64_t)mem->buf_size * most)
+		return -EMSGSIZE;
+	rc = port_buffers_init(&p->bufs, mem->rx_bufs);
+	if (rc)
+		return rc;
+	p->pace.start_ns = 0;
+	p->done = 0;
+	p->started = true;
+	return 0;
+}
+
+static void pcap_port_stop(struct port *port)
+{
+	struct pcap_port *p = pcap_of(port);
+
+	p->started = false;
+	if (p->has_out)
+		pcap_out_flush(p);
+	port_buffers_free(&p->bufs);
+}
+
+/* Working */
+
+static unsigned int pcap_rx_burst(struct port *port, struct port_seg *segs, unsigned int n)
+{
+	struct pcap_port *p = pcap_of(port);
+	uint64_t quota, frames = 0, bytes = 0;
+	unsigned int used = 0, k, i;
+	const uint8_t *from;
+	uint32_t len;
+
+	if (!p->started || !p->next)
+		return 0;
+	quota = p->pace.rate_pps ? pace_due(&p->pace, port_clock_ns()) : UINT64_MAX;
+	for (; quota && p->next && used < n; quota--) {
+		len = p->next->caplen;
+		if (!port_buffers_needed(&p->bufs, len, n - used))
+			break;
+		k = port_buffers_take(&p->bufs, segs + used, len);
+		from = p->next_data;
+		for (i = used; i < used + k; i++) {
+			memcpy(segs[i].data, from, segs[i].len);
+			from += segs[i].len;
+		}
+		used += k;
+		frames++;
+		bytes += len;
+		pcap_in_advance(p);
+	}
+	pace_spend(&p->pace, frames);
+	p2p_count(&port->stats.rx_frames, frames);
+	p2p_count(&port->stats.rx_bytes, bytes);
+	p2p_count(&port->stats.copies, frames);
+	return used;
+}
+
+static unsigned int pcap_rx_post(struct port *port, const struct port_seg *segs, unsigned int n)
+{
+	return port_buffers_post(&pcap_of(port)->bufs, segs, n);
+}
+
+static unsigned int pcap_tx_burst(struct port *port, const struct port_seg *segs, unsigned int n)
+{
+	struct pcap_port *p = pcap_of(port);
+	unsigned int i, first = 0;
+	struct timespec now;
+	uint64_t frames = 0, bytes = 0;
+	uint32_t len = 0;
+
+	if (!p->started || !n)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &now);
+	for (i = 0; i < n; i++) {
+		len += segs[i].len;
+		if (segs[i].flags & PORT_SEG_MORE)
+			continue;
+		if (p->has_out)
+			pcap_out_put(p, segs + first, i + 1 - first, len, &now);
+		frames++;
+		bytes += len;
+		first = i + 1;
+		len = 0;
+	}
+	if (!p->has_out) {
+		p2p_count(&port->stats.tx_frames, frames);
+		p2p_count(&port->stats.tx_bytes, bytes);
+	}
+	p->done += first;
+	return first;
+}
+
+static unsigned int pcap_tx_done(struct port *port)
+{
+	struct pcap_port *p = pcap_of(port);
+	unsigned int n = p->done;
+
+	p->done = 0;
+	return n;
+}
+
+static void pcap_control(struct port *port, uint64_t now_ns)
+{
+	struct pcap_port *p = pcap_of(port);
+
+	if (p->has_out && p->out.used)
+		pcap_out_flush(p);
+}
+
+static unsigned int pcap_fds(struct port *port, int *fds, unsigned int max, uint32_t *gen)
+{
+	*gen = 0;
+	return 0;
+}
+
+static uint64_t pcap_next_event(struct port *port, uint64_t now_ns)
+{
+	struct pcap_port *p = pcap_of(port);
+
+	if (!p->started || !p->next || !port_buffers_needed(&p->bufs, p->next->caplen, PORT_MAX_SEGS))
+		return UINT64_MAX;
+	return pace_next_ns(&p->pace, now_ns);
+}
+
+static bool pcap_link_up(struct port *port)
+{
+	return pcap_of(port)->started;
+}
+
+static bool pcap_exhausted(struct port *port)
+{
+	return !pcap_of(port)->next;
+}
+
+static int pcap_finish(struct port *port, char err[PORT_ERR_MAX])
+{
+	struct pcap_port *p = pcap_of(port);
+	struct pcap_out *o = &p->out;
+	int rc = 0;
+
+	if (p->has_out && o->fd >= 0) {
+		pcap_out_flush(p);
+		/* Some file systems find out that there is no room only when the data leave the cache. */
+		if (o->temp[0] && !o->error && fdatasync(o->fd))
+			o->error = errno;
+		if (close(o->fd) && !o->error)
+			o->error = errno;
+		o->fd = -1;
+		if (!o->error && o->temp[0] && rename(o->temp, o->path))
+			o->error = errno;
+		if (!o->error)
+			o->temp[0] = '\0';
+	}
+	if (o->error) {
+		snprintf(err, PORT_ERR_MAX, "pcap: writing '%.100s': %.40s; frames not written: %llu; %s", o->path,
+			 strerror(o->error), (unsigned long long)o->refused,
+			 o->temp[0] ? "the incomplete file was removed" : "what was written is incomplete");
+		rc = -o->error;
+		pcap_out_discard(o);
+	} else if (p->error[0]) {
+		memcpy(err, p->error, PORT_ERR_MAX);
+		rc = -EIO;
+	}
+	return rc;
+}
+
+#define PCAP_OPS \
+	.scheme = "pcap", \
+	.help = "pcap:[IN][,OUT][,out=OUT][,loop=N (0: for ever)][,rate=PPS]: receive a capture file, write what is sent", \
+	.open = pcap_port_open, .start = pcap_port_start, .stop = pcap_port_stop, .close = pcap_port_close, \
+	.rx_burst = pcap_rx_burst, .rx_post = pcap_rx_post, .tx_burst = pcap_tx_burst, .tx_done = pcap_tx_done, \
+	.control = pcap_control, .fds = pcap_fds, .next_event = pcap_next_event, .link_up = pcap_link_up, \
+	.finish = pcap_finish
+
+const struct port_ops port_pcap_ops = { PCAP_OPS };
+/* An input that ends. */
+static const struct port_ops pcap_ops_in = { PCAP_OPS, .exhausted = pcap_exhausted };
