@@ -34,8 +34,9 @@ TAIL_LINES = 80
 class Tally:
     """Outcomes, and what is printed about them."""
 
-    def __init__(self):
+    def __init__(self, verbose=False):
         self.lock = threading.Lock()
+        self.verbose, self.times = verbose, []
         self.passed = self.failed = self.skipped = 0
         self.failures = []
 
@@ -44,9 +45,11 @@ class Tally:
 
     def record(self, build, name, outcome, seconds, output):
         with self.lock:
+            self.times.append((seconds, f'{build} {name}'))
             if outcome == 'ok':
                 self.passed += 1
                 self.line('ok', build, name, f' ({seconds:.1f} s)')
+                self.show(output.splitlines() if self.verbose else [])
             elif outcome == 'skip':
                 self.skipped += 1
                 lines = [s.strip() for s in output.splitlines() if s.strip()]
@@ -56,9 +59,12 @@ class Tally:
                 self.failed += 1
                 self.failures.append(f'{build} {name}')
                 self.line('FAIL', build, name, f': {outcome} ({seconds:.1f} s)')
-                for s in output.splitlines()[-TAIL_LINES:]:
-                    print('    | ' + s)
-                sys.stdout.flush()
+                self.show(output.splitlines() if self.verbose else output.splitlines()[-TAIL_LINES:])
+
+    def show(self, lines):
+        for s in lines:
+            print('    | ' + s)
+        sys.stdout.flush()
 
 
 def suites_of(test):
@@ -215,6 +221,7 @@ def parse_args():
     p = argparse.ArgumentParser(prog='./test', description='installs, builds and runs the tests of P2PNIC')
     p.add_argument('--full', action='store_true', help='the long tests, too')
     p.add_argument('--list', action='store_true', help='only list what would run, and in which build')
+    p.add_argument('-v', '--verbose', action='store_true', help="all output of all tests, not only of those that failed")
     p.add_argument('--build', action='append', choices=list(BUILDS), help='only this build (may be repeated)')
     p.add_argument('names', nargs='*', metavar='NAME', help='only these tests; shell patterns allowed')
     return p.parse_args()
@@ -225,7 +232,7 @@ def main():
     builds = opts.build or list(BUILDS)
     if opts.list:
         return list_tests(opts, builds)
-    tally = Tally()
+    tally = Tally(opts.verbose)
     runner = Runner(opts, tally)
     start = time.monotonic()
     chosen = 0
@@ -241,7 +248,8 @@ def main():
         return 2
     if tally.failures:
         print('failed: ' + ', '.join(tally.failures))
-    print(f'{time.monotonic() - start:.0f} s')
+    slowest = ', '.join(f'{name} {t:.0f} s' for t, name in sorted(tally.times, reverse=True)[:5])
+    print(f'{time.monotonic() - start:.0f} s; longest: {slowest}')
     print(f'{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped', flush=True)
     return 1 if tally.failed else 0
 
