@@ -110,7 +110,7 @@ enum board_step {
  * uint32_t board_sum_check(b, const uint8_t *mem, uint32_t len, uint32_t h, uint32_t stride);
  *	The same without writing: the tail was zeroed by whoever moved it.
  * uint32_t board_sum_finish(uint32_t running, uint32_t w0, uint32_t where, uint32_t seq);
- *	The checksum (csum.h).
+ *	The checksum (csum.h); masks w0 with P2P_D0_SUMMED.
  * void board_prefetch_read(const void *p);  void board_prefetch_write(b, w, uint64_t off);
  *
  * uint64_t board_now_ns(b);	 monotonic; constant within one fw_step()
@@ -119,7 +119,7 @@ enum board_step {
  * void board_bell(b, unsigned peer);	wake a sleeping peer
  * void board_barrier(void);	full barrier: earlier stores before later loads, peers included
  * void board_event(b, enum board_vector, unsigned arg);	MSI-X towards the driver
- * void board_fault_count(b) -> uint64_t	DMA faults so far
+ * uint64_t board_fault_count(b);	DMA faults so far
  *
  * Ports (segments as in <p2pnic/seg.h>; semantics of ports/port.h):
  * uint32_t board_rx_burst(b, port, struct p2p_seg *segs, uint32_t n);

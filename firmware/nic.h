@@ -27,6 +27,7 @@
 #define FW_TICK_NS 1000000ull     /* peers, pokes, ageing are looked at this often */
 #define FW_QUANTUM_BYTES 4096     /* deficit round robin */
 #define FW_RD_WINDOW 64           /* rd, bn: reads of one ring under way */
+#define FW_HOLE 0xff              /* rd: a slot given up when it was fetched */
 #define FW_STATIONS 8192          /* bridge table; 4-way buckets */
 
 #define FW_REF_SLOT 0x80000000u
@@ -63,15 +64,17 @@ struct fw_prod {
 /* A peer (or, bn, the host) produces into this ring of ours. */
 struct fw_cons {
 	uint32_t next;  /* next slot to judge */
-	uint32_t fetch; /* rd, bn: reads are submitted before this */
+	uint32_t fetch; /* rd, bn: reads of payload are submitted before this */
+	uint32_t dfetch; /* bn: reads of descriptors are submitted before this */
 	uint32_t done;  /* every slot before this is complete */
 	uint32_t told;  /* and the producer knows of those before this */
 	uint32_t mask, buf_size;
-	const struct p2p_desc *ring;
+	const struct p2p_desc *descs; /* in our memory, written by the peer */
 	uint8_t *bufs;
-	uint8_t *pend;         /* per slot: what still holds it */
-	struct p2p_desc *copy; /* rd, bn: descriptors taken, per slot; seq is 0 for a hole */
-	uint32_t *tok;         /* rd, bn: the read's token */
+	uint8_t *pend;         /* per slot: how many still hold it; FW_HOLE */
+	struct p2p_desc *copy; /* rd, bn: descriptors taken, per slot */
+	uint32_t *tok;         /* rd, bn: per slot, the read's token */
+	uint32_t desc_off;     /* bn: of the send ring in our host area */
 	uint32_t comp_off;     /* of our completion line in the producer's memory */
 	uint32_t poke;         /* last answered */
 	uint32_t told_step;
@@ -79,15 +82,14 @@ struct fw_cons {
 	uint16_t id, region;
 	uint8_t peer, ring;
 	uint8_t expect; /* frame number of the next frame */
-	bool open;
-	/* The frame being put together. */
+	bool open, opening;
+	/* The frame being put together; on the flood ring, being replicated. */
 	bool active;
 	uint8_t nsegs;
 	uint32_t bytes, first;
 	struct p2p_seg seg[P2P_MAX_SEGS];
 	uint32_t slot[P2P_MAX_SEGS];
-	/* flood ring: the next own port that the frame in hand goes to; -1: none in hand */
-	int flood_at;
+	uint32_t flood_mask; /* flood ring: own ports that the frame in hand still goes to */
 	uint32_t w0;
 };
 
@@ -112,13 +114,15 @@ struct fw_peer {
 struct fw_port {
 	struct p2p_seg stash[FW_RX_BURST]; /* received, not yet forwarded */
 	uint32_t stash_n, stash_at;
-	int flood_at;  /* next target of the frame at stash_at; -1: not begun */
-	uint32_t blocked_step;
+	uint64_t flood_mask; /* where the frame at stash_at still goes: [7:0] own ports, [39:8] other NICs */
 	uint8_t *rx_base;
+	uint32_t rx_rel; /* its distance from rx(0) in BAR2 */
 	uint16_t *refs;
 	uint32_t *free;
 	uint32_t nfree, nbufs;
-	bool link, blocked;
+	uint32_t posted; /* receive buffers that the port has */
+	bool satisfied;  /* it wants no more of them for now */
+	bool link, blocked, retry;
 	/* sending */
 	uint32_t stage_n;
 	struct p2p_seg stage[FW_TX_STAGE];
@@ -164,6 +168,11 @@ struct fw_nic {
 	struct fw_wait *wait;
 	uint32_t wait_head, wait_tail, wait_mask;
 	bool asleep, blocked, wrote;
+	uint32_t last_write, last_read; /* tokens: what needs no DMA of its own is done when these are */
+	uint64_t tx_poll_ns; /* how long to wait before looking at tx_done again */
+	unsigned int nactive;
+	uint8_t active[FW_MAX_PEERS]; /* peers introduced */
+	uint64_t faults; /* of the board, counted so far */
 	uint64_t produced, consumed; /* frames put into rings; taken out of rings */
 	uint64_t events[P2P_NUM_EVENTS];
 	uint64_t drops[P2P_NUM_DROPS];
@@ -226,6 +235,7 @@ static inline void fw_hold_until(struct fw_nic *n, uint32_t tok, uint32_t ref)
 	n->wait[n->wait_head++ & n->wait_mask] = (struct fw_wait){ tok, ref };
 }
 
+/* Firmware's own functions, one set per board. */
 #define FW_LOCAL(name) FW_INNER(name)
 #ifdef FW_BOARD
 #define FW_INNER(name) FW_SYM(name)
@@ -235,6 +245,7 @@ static inline void fw_hold_until(struct fw_nic *n, uint32_t tok, uint32_t ref)
 
 #define fw_prod_open FW_LOCAL(fw_prod_open)
 #define fw_prod_close FW_LOCAL(fw_prod_close)
+#define fw_prod_free FW_LOCAL(fw_prod_free)
 #define fw_prod_send FW_LOCAL(fw_prod_send)
 #define fw_prod_void FW_LOCAL(fw_prod_void)
 #define fw_prod_flush FW_LOCAL(fw_prod_flush)
@@ -270,8 +281,12 @@ static inline void fw_hold_until(struct fw_nic *n, uint32_t tok, uint32_t ref)
 /* ---- prod.c ---- */
 /* Session begins: the ring opens with the peer's first completion line. */
 void fw_prod_open(struct fw_nic *n, struct fw_peer *peer, unsigned int ring);
-/* Session ends: releases what is held; returns the frames outstanding. */
+/*
+ * Session ends; returns the frames outstanding.  What the slots hold is released
+ * by fw_prod_free(), in rd only when the peer can no longer read it.
+ */
 uint64_t fw_prod_close(struct fw_nic *n, struct fw_prod *p);
+void fw_prod_free(struct fw_nic *n, struct fw_prod *p);
 /*
  * Puts one frame into a ring: all of it or nothing.  segs with their references.
  * 0; -ENOSPC: ring (or rd share) full, *why says which; -EAGAIN: the DMA queue is
@@ -288,7 +303,8 @@ void fw_prod_reap(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p);
 uint64_t fw_prod_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p);
 
 /* ---- cons.c ---- */
-void fw_cons_open(struct fw_nic *n, struct fw_peer *peer, unsigned int ring);
+/* Session begins: opens the ring now or, slots of the former one being held, in a later tick. */
+void fw_cons_open(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c);
 void fw_cons_close(struct fw_nic *n, struct fw_cons *c);
 /*
  * Judges slots until a whole frame is in c->seg[0..nsegs) with c->w0 (returns 1), or nothing more is there (0).

@@ -8,7 +8,7 @@
  * frame moves whole units, so that a unit that never arrived shows its scrub
  * word even where the frame ends early.
  *
- *   csum = CRC32C(word of unit 0, word of unit 1, ..., w0, where, seq)
+ *   csum = CRC32C(word of unit 0, word of unit 1, ..., w0 & P2P_D0_SUMMED, where, seq)
  *
  * all as little-endian words, initial value and final xor ~0.
  */

@@ -56,7 +56,7 @@
 /* Descriptor: 16 bytes, four words. */
 struct p2p_desc {
 	le32 w0;   /* P2P_D0_* */
-	le32 csum; /* representative checksum over the slot's bytes and w0, where, seq (csum.h) */
+	le32 csum; /* representative checksum over the slot's bytes, w0 but its NIC, where, seq (csum.h) */
 	le32 where;/* P2P_DW_* */
 	le32 seq;
 };
@@ -67,17 +67,21 @@ _Static_assert(offsetof(struct p2p_desc, seq) == 12, "seq is last");
 
 /*
  * w0   31....27 26..23 22....20 19..14 13........0
- *      egress   egress ingress  flags  length
- *      NIC      port   port
+ *      NIC      egress ingress  flags  length
+ *               port   port
+ *
+ * NIC is bn's alone: in a receive ring the egress NIC, in a send ring the
+ * ingress NIC.  The host rewrites it, so the checksum leaves it out; elsewhere 0.
  */
+#define P2P_D0_SUMMED 0x07ffffffu
 #define P2P_D0_LEN(w) ((w) & 0x3fff) /* bytes in this slot */
 #define P2P_D0_FLAGS(w) (((w) >> 14) & 0x3f)
 #define P2P_D0_IN_PORT(w) (((w) >> 20) & 7)
 #define P2P_D0_OUT_PORT(w) (((w) >> 23) & 15) /* P2P_PORT_FLOOD: the flood ring */
-#define P2P_D0_OUT_NIC(w) (((w) >> 27) & 31)
-#define P2P_D0(len, flags, in_port, out_port, out_nic) \
+#define P2P_D0_NIC(w) (((w) >> 27) & 31)
+#define P2P_D0(len, flags, in_port, out_port, nic) \
 	((uint32_t)(len) | (uint32_t)(flags) << 14 | (uint32_t)(in_port) << 20 | (uint32_t)(out_port) << 23 | \
-	 (uint32_t)(out_nic) << 27)
+	 (uint32_t)(nic) << 27)
 #define P2P_PORT_FLOOD 8
 
 #define P2P_DF_MORE 0x01  /* the frame goes on in the next slot */

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The consuming side of a ring: take descriptors, verify, put frames together,
+ * complete slots.
+ *
+ *      told       done         next         fetch
+ *       | complete | held by     | reads under | not looked at
+ *       |          | port, flood | way (rd,bn) |
+ *
+ * A frame is counted lost exactly once.  Every descriptor carries its frame's
+ * number mod 256, holes span fewer than that, so the number of frames that began
+ * in a hole is the difference between the number seen and the one expected.
+ */
+#include "nic.h"
+
+static void cons_lose(struct fw_nic *n, enum p2p_drop why, uint32_t frames)
+{
+	fw_drop(n, why, frames);
+	n->consumed += frames;
+}
+
+static void cons_tell(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
+{
+	uint32_t line[4];
+
+	line[P2P_CL_RSVD] = 0;
+	line[P2P_CL_POKE] = c->poke;
+	line[P2P_CL_CONS] = c->done;
+	line[P2P_CL_INC] = peer->seen;
+	board_charge(n->board, BOARD_STEP_DMA_ISSUE, 1);
+	board_write_line(n->board, &peer->win_ring, c->comp_off, line, BOARD_KIND_COMPLETION);
+	fw_event(n, P2P_EV_completion_bytes, 16);
+	c->told = c->done;
+	peer->completed = true;
+	n->wrote = true;
+}
+
+/* What the slot's next sequence number will sample must not pass for data that arrived. */
+static void cons_scrub(struct fw_nic *n, struct fw_cons *c, uint32_t seq)
+{
+	uint8_t *buf = c->bufs + (size_t)(seq & c->mask) * c->buf_size;
+	uint32_t h = p2p_mix(seq), unit, units = c->buf_size / n->stride;
+	le32 word;
+
+	for (unit = 0; unit < units; unit++) {
+		word = to_le32(p2p_scrub_word(n->scrub_key, seq, unit));
+		memcpy(buf + unit * n->stride + p2p_sample_offset(h, unit, n->stride), &word, 4);
+	}
+	board_charge(n->board, BOARD_STEP_SCRUB_WORD, units);
+	fw_event(n, P2P_EV_scrubs, 1);
+}
+
+void fw_cons_open(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
+{
+	uint32_t base, slot;
+
+	/* Slots of the former session may still lie in a port: their buffers are not the producer's yet. */
+	c->opening = true;
+	for (slot = 0; slot <= c->mask; slot++)
+		if (c->pend[slot])
+			return;
+	if (!board_done(n->board, BOARD_Q_READ, n->last_read))
+		return;
+	c->opening = false;
+
+	/* Far from the former session's numbers, and no number of the first lap is what zeroed memory holds. */
+	base = c->next + 0x80000000u + (board_random(n->board) >> 4);
+	if (base + c->mask + 1 < base || !base)
+		base = c->mask + 2;
+	c->next = c->fetch = c->dfetch = c->done = base;
+	c->poke = 0;
+	c->expect = 0;
+	c->active = false;
+	c->deficit = 0;
+	if (n->scrub)
+		for (slot = 0; slot <= c->mask; slot++)
+			cons_scrub(n, c, base + slot);
+	c->open = true;
+	cons_tell(n, peer, c);
+}
+
+static void cons_drop_active(struct fw_nic *n, struct fw_cons *c, enum p2p_drop why)
+{
+	unsigned int k;
+
+	for (k = 0; k < c->nsegs; k++)
+		c->pend[c->slot[k] & c->mask]--;
+	c->active = false;
+	cons_lose(n, why, 1);
+}
+
+void fw_cons_close(struct fw_nic *n, struct fw_cons *c)
+{
+	uint32_t s;
+
+	c->opening = false;
+	if (!c->open)
+		return;
+	c->open = false;
+	if (c->active)
+		cons_drop_active(n, c, P2P_DROP_peer_lost);
+	for (s = c->next; s != c->fetch; s++)
+		c->pend[s & c->mask] = 0;
+	c->fetch = c->dfetch = c->next;
+}
+
+/* Two batches ahead is as far as a hole is looked past. */
+static bool cons_is_hole(const struct fw_nic *n, const struct fw_cons *c, uint32_t at)
+{
+	uint32_t k, ahead = 2 * n->batch < P2P_MAX_SEGS ? P2P_MAX_SEGS : 2 * n->batch;
+
+	if (!n->scrub)
+		return false;
+	for (k = 1; k <= ahead && k <= c->mask; k++)
+		if (le32_load_acquire(&c->descs[(at + k) & c->mask].seq) == at + k)
+			return le32_load_acquire(&c->descs[at & c->mask].seq) != at;
+	return false;
+}
+
+static void cons_hole(struct fw_nic *n, struct fw_cons *c)
+{
+	fw_event(n, P2P_EV_holes, 1);
+	if (c->active)
+		cons_drop_active(n, c, P2P_DROP_desc_lost);
+	c->next++;
+}
+
+/* Frames that began and ended unseen before frame number g; more than half the numbers: g is not to be believed. */
+static void cons_gap(struct fw_nic *n, struct fw_cons *c, uint8_t g, unsigned int also)
+{
+	uint8_t lost = (uint8_t)(g - c->expect);
+
+	/* A send ring mixes ingresses, each with its own numbers; it has no holes. */
+	if (lost >= 128 || n->mode == P2P_MODE_BN)
+		return;
+	if (lost + also)
+		cons_lose(n, P2P_DROP_desc_lost, lost + also);
+	c->expect = (uint8_t)(g + also);
+}
+
+static bool cons_fields_ok(const struct fw_nic *n, const struct fw_cons *c, uint32_t w0)
+{
+	uint32_t len = P2P_D0_LEN(w0), flags = P2P_D0_FLAGS(w0);
+	uint32_t out = c->ring == n->ports ? P2P_PORT_FLOOD : c->ring;
+
+	if (len > c->buf_size || flags >= P2P_DF_HERE << 1)
+		return false;
+	if (flags & P2P_DF_VOID)
+		return c->ring == n->ports && (len == 0 || len == 14);
+	if (n->mode == P2P_MODE_BN)
+		return len && (P2P_D0_OUT_PORT(w0) == out || (flags & P2P_DF_FLOOD));
+	return len && P2P_D0_OUT_PORT(w0) == out;
+}
+
+static bool cons_sum_ok(struct fw_nic *n, const struct fw_cons *c, const struct p2p_desc *d, uint32_t seq)
+{
+	uint32_t w0 = from_le32(d->w0), len = P2P_D0_LEN(w0), dseq = from_le32(d->seq);
+	const uint8_t *buf = c->bufs + (size_t)(seq & c->mask) * c->buf_size;
+	uint32_t sum;
+
+	if (len > c->buf_size)
+		return false;
+	board_charge(n->board, BOARD_STEP_CSUM_WORD, 3 + len / n->stride);
+	sum = board_sum_check(n->board, buf, len, p2p_mix(dseq), n->stride);
+	return board_sum_finish(sum, w0, from_le32(d->where), dseq) == from_le32(d->csum);
+}
+
+/* One slot, already out of the ring.  Returns 1 if it ends a frame. */
+static int cons_judge(struct fw_nic *n, struct fw_cons *c, const struct p2p_desc *d)
+{
+	uint32_t w0 = from_le32(d->w0), flags = P2P_D0_FLAGS(w0), seq = c->next++, slot = seq & c->mask;
+	uint8_t g = (uint8_t)P2P_DW_FRAME(from_le32(d->where));
+	bool sum_ok = cons_sum_ok(n, c, d, seq), ok = sum_ok && cons_fields_ok(n, c, w0);
+	struct p2p_seg *seg;
+
+	board_charge(n->board, BOARD_STEP_CHECK, 1);
+	if (p2p_unlikely(flags & P2P_DF_VOID)) {
+		if (c->active)
+			cons_drop_active(n, c, P2P_DROP_desc_lost);
+		cons_gap(n, c, g, 0);
+		if (!ok)
+			return 0;
+		c->nsegs = 1;
+	} else if (p2p_likely(!(flags & P2P_DF_CONT))) {
+		if (p2p_unlikely(c->active))
+			cons_drop_active(n, c, P2P_DROP_desc_lost);
+		if (p2p_unlikely(g != c->expect))
+			cons_gap(n, c, g, 0);
+		c->expect = (uint8_t)(g + 1);
+		c->active = true;
+		c->nsegs = 0;
+		c->bytes = 0;
+		c->w0 = w0;
+	} else if (!c->active || g != (uint8_t)(c->expect - 1)) {
+		if (c->active)
+			cons_drop_active(n, c, P2P_DROP_desc_lost);
+		if (g != (uint8_t)(c->expect - 1))
+			cons_gap(n, c, g, 1);
+		return 0;
+	}
+	if (p2p_unlikely(flags & P2P_DF_VOID)) {
+		c->w0 = w0;
+	} else if (p2p_unlikely(!ok || c->nsegs == P2P_MAX_SEGS)) {
+		cons_drop_active(n, c, !sum_ok ? P2P_DROP_csum_mismatch : P2P_DROP_bad_desc);
+		return 0;
+	} else {
+		c->nsegs++;
+	}
+	c->pend[slot] = 1;
+	c->slot[c->nsegs - 1] = slot;
+	seg = &c->seg[c->nsegs - 1];
+	seg->data = c->bufs + (size_t)slot * c->buf_size;
+	seg->len = P2P_D0_LEN(w0);
+	seg->region = c->region;
+	seg->flags = flags & P2P_DF_MORE ? P2P_SEG_MORE : 0;
+	c->bytes += seg->len;
+	if (flags & P2P_DF_MORE)
+		return 0;
+	if (!(flags & P2P_DF_VOID)) {
+		c->active = false;
+		n->consumed++;
+	}
+	return 1;
+}
+
+/* rd: submit the read of one slot's payload.  False: the descriptor makes no sense. */
+static bool cons_read(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c, const struct p2p_desc *d, uint32_t slot)
+{
+	uint32_t w0 = from_le32(d->w0), len = P2P_D0_LEN(w0), unit = n->stride > P2P_DW_UNIT ? n->stride : P2P_DW_UNIT;
+	uint64_t off = (uint64_t)P2P_DW_PLACE(from_le32(d->where)) * P2P_DW_UNIT;
+	uint32_t bytes = P2P_ALIGN_UP(len, unit);
+
+	c->tok[slot] = n->last_read;
+	if (!len || (P2P_D0_FLAGS(w0) & P2P_DF_HERE))
+		return true;
+	if (len > c->buf_size || off + bytes > peer->rx_bytes)
+		return false;
+	board_charge(n->board, BOARD_STEP_DMA_ISSUE, 1);
+	n->last_read = board_read(n->board, &peer->win_rx, off, c->bufs + (size_t)slot * c->buf_size, bytes,
+				  BOARD_KIND_PAYLOAD);
+	c->tok[slot] = n->last_read;
+	fw_event(n, c->peer == n->self ? P2P_EV_local_bytes : P2P_EV_p2p_bytes, len);
+	return true;
+}
+
+static void cons_fetch(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
+{
+	uint32_t slot;
+
+	while (c->fetch - c->next < FW_RD_WINDOW && c->fetch - c->done <= c->mask && board_room(n->board, BOARD_Q_READ)) {
+		slot = c->fetch & c->mask;
+		if (le32_load_acquire(&c->descs[slot].seq) != c->fetch) {
+			if (!cons_is_hole(n, c, c->fetch))
+				return;
+			c->pend[slot] = FW_HOLE;
+			c->fetch++;
+			continue;
+		}
+		c->copy[slot] = c->descs[slot];
+		if (!cons_read(n, peer, c, &c->copy[slot], slot))
+			c->copy[slot].csum = to_le32(~from_le32(c->copy[slot].csum));
+		c->fetch++;
+	}
+}
+
+/* rd, bn: the next slot whose read has finished.  1 judged a frame, 0 nothing, -1 go on. */
+static int cons_poll_fetched(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
+{
+	uint32_t slot = c->next & c->mask;
+
+	if (n->mode == P2P_MODE_BN)
+		fw_bn_fetch(n, peer, c);
+	else
+		cons_fetch(n, peer, c);
+	if (c->next == c->fetch)
+		return 0;
+	if (c->pend[slot] == FW_HOLE) {
+		c->pend[slot] = 0;
+		cons_hole(n, c);
+		return -1;
+	}
+	if (!board_done(n->board, BOARD_Q_READ, c->tok[slot]))
+		return 0;
+	return cons_judge(n, c, &c->copy[slot]) ? 1 : -1;
+}
+
+int fw_cons_poll(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
+{
+	struct p2p_desc d;
+	const struct p2p_desc *at;
+	int got;
+
+	if (!c->open)
+		return 0;
+	if (n->mode != P2P_MODE_WR) {
+		do
+			got = cons_poll_fetched(n, peer, c);
+		while (got < 0);
+		return got;
+	}
+	for (;;) {
+		board_charge(n->board, BOARD_STEP_POLL_RING, 1);
+		at = &c->descs[c->next & c->mask];
+		if (le32_load_acquire(&at->seq) != c->next) {
+			if (!cons_is_hole(n, c, c->next))
+				return 0;
+			cons_hole(n, c);
+			continue;
+		}
+		d = *at;
+		if (c->next - c->done > c->mask)
+			return 0;
+		if (cons_judge(n, c, &d))
+			return 1;
+	}
+}
+
+void fw_cons_complete(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c, bool dry)
+{
+	bool was = c->done != c->told;
+
+	while (c->done != c->next && !c->pend[c->done & c->mask]) {
+		if (n->scrub)
+			cons_scrub(n, c, c->done + c->mask + 1);
+		c->done++;
+	}
+	if (c->done == c->told)
+		return;
+	if (!was)
+		c->told_step = n->step;
+	if (dry || c->done - c->told >= n->batch || c->told_step != n->step)
+		cons_tell(n, peer, c);
+}
+
+void fw_cons_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
+{
+	const struct p2p_line *ctrl;
+	uint32_t poke;
+
+	if (c->opening)
+		fw_cons_open(n, peer, c);
+	if (!c->open)
+		return;
+	ctrl = n->mode == P2P_MODE_BN ? &n->doorbell->send[c->ring] : &peer->head->ctrl[c->ring];
+	if (le32_load_acquire(&ctrl->w[P2P_RL_INC]) != peer->seen)
+		return;
+	poke = le32_load_acquire(&ctrl->w[P2P_RL_POKE]);
+	if (poke == c->poke)
+		return;
+	c->poke = poke;
+	cons_tell(n, peer, c);
+	fw_event(n, P2P_EV_poke_answers, 1);
+}

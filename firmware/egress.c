@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Rings -> ports.  Each port serves its rings, one per ingress NIC, by deficit
+ * round robin; the flood ring of each peer is replicated into our own rings, so
+ * that a cable that stands still holds up nobody's flood.
+ */
+#include "nic.h"
+
+static uint64_t frame_src(const uint8_t *frame)
+{
+	uint64_t mac = 0;
+
+	memcpy(&mac, frame + 6, 6);
+	return mac;
+}
+
+/* Take back what the port has finished with. */
+static unsigned int egress_done(struct fw_nic *n, unsigned int x)
+{
+	struct fw_port *port = &n->port[x];
+	uint32_t k, count = board_tx_done(n->board, x);
+
+	for (k = 0; k < count && port->txq_tail != port->txq_head; k++)
+		fw_release(n, port->txq[port->txq_tail++ & port->txq_mask]);
+	return k;
+}
+
+static unsigned int egress_send(struct fw_nic *n, unsigned int x)
+{
+	struct fw_port *port = &n->port[x];
+	uint32_t sent, k;
+
+	if (!port->stage_n)
+		return 0;
+	board_charge(n->board, BOARD_STEP_TX, port->stage_n);
+	sent = board_tx_burst(n->board, x, port->stage, port->stage_n);
+	if (!sent)
+		return 0;
+	for (k = 0; k < sent; k++)
+		port->txq[port->txq_head++ & port->txq_mask] = port->stage_ref[k];
+	port->stage_n -= sent;
+	if (port->stage_n) {
+		memmove(port->stage, port->stage + sent, port->stage_n * sizeof(port->stage[0]));
+		memmove(port->stage_ref, port->stage_ref + sent, port->stage_n * sizeof(port->stage_ref[0]));
+	}
+	return sent;
+}
+
+static uint64_t egress_drop_stage(struct fw_nic *n, struct fw_port *port)
+{
+	uint64_t frames = 0;
+	uint32_t k;
+
+	for (k = 0; k < port->stage_n; k++) {
+		frames += !(port->stage[k].flags & P2P_SEG_MORE);
+		fw_release(n, port->stage_ref[k]);
+	}
+	port->stage_n = 0;
+	return frames;
+}
+
+static void egress_stage(struct fw_nic *n, struct fw_port *port, struct fw_cons *c)
+{
+	unsigned int k;
+
+	for (k = 0; k < c->nsegs; k++) {
+		port->stage[port->stage_n] = c->seg[k];
+		port->stage_ref[port->stage_n++] = FW_REF_CONS(c->id, c->slot[k]);
+	}
+}
+
+static void egress_release(struct fw_nic *n, struct fw_cons *c)
+{
+	unsigned int k;
+
+	for (k = 0; k < c->nsegs; k++)
+		fw_release(n, FW_REF_CONS(c->id, c->slot[k]));
+}
+
+static void egress_learn(struct fw_nic *n, struct fw_cons *c)
+{
+	unsigned int nic = n->mode == P2P_MODE_BN ? P2P_D0_NIC(c->w0) : c->peer;
+	uint64_t mac;
+
+	if (!n->bridge || nic == n->self || c->seg[0].len < 14)
+		return;
+	mac = frame_src(c->seg[0].data);
+	if (!(mac & 1) && mac)
+		fw_bridge_learn(n, mac, nic, P2P_D0_IN_PORT(c->w0));
+}
+
+/* One ring's turn.  Returns frames taken; *left: it may have more. */
+static unsigned int egress_serve(struct fw_nic *n, unsigned int x, struct fw_peer *peer, bool *left)
+{
+	struct fw_port *port = &n->port[x];
+	struct fw_cons *c = &peer->cons[x];
+	unsigned int got = 0;
+
+	*left = false;
+	while (c->deficit > 0) {
+		if (port->stage_n + P2P_MAX_SEGS > FW_TX_STAGE) {
+			*left = true;
+			return got;
+		}
+		if (!fw_cons_poll(n, peer, c)) {
+			c->deficit = 0;
+			return got;
+		}
+		c->deficit -= (int32_t)c->bytes;
+		peer->recv_frames++;
+		got++;
+		egress_learn(n, c);
+		if (p2p_likely(port->link)) {
+			egress_stage(n, port, c);
+		} else {
+			fw_drop(n, P2P_DROP_tx_link_down, 1);
+			egress_release(n, c);
+		}
+	}
+	return got;
+}
+
+unsigned int fw_egress_port(struct fw_nic *n, unsigned int x)
+{
+	struct fw_port *port = &n->port[x];
+	unsigned int moved, got, idle = 0;
+	struct fw_peer *peer;
+	bool left;
+
+	moved = egress_done(n, x);
+	if (port->stage_n && !port->link) {
+		uint64_t gone = egress_drop_stage(n, port);
+
+		fw_drop(n, P2P_DROP_tx_link_down, gone);
+		moved++;
+	}
+	moved += egress_send(n, x);
+	while (idle < n->nactive && port->stage_n + P2P_MAX_SEGS <= FW_TX_STAGE) {
+		if (port->rr >= n->nactive)
+			port->rr = 0;
+		peer = &n->peer[n->active[port->rr]];
+		if (!port->rr_resume)
+			peer->cons[x].deficit += FW_QUANTUM_BYTES;
+		got = egress_serve(n, x, peer, &left);
+		moved += got;
+		port->rr_resume = left;
+		if (!left)
+			port->rr++;
+		idle = got ? 0 : idle + 1;
+	}
+	moved += egress_send(n, x);
+	return moved;
+}
+
+static uint32_t egress_flood_ports(const struct fw_nic *n)
+{
+	uint32_t mask = 0;
+	unsigned int x;
+
+	for (x = 0; x < n->ports; x++)
+		if (n->port[x].link)
+			mask |= 1u << x;
+	return mask;
+}
+
+/* A frame or an announcement has come out of a peer's flood ring. */
+static void egress_flood_begin(struct fw_nic *n, struct fw_cons *c)
+{
+	uint32_t flags = P2P_D0_FLAGS(c->w0);
+
+	if (flags & P2P_DF_VOID) {
+		if (c->seg[0].len)
+			egress_learn(n, c);
+		else
+			fw_bridge_flush(n, n->mode == P2P_MODE_BN ? P2P_D0_NIC(c->w0) : c->peer,
+					(int)P2P_D0_IN_PORT(c->w0));
+		egress_release(n, c);
+		return;
+	}
+	egress_learn(n, c);
+	c->flood_mask = egress_flood_ports(n);
+	if (!c->flood_mask) {
+		fw_drop(n, P2P_DROP_tx_link_down, 1);
+		egress_release(n, c);
+		return;
+	}
+	fw_event(n, P2P_EV_flood_copies, (uint32_t)__builtin_popcount(c->flood_mask) - 1);
+}
+
+unsigned int fw_egress_flood(struct fw_nic *n, struct fw_peer *peer)
+{
+	struct fw_cons *c = &peer->cons[n->ports];
+	struct fw_peer *self = &n->peer[n->self];
+	uint32_t refs[P2P_MAX_SEGS];
+	unsigned int moved, k, x;
+	enum p2p_drop why;
+	int err;
+
+	for (moved = 0; moved < FW_RX_BURST; moved++) {
+		if (!c->flood_mask) {
+			if (!fw_cons_poll(n, peer, c))
+				break;
+			peer->recv_frames += !(P2P_D0_FLAGS(c->w0) & P2P_DF_VOID);
+			egress_flood_begin(n, c);
+			if (!c->flood_mask)
+				continue;
+		}
+		for (k = 0; k < c->nsegs; k++)
+			refs[k] = FW_REF_CONS(c->id, c->slot[k]);
+		while (c->flood_mask) {
+			x = (unsigned int)__builtin_ctz(c->flood_mask);
+			err = fw_prod_send(n, &self->prod[x], c->seg, refs, c->nsegs,
+					   P2P_D0(0, P2P_DF_FLOOD, P2P_D0_IN_PORT(c->w0), x, 0), &why);
+			if (err == -FW_EAGAIN)
+				return moved;
+			if (err)
+				fw_drop(n, why, 1);
+			c->flood_mask &= c->flood_mask - 1;
+		}
+		egress_release(n, c);
+	}
+	return moved;
+}
+
+uint64_t fw_egress_stop(struct fw_nic *n)
+{
+	uint64_t frames = 0;
+	unsigned int x;
+
+	for (x = 0; x < n->ports; x++)
+		frames += egress_drop_stage(n, &n->port[x]);
+	return frames;
+}

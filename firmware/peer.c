@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Sessions between two NICs (design "Life and death of peers", "Waking").
+ *
+ * Each side has an incarnation towards the other and tells it, with the
+ * incarnation of the other that it has acknowledged, in its peer line:
+ *
+ *   - another incarnation in the peer's line than the one acknowledged: what we
+ *     had with it is over.  Had the session been up, we take a new incarnation
+ *     ourselves.  Zero what the peer writes here, open our side of the rings,
+ *     acknowledge.
+ *   - it acknowledges ours and we its: up.  Our producers open when its
+ *     completion lines, which answer our incarnation, come.
+ *   - silence: down.  New incarnation, nothing acknowledged; nothing happens
+ *     before its heartbeat moves again.
+ *
+ * A NIC is its own peer too and never declares itself down.
+ */
+#include "nic.h"
+
+static bool peer_is_self(const struct fw_nic *n, unsigned int i)
+{
+	return i == n->self;
+}
+
+static uint32_t peer_new_inc(struct fw_nic *n, uint32_t old)
+{
+	uint32_t inc;
+
+	do
+		inc = board_random(n->board);
+	while (!inc || inc == old);
+	return inc;
+}
+
+void fw_peer_line(struct fw_nic *n, struct fw_peer *peer)
+{
+	uint32_t line[4];
+
+	line[P2P_PL_BEAT] = peer->beat;
+	line[P2P_PL_ASLEEP] = n->asleep ? 1u | (n->blocked ? 2u : 0) : 0;
+	line[P2P_PL_ACK] = peer->seen;
+	line[P2P_PL_INC] = peer->inc;
+	board_write_line(n->board, &peer->win_ring, 0, line, BOARD_KIND_BEAT);
+	fw_event(n, P2P_EV_control_bytes, 16);
+}
+
+static void peer_state(struct fw_nic *n, unsigned int i, enum p2p_peer_state state)
+{
+	n->peer[i].state = state;
+	n->peer[i].since_ns = n->now_ns;
+}
+
+static unsigned int peer_prods(const struct fw_nic *n, const struct fw_peer *peer, unsigned int i)
+{
+	return i == FW_PEER_HOST ? n->ports : peer->ports + 1;
+}
+
+/* Ends a session, if any, and counts what was outstanding. */
+static void peer_end(struct fw_nic *n, unsigned int i, enum p2p_drop why, bool may_read)
+{
+	struct fw_peer *peer = &n->peer[i];
+	uint64_t lost = 0;
+	unsigned int r;
+
+	for (r = 0; r < peer_prods(n, peer, i); r++) {
+		lost += fw_prod_close(n, &peer->prod[r]);
+		if (!may_read)
+			fw_prod_free(n, &peer->prod[r]);
+	}
+	for (r = 0; r <= n->ports; r++)
+		fw_cons_close(n, &peer->cons[r]);
+	if (lost)
+		fw_drop(n, why, lost);
+	if (peer->state == P2P_PEER_UP)
+		peer->inc = peer_new_inc(n, peer->inc);
+	peer->seen = 0;
+}
+
+static void peer_down(struct fw_nic *n, unsigned int i)
+{
+	bool up = n->peer[i].state == P2P_PEER_UP;
+
+	peer_end(n, i, P2P_DROP_peer_lost, n->mode == P2P_MODE_RD);
+	peer_state(n, i, P2P_PEER_DOWN);
+	if (!up)
+		return;
+	fw_event(n, P2P_EV_peer_down, 1);
+	fw_bridge_flush(n, i, -1);
+}
+
+void fw_peer_start(struct fw_nic *n, unsigned int i)
+{
+	struct fw_peer *peer = &n->peer[i];
+
+	peer->inc = peer_new_inc(n, peer->inc);
+	peer->seen = 0;
+	peer->beat = 0;
+	peer->last_beat = from_le32(peer->head->peer.w[P2P_PL_BEAT]);
+	peer->heard_ns = n->now_ns;
+	peer->next_beat_ns = n->now_ns;
+	peer->intro = true;
+	n->active[n->nactive++] = (uint8_t)i;
+	peer_state(n, i, P2P_PEER_WAITING);
+	n->next_tick_ns = 0;
+}
+
+void fw_peer_stop(struct fw_nic *n, unsigned int i, enum p2p_drop why)
+{
+	struct fw_peer *peer = &n->peer[i];
+	unsigned int k;
+
+	if (!peer->intro)
+		return;
+	if (peer->state == P2P_PEER_UP)
+		fw_bridge_flush(n, i, -1);
+	peer_end(n, i, why, false);
+	peer->intro = false;
+	peer_state(n, i, P2P_PEER_ABSENT);
+	for (k = 0; k < n->nactive; k++)
+		if (n->active[k] == i)
+			n->active[k--] = n->active[--n->nactive];
+}
+
+/* Zero what the peer writes here, but for its line, and open our side. */
+static void peer_accept(struct fw_nic *n, unsigned int i, uint32_t inc)
+{
+	struct fw_peer *peer = &n->peer[i];
+	unsigned int r;
+
+	if (i == FW_PEER_HOST) {
+		for (r = 0; r < n->ports; r++)
+			n->port[r].refill_cons = n->port[r].cache_n = 0;
+	} else {
+		memset(peer->head->comp, 0, sizeof(peer->head->comp));
+		memset(peer->head->ctrl, 0, sizeof(peer->head->ctrl));
+		memset(peer->head + 1, 0, 16ul * n->shape.slots * (n->ports + 1));
+	}
+	peer->seen = inc;
+	for (r = 0; r <= n->ports; r++)
+		fw_cons_open(n, peer, &peer->cons[r]);
+	peer_state(n, i, P2P_PEER_WAITING);
+	fw_peer_line(n, peer);
+}
+
+static void peer_watch(struct fw_nic *n, unsigned int i)
+{
+	struct fw_peer *peer = &n->peer[i];
+	const struct p2p_line *line = &peer->head->peer;
+	uint32_t inc = le32_load_acquire(&line->w[P2P_PL_INC]);
+	uint32_t ack = le32_load_acquire(&line->w[P2P_PL_ACK]);
+	uint32_t beat = le32_load_acquire(&line->w[P2P_PL_BEAT]);
+	unsigned int r;
+
+	if (beat != peer->last_beat) {
+		peer->last_beat = beat;
+		peer->heard_ns = n->now_ns;
+		if (peer->state == P2P_PEER_DOWN)
+			peer_state(n, i, P2P_PEER_WAITING);
+	}
+	if (n->now_ns - peer->heard_ns >= P2P_SILENCE_NS && !peer_is_self(n, i) &&
+	    (peer->state == P2P_PEER_UP || peer->seen)) {
+		peer_down(n, i);
+		fw_peer_line(n, peer);
+		return;
+	}
+	if (!inc || peer->state == P2P_PEER_DOWN)
+		return;
+	if (inc != peer->seen) {
+		if (peer->state == P2P_PEER_UP)
+			peer_down(n, i);
+		peer_accept(n, i, inc);
+	} else if (peer->state == P2P_PEER_WAITING && ack == peer->inc) {
+		peer_state(n, i, P2P_PEER_UP);
+		fw_event(n, P2P_EV_peer_up, 1);
+		for (r = 0; r < peer_prods(n, peer, i); r++)
+			fw_prod_open(n, peer, r);
+	}
+}
+
+void fw_peer_tick(struct fw_nic *n, unsigned int i)
+{
+	struct fw_peer *peer = &n->peer[i];
+	uint64_t at;
+	unsigned int r;
+
+	peer_watch(n, i);
+	if (n->now_ns >= peer->next_beat_ns) {
+		peer->beat++;
+		peer->next_beat_ns = n->now_ns + P2P_BEAT_NS;
+		fw_peer_line(n, peer);
+	}
+	at = peer->state == P2P_PEER_WAITING ? n->now_ns + FW_TICK_NS : peer->next_beat_ns;
+	for (r = 0; r <= n->ports; r++)
+		fw_cons_tick(n, peer, &peer->cons[r]);
+	for (r = 0; peer->state == P2P_PEER_UP && r < peer_prods(n, peer, i); r++) {
+		uint64_t again = fw_prod_tick(n, peer, &peer->prod[r]);
+
+		if (again < at)
+			at = again;
+	}
+	if (at < n->next_tick_ns)
+		n->next_tick_ns = at;
+}
+
+void fw_peer_wake(struct fw_nic *n)
+{
+	struct fw_peer *peer;
+	uint32_t asleep;
+	unsigned int k;
+	bool any = false;
+
+	for (k = 0; k < n->nactive; k++) {
+		peer = &n->peer[n->active[k]];
+		if (!peer->flushed && !peer->completed)
+			continue;
+		if (!any)
+			board_barrier();
+		any = true;
+		asleep = n->active[k] == n->self ? 0 : le32_load_acquire(&peer->head->peer.w[P2P_PL_ASLEEP]);
+		if ((peer->flushed && (asleep & 1)) || (peer->completed && (asleep & 2))) {
+			board_bell(n->board, n->active[k]);
+			fw_event(n, P2P_EV_doorbells, 1);
+		}
+		peer->flushed = peer->completed = false;
+	}
+}
+
+void fw_sleep(struct fw_nic *n, bool asleep)
+{
+	unsigned int k;
+
+	if (!n->running || n->asleep == asleep)
+		return;
+	n->asleep = asleep;
+	for (k = 0; k < n->nactive; k++)
+		if (n->active[k] != n->self)
+			fw_peer_line(n, &n->peer[n->active[k]]);
+	if (asleep)
+		board_barrier();
+}
+
+int fw_peer_info(const struct fw_nic *n, unsigned int i, struct fw_peer_info *info)
+{
+	const struct fw_peer *peer;
+
+	if (i >= P2P_MAX_NICS)
+		return -FW_EINVAL;
+	peer = &n->peer[n->mode == P2P_MODE_BN && n->peer[FW_PEER_HOST].intro ? FW_PEER_HOST : i];
+	info->state = n->peer[i].intro || peer->intro ? peer->state : P2P_PEER_ABSENT;
+	info->inc = peer->inc;
+	info->peer_inc = peer->seen;
+	info->since_ns = peer->since_ns;
+	info->sent_frames = peer->sent_frames;
+	info->recv_frames = peer->recv_frames;
+	return 0;
+}

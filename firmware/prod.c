@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The producing side of a ring: fill slots, publish descriptors in batches,
+ * take completions, and ask again when they are overdue.
+ *
+ *      cons        pub         ready        prod        cons + N
+ *       |  written  | finished  | under way  |   free     |
+ *
+ * cons <= pub <= ready <= prod <= cons + N, all free-running.
+ */
+#include "nic.h"
+
+static inline struct fw_peer *prod_peer(struct fw_nic *n, const struct fw_prod *p)
+{
+	return &n->peer[p->peer];
+}
+
+static void prod_unref(struct fw_nic *n, struct fw_prod *p, uint32_t slot)
+{
+	uint32_t ref = p->src[slot];
+
+	if (ref == FW_REF_NONE)
+		return;
+	p->held[ref >> 24]--;
+	fw_release(n, ref);
+}
+
+void fw_prod_free(struct fw_nic *n, struct fw_prod *p)
+{
+	for (; p->cons != p->prod; p->cons++)
+		prod_unref(n, p, p->cons & p->mask);
+}
+
+void fw_prod_open(struct fw_nic *n, struct fw_peer *peer, unsigned int ring)
+{
+	struct fw_prod *p = &peer->prod[ring];
+
+	fw_prod_free(n, p);
+	p->open = false;
+	p->frame = 0;
+	p->poke = 0;
+	p->timeout_ns = P2P_POKE_MIN_NS;
+	p->deadline_ns = n->now_ns + p->timeout_ns;
+}
+
+uint64_t fw_prod_close(struct fw_nic *n, struct fw_prod *p)
+{
+	struct fw_prod **d;
+	uint64_t frames = 0;
+	uint32_t s;
+
+	if (!p->open)
+		return 0;
+	for (s = p->cons; s != p->prod; s++)
+		if (!(P2P_D0_FLAGS(from_le32(p->shadow[s & p->mask].w0)) & (P2P_DF_CONT | P2P_DF_VOID)))
+			frames++;
+	p->open = false;
+	n->produced -= frames;
+	for (d = &n->dirty; *d; d = &(*d)->next_dirty) {
+		if (*d == p) {
+			*d = p->next_dirty;
+			break;
+		}
+	}
+	p->dirty = false;
+	return frames;
+}
+
+static inline void prod_mark(struct fw_nic *n, struct fw_prod *p)
+{
+	if (p->dirty)
+		return;
+	p->dirty = true;
+	p->dirty_step = n->step;
+	p->next_dirty = n->dirty;
+	n->dirty = p;
+}
+
+/* rd: no egress port may hold more than its share of a port's receive buffers; pairs have it to themselves. */
+static bool prod_share_left(const struct fw_nic *n, const struct fw_prod *p, unsigned int x, uint32_t slots)
+{
+	uint32_t share;
+
+	if (!n->bridge)
+		return true;
+	share = n->port[x].nbufs / 4 * 3 / (n->nics * (n->ports + 1));
+	if (share < P2P_MAX_SEGS)
+		share = P2P_MAX_SEGS;
+	return p->held[x] + slots <= share;
+}
+
+static inline void prod_count_bytes(struct fw_nic *n, const struct fw_prod *p, uint32_t len)
+{
+	fw_event(n, p->local ? P2P_EV_local_bytes : p->peer == FW_PEER_HOST ? P2P_EV_host_bytes : P2P_EV_p2p_bytes, len);
+}
+
+/* Fills one slot from a contiguous piece. */
+static inline void prod_put(struct fw_nic *n, struct fw_prod *p, uint8_t *data, uint32_t len, uint32_t w0, uint32_t ref)
+{
+	struct board_ctx *b = n->board;
+	uint32_t seq = p->prod, slot = seq & p->mask, h = p2p_mix(seq), sum, tok, where, place = 0;
+
+	board_charge(b, BOARD_STEP_RESERVE, 1);
+	p->src[slot] = FW_REF_NONE;
+	if (n->mode == P2P_MODE_RD && !(ref & FW_REF_SLOT)) {
+		place = (uint32_t)(n->port[ref >> 24].rx_rel + (data - n->port[ref >> 24].rx_base)) / P2P_DW_UNIT;
+		sum = board_sum(b, data, len, h, n->stride);
+		fw_hold(n, ref);
+		p->src[slot] = ref;
+		p->held[ref >> 24]++;
+		tok = n->last_write;
+	} else if (p->peer == FW_PEER_HOST) {
+		struct fw_port *port = &n->port[p->ring];
+
+		place = port->cache[--port->cache_n];
+		tok = board_write_sum(b, &p->win_buf, (uint64_t)place * P2P_DW_UNIT, data, len, h, n->stride, &sum);
+		prod_count_bytes(n, p, len);
+		fw_hold_until(n, tok, ref);
+	} else {
+		if (n->mode == P2P_MODE_RD)
+			w0 |= P2P_D0(0, P2P_DF_HERE, 0, 0, 0);
+		tok = board_write_sum(b, &p->win_buf, (uint64_t)slot * p->buf_size, data, len, h, n->stride, &sum);
+		prod_count_bytes(n, p, len);
+		fw_hold_until(n, tok, ref);
+	}
+	w0 |= len;
+	where = P2P_DW(place, p->frame);
+	p->shadow[slot] = (struct p2p_desc){ to_le32(w0), to_le32(board_sum_finish(sum, w0, where, seq)),
+					     to_le32(where), to_le32(seq) };
+	p->tok[slot] = n->last_write = tok;
+	p->prod = seq + 1;
+}
+
+static inline uint32_t prod_pieces(const struct p2p_seg *segs, unsigned int nsegs, uint32_t buf_size)
+{
+	uint32_t k, pieces = 0;
+
+	for (k = 0; k < nsegs; k++)
+		pieces += (segs[k].len + buf_size - 1) / buf_size;
+	return pieces;
+}
+
+static int prod_admit(struct fw_nic *n, struct fw_prod *p, uint32_t pieces, uint32_t ref, enum p2p_drop *why)
+{
+	bool rd = n->mode == P2P_MODE_RD && !(ref & FW_REF_SLOT);
+
+	if (p2p_unlikely(!p->open)) {
+		*why = P2P_DROP_no_peer;
+		return -FW_ENOTCONN;
+	}
+	if (p2p_unlikely(pieces > P2P_MAX_SEGS || !pieces)) {
+		*why = P2P_DROP_too_long;
+		return -FW_EMSGSIZE;
+	}
+	if (p->prod - p->cons + pieces > p->mask + 1) {
+		*why = P2P_DROP_ring_full;
+		return -FW_ENOSPC;
+	}
+	if (rd && !prod_share_left(n, p, ref >> 24, pieces)) {
+		*why = P2P_DROP_rd_share;
+		return -FW_ENOSPC;
+	}
+	if (p->peer == FW_PEER_HOST && !fw_bn_refill(n, p->ring, pieces)) {
+		*why = P2P_DROP_host_full;
+		return -FW_ENOSPC;
+	}
+	if (!rd && (board_room(n->board, BOARD_Q_WRITE) < pieces || fw_wait_room(n) < pieces))
+		return -FW_EAGAIN;
+	return 0;
+}
+
+int fw_prod_send(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *segs, const uint32_t *refs,
+		 unsigned int nsegs, uint32_t w0, enum p2p_drop *why)
+{
+	uint32_t pieces, k, off, len, flags = 0;
+	int err;
+
+	if (p2p_likely(nsegs == 1 && segs[0].len <= p->buf_size))
+		pieces = 1;
+	else
+		pieces = prod_pieces(segs, nsegs, p->buf_size);
+	err = prod_admit(n, p, pieces, refs[0], why);
+	if (p2p_unlikely(err))
+		return err;
+	if (p->prod == p->cons) {
+		p->timeout_ns = P2P_POKE_MIN_NS;
+		p->deadline_ns = n->now_ns + p->timeout_ns;
+	}
+	for (k = 0; k < nsegs; k++) {
+		for (off = 0; off < segs[k].len; off += len) {
+			len = segs[k].len - off < p->buf_size ? segs[k].len - off : p->buf_size;
+			if (--pieces)
+				flags |= P2P_DF_MORE;
+			else
+				flags &= ~(uint32_t)P2P_DF_MORE;
+			prod_put(n, p, segs[k].data + off, len, w0 | P2P_D0(0, flags, 0, 0, 0), refs[k]);
+			flags |= P2P_DF_CONT;
+		}
+	}
+	p->frame++;
+	n->produced++;
+	prod_peer(n, p)->sent_frames++;
+	fw_event(n, P2P_EV_forwarded, 1);
+	prod_mark(n, p);
+	if (p->prod - p->pub >= n->batch)
+		fw_prod_flush(n, p);
+	return 0;
+}
+
+int fw_prod_void(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *seg, uint32_t ref, unsigned int in_port)
+{
+	uint32_t w0 = P2P_D0(0, P2P_DF_VOID | P2P_DF_FLOOD, in_port, P2P_PORT_FLOOD, 0);
+	enum p2p_drop why;
+	int err;
+
+	err = prod_admit(n, p, 1, seg ? ref : FW_REF_SLOT, &why);
+	if (err)
+		return err;
+	if (p->prod == p->cons) {
+		p->timeout_ns = P2P_POKE_MIN_NS;
+		p->deadline_ns = n->now_ns + p->timeout_ns;
+	}
+	if (seg) {
+		prod_put(n, p, seg->data, 14, w0, ref);
+	} else {
+		uint32_t slot = p->prod & p->mask, where = P2P_DW(0, p->frame);
+		uint32_t sum = board_sum_finish(~0u, w0, where, p->prod);
+
+		p->src[slot] = FW_REF_NONE;
+		p->tok[slot] = n->last_write;
+		p->shadow[slot] = (struct p2p_desc){ to_le32(w0), to_le32(sum), to_le32(where), to_le32(p->prod) };
+		p->prod++;
+	}
+	prod_mark(n, p);
+	return 0;
+}
+
+/* Writes descriptors [from, to), which do not wrap. */
+static void prod_write(struct fw_nic *n, struct fw_prod *p, uint32_t from, uint32_t to)
+{
+	struct fw_peer *peer = prod_peer(n, p);
+	uint32_t slot = from & p->mask, k, count = to - from, tok;
+
+	board_charge(n->board, BOARD_STEP_DMA_ISSUE, 1);
+	tok = board_write_descs(n->board, &peer->win_ring, p->desc_off + slot * 16, &p->shadow[slot], count);
+	n->last_write = tok;
+	for (k = 0; k < count; k++)
+		p->tok[slot + k] = tok;
+	fw_event(n, p->peer == FW_PEER_HOST ? P2P_EV_host_desc_bytes : P2P_EV_p2p_desc_bytes, p->local ? 0 : count * 16);
+}
+
+/* One past the last slot that may be published: finished, and not in the middle of a frame. */
+static uint32_t prod_limit(struct fw_nic *n, struct fw_prod *p)
+{
+	uint32_t limit;
+
+	while (p->ready != p->prod && board_done(n->board, BOARD_Q_WRITE, p->tok[p->ready & p->mask]))
+		p->ready++;
+	limit = p->ready;
+	while (limit != p->pub && limit != p->prod &&
+	       (P2P_D0_FLAGS(from_le32(p->shadow[(limit - 1) & p->mask].w0)) & P2P_DF_MORE))
+		limit--;
+	return limit;
+}
+
+void fw_prod_flush(struct fw_nic *n, struct fw_prod *p)
+{
+	uint32_t limit = prod_limit(n, p), end, wrap;
+
+	while (p->pub != limit && board_room(n->board, BOARD_Q_WRITE)) {
+		end = limit - p->pub > n->batch ? p->pub + n->batch : limit;
+		while (end != limit && (P2P_D0_FLAGS(from_le32(p->shadow[(end - 1) & p->mask].w0)) & P2P_DF_MORE))
+			end++;
+		wrap = (p->pub | p->mask) + 1;
+		if ((int32_t)(end - wrap) > 0)
+			end = wrap;
+		prod_write(n, p, p->pub, end);
+		p->pub = end;
+		fw_event(n, P2P_EV_flushes, 1);
+		prod_peer(n, p)->flushed = true;
+		n->wrote = true;
+	}
+}
+
+void fw_prod_flush_all(struct fw_nic *n, bool dry)
+{
+	struct fw_prod **d = &n->dirty, *p;
+
+	while ((p = *d)) {
+		if (dry || p->dirty_step != n->step)
+			fw_prod_flush(n, p);
+		if (p->pub == p->prod) {
+			*d = p->next_dirty;
+			p->dirty = false;
+		} else {
+			d = &p->next_dirty;
+		}
+	}
+}
+
+void fw_prod_reap(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p)
+{
+	uint32_t cons, from = p->cons;
+
+	board_charge(n->board, BOARD_STEP_POLL_COMP, 1);
+	if (le32_load_acquire(&p->comp->w[P2P_CL_INC]) != peer->inc)
+		return;
+	cons = le32_load_acquire(&p->comp->w[P2P_CL_CONS]);
+	if (!p->open) {
+		p->open = true;
+		p->prod = p->ready = p->pub = p->cons = p->bad_cons = cons;
+		p->timeout_ns = P2P_POKE_MIN_NS;
+		return;
+	}
+	if (cons == p->cons)
+		return;
+	if (cons - p->cons > p->pub - p->cons) {
+		if (cons != p->bad_cons)
+			fw_event(n, P2P_EV_bad_line, 1);
+		p->bad_cons = cons;
+		return;
+	}
+	/* A slot is filled anew only when its descriptor's write has finished: the shadow is that write's source. */
+	while (p->cons != cons && board_done(n->board, BOARD_Q_WRITE, p->tok[p->cons & p->mask])) {
+		prod_unref(n, p, p->cons & p->mask);
+		p->cons++;
+	}
+	if (p->cons != from) {
+		p->timeout_ns = P2P_POKE_MIN_NS;
+		p->deadline_ns = n->now_ns + p->timeout_ns;
+		n->wrote = true;
+	}
+}
+
+uint64_t fw_prod_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p)
+{
+	uint32_t from = p->cons, end, wrap, line[4];
+
+	if (p->open && p->cons == p->pub)
+		return UINT64_MAX;
+	if (n->now_ns < p->deadline_ns)
+		return p->deadline_ns;
+	if (p->open) {
+		while (from != p->pub) {
+			if (!board_room(n->board, BOARD_Q_WRITE))
+				return n->now_ns;
+			wrap = (from | p->mask) + 1;
+			end = (int32_t)(p->pub - wrap) > 0 ? wrap : p->pub;
+			if (end - from > P2P_MAX_BATCH)
+				end = from + P2P_MAX_BATCH;
+			prod_write(n, p, from, end);
+			from = end;
+		}
+	}
+	line[P2P_RL_RSVD] = 0;
+	line[P2P_RL_PROD] = p->pub;
+	line[P2P_RL_POKE] = ++p->poke;
+	line[P2P_RL_INC] = peer->inc;
+	board_write_line(n->board, &peer->win_ring, p->ctrl_off, line, BOARD_KIND_CONTROL);
+	peer->flushed = true;
+	fw_event(n, P2P_EV_pokes, 1);
+	fw_event(n, P2P_EV_control_bytes, 16);
+	p->timeout_ns = p->timeout_ns * 2 < P2P_POKE_MAX_NS ? p->timeout_ns * 2 : P2P_POKE_MAX_NS;
+	p->deadline_ns = n->now_ns + p->timeout_ns;
+	return p->deadline_ns;
+}
