@@ -331,19 +331,32 @@ static bool gen_setting_apply(struct gen_port *g)
 	return true;
 }
 
+/*
+ * Takes notice of a pause or of its end; true: paused.  Both sides write their
+ * own word before they read the other's, so that port_gen_quiet() can't take
+ * the notice of an earlier pause for that of a new one.
+ */
+static bool gen_pause_notice(struct gen_port *g)
+{
+	bool pause = __atomic_load_n(&g->want_pause, __ATOMIC_SEQ_CST);
+
+	if (pause == g->seen_pause)
+		return pause;
+	g->pace.start_ns = 0;
+	__atomic_store_n(&g->seen_pause, pause, __ATOMIC_SEQ_CST);
+	if (pause || !__atomic_load_n(&g->want_pause, __ATOMIC_SEQ_CST))
+		return pause;
+	__atomic_store_n(&g->seen_pause, true, __ATOMIC_SEQ_CST);
+	return true;
+}
+
 /* Looks at the requests of other threads; false: nothing is to be generated now. */
 static bool gen_settle(struct gen_port *g)
 {
-	bool pause = __atomic_load_n(&g->want_pause, __ATOMIC_ACQUIRE);
-	bool applied;
+	bool paused = gen_pause_notice(g);
 
 	gen_run_begin(g);
-	applied = gen_setting_apply(g);
-	if (pause != g->seen_pause) {
-		g->pace.start_ns = 0;
-		__atomic_store_n(&g->seen_pause, pause, __ATOMIC_RELEASE);
-	}
-	return applied && !pause;
+	return gen_setting_apply(g) && !paused;
 }
 
 static inline bool gen_unsettled(const struct gen_port *g)
@@ -591,7 +604,7 @@ void port_gen_pause(struct port *p, bool pause)
 {
 	struct gen_port *g = gen_of(p);
 
-	__atomic_store_n(&g->want_pause, pause, __ATOMIC_RELEASE);
+	__atomic_store_n(&g->want_pause, pause, __ATOMIC_SEQ_CST);
 	gen_wake(g);
 }
 
@@ -601,7 +614,7 @@ bool port_gen_quiet(struct port *p)
 
 	if (!g->tx || !__atomic_load_n(&g->started, __ATOMIC_ACQUIRE))
 		return true;
-	return __atomic_load_n(&g->want_pause, __ATOMIC_RELAXED) && __atomic_load_n(&g->seen_pause, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&g->want_pause, __ATOMIC_SEQ_CST) && __atomic_load_n(&g->seen_pause, __ATOMIC_SEQ_CST);
 }
 
 int port_gen_set(struct port *p, const char *size, uint64_t rate_pps, uint64_t count)

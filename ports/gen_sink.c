@@ -134,7 +134,8 @@ static bool gen_source_turn(struct gen_source *src, uint8_t run)
 	return true;
 }
 
-static void gen_sink_intact(struct gen_sink *k, const struct gen_info *info, uint32_t len, bool tail_good, uint64_t now_ns)
+static void gen_sink_intact(struct gen_sink *k, const struct gen_info *info, uint32_t len, bool tail_good,
+			    uint64_t now_ns)
 {
 	struct gen_source *src = k->source[info->id];
 	uint64_t age;

@@ -6,7 +6,9 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "ports/buffers.h"
 #include "ports/gen.h"
@@ -90,15 +92,16 @@ static uint64_t pass(struct bench *b, uint64_t frames)
 	return done;
 }
 
-static void expect(struct bench *b, uint64_t lost, uint64_t dup, uint64_t reordered, uint64_t corrupted, uint64_t foreign)
+static void expect(struct bench *b, uint64_t lost, uint64_t dup, uint64_t reordered, uint64_t corrupted,
+		   uint64_t foreign)
 {
 	struct gen_report r;
 
 	assert_int_equal(port_gen_report_pair(b->gen, b->sink, &r), 0);
 	if (r.lost != lost || r.duplicated != dup || r.reordered != reordered || r.corrupted != corrupted ||
 	    r.foreign != foreign)
-		fail_msg("sent %llu received %llu: lost %llu (%llu) duplicated %llu (%llu) reordered %llu (%llu) corrupted %llu (%llu) "
-			 "foreign %llu (%llu)",
+		fail_msg("sent %llu received %llu: lost %llu (%llu) duplicated %llu (%llu) reordered %llu (%llu) "
+			 "corrupted %llu (%llu) foreign %llu (%llu)",
 			 (unsigned long long)r.sent, (unsigned long long)r.received, (unsigned long long)r.lost,
 			 (unsigned long long)lost, (unsigned long long)r.duplicated, (unsigned long long)dup,
 			 (unsigned long long)r.reordered, (unsigned long long)reordered, (unsigned long long)r.corrupted,
@@ -603,7 +606,9 @@ static void test_limits(void **state)
 /* Two seeds differ, one seed repeats. */
 static void test_seed(void **state)
 {
-	static const char *const specs[] = { "gen:,size=64-9216,seed=1", "gen:,size=64-9216,seed=1", "gen:,size=64-9216,seed=2" };
+	static const char *const specs[] = {
+		"gen:,size=64-9216,seed=1", "gen:,size=64-9216,seed=1", "gen:,size=64-9216,seed=2",
+	};
 	uint32_t len[3][64];
 	struct port_seg s[PORT_MAX_SEGS];
 	struct bench b;
@@ -619,6 +624,65 @@ static void test_seed(void **state)
 	}
 	assert_memory_equal(len[0], len[1], sizeof(len[0]));
 	assert_memory_not_equal(len[0], len[2], sizeof(len[0]));
+}
+
+struct worker {
+	struct bench b;
+	bool stop;
+};
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct port_seg segs[32];
+	unsigned int n;
+
+	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
+		w->b.gen->ops->control(w->b.gen, 0);
+		n = w->b.gen->ops->rx_burst(w->b.gen, segs, 32);
+		w->b.sink->ops->tx_burst(w->b.sink, segs, n);
+		w->b.sink->ops->tx_done(w->b.sink);
+		loop_repost(&w->b.l, w->b.gen, segs, n);
+	}
+	return NULL;
+}
+
+/* A runner's phases on another thread than the worker's: the counts of each are exact. */
+static void test_phases_from_another_thread(void **state)
+{
+	static const char *const sizes[] = { "64", "imix", "1518", "64-9216" };
+	struct worker *w = calloc(1, sizeof(*w));
+	struct gen_report r;
+	pthread_t t;
+	unsigned int i;
+
+	bench_open(&w->b, "gen:,flows=10", 2048);
+	port_gen_pause(w->b.gen, true);
+	assert_int_equal(pthread_create(&t, NULL, work, w), 0);
+	for (i = 0; i < 12; i++) {
+		while (!port_gen_quiet(w->b.gen))
+			usleep(100);
+		port_gen_reset_stats(w->b.gen);
+		port_gen_reset_stats(w->b.sink);
+		assert_int_equal(port_gen_set(w->b.gen, sizes[i % 4], i % 3 ? 0 : 200000, GEN_KEEP), 0);
+		port_gen_pause(w->b.gen, false);
+		do {
+			assert_int_equal(port_gen_report(w->b.sink, &r), 0);
+		} while (r.received < 1000);
+		port_gen_pause(w->b.gen, true);
+		while (!port_gen_quiet(w->b.gen))
+			usleep(100);
+		do {
+			assert_int_equal(port_gen_report_pair(w->b.gen, w->b.sink, &r), 0);
+		} while (r.received < r.sent);
+		assert_true(r.sent >= 1000 && r.received == r.sent && r.received_bytes == r.sent_bytes);
+		assert_true(r.lost == 0 && r.corrupted == 0 && r.duplicated == 0 && r.reordered == 0 && r.stale == 0);
+		assert_true(r.latency_count == r.sent && r.latency_p50_ns <= r.latency_p99_ns);
+	}
+	__atomic_store_n(&w->stop, true, __ATOMIC_RELEASE);
+	pthread_join(t, NULL);
+	bench_close(&w->b);
+	free(w);
 }
 
 int main(void)
@@ -639,6 +703,7 @@ int main(void)
 		cmocka_unit_test(test_reset_and_set),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_seed),
+		cmocka_unit_test(test_phases_from_another_thread),
 	};
 
 	return cmocka_run_group_tests_name("ports_gen", tests, NULL, NULL);
