@@ -13,6 +13,7 @@ const struct port_ops *const port_schemes[] = {
 	&port_null_ops,
 	&port_pcap_ops,
 	&port_tap_ops,
+	&port_memif_ops,
 	NULL,
 };
 
