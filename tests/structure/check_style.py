@@ -45,6 +45,10 @@ def check_file(path, text, errors, notes):
         if path.endswith(('.c', '.h')):
             if len(line.expandtabs(8)) > LINE_COLUMNS and not line.lstrip().startswith('"'):  # text is not broken up
                 errors.append(f'{path}:{n}: {len(line.expandtabs(8))} columns, more than {LINE_COLUMNS}')
+            if re.match(r'\t*        ', line):
+                errors.append(f'{path}:{n}: indented with blanks; 8 columns are a tab')
+            if re.match(r'\s*(if|for|while|switch)\(', line):
+                errors.append(f'{path}:{n}: no blank before the parenthesis')
             if line != line.rstrip():
                 errors.append(f'{path}:{n}: blanks at the end of the line')
     if path.endswith('.c'):
@@ -74,7 +78,9 @@ def self_test():
         (spdx + body.replace('\ta++;\n', '', 1), None),
         (spdx + 'int a;\n' * 900, 'split files'),
         (spdx + '/* TO' + 'DO */\n', 'unfinished'),
-        (spdx + 'int a; \n', 'blanks'),
+        (spdx + 'int a; \n', 'blanks at the end'),
+        (spdx + 'int f(int a)\n{\n        return a;\n}\n', 'indented with blanks'),
+        (spdx + 'int f(int a)\n{\n\tif(a)\n\t\treturn 1;\n}\n', 'parenthesis'),
         (spdx + '\t' * 18 + 'int a;\n', 'columns'),
         (spdx + '\t' * 18 + '"text";\n', None),
     ]
