@@ -509,6 +509,13 @@ static void pcap_control(struct port *port, uint64_t now_ns)
 		pcap_out_flush(p);
 }
 
+/* Nobody calls control() while the worker sleeps. */
+static void pcap_arm(struct port *port, bool sleeping)
+{
+	if (sleeping)
+		pcap_control(port, 0);
+}
+
 static unsigned int pcap_fds(struct port *port, int *fds, unsigned int max, uint32_t *gen)
 {
 	*gen = 0;
@@ -571,7 +578,7 @@ static int pcap_finish(struct port *port, char err[PORT_ERR_MAX])
 	.help = "pcap:[IN][,OUT][,out=OUT][,loop=N (0: for ever)][,rate=PPS]: receive a capture file, write what is sent", \
 	.open = pcap_port_open, .start = pcap_port_start, .stop = pcap_port_stop, .close = pcap_port_close, \
 	.rx_burst = pcap_rx_burst, .rx_post = pcap_rx_post, .tx_burst = pcap_tx_burst, .tx_done = pcap_tx_done, \
-	.control = pcap_control, .fds = pcap_fds, .next_event = pcap_next_event, .link_up = pcap_link_up, \
+	.control = pcap_control, .fds = pcap_fds, .arm = pcap_arm, .next_event = pcap_next_event, .link_up = pcap_link_up, \
 	.finish = pcap_finish
 
 const struct port_ops port_pcap_ops = { PCAP_OPS };

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/if_tun.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -16,7 +18,7 @@
 #include "ports/schemes.h"
 
 #define TAP_RX_BURST 32u
-#define TAP_LOOK_NS 100000000u /* how often the device's state and MTU are looked at */
+#define TAP_LOOK_NS 1000000000u /* how often the device is looked at even if the kernel says nothing */
 #define TAP_HEADER_BYTES 22u   /* Ethernet and two VLAN tags */
 #define TAP_MTU_MAX 65521u
 
@@ -24,7 +26,7 @@ struct tap_port {
 	struct port port;
 	char ifname[IFNAMSIZ];
 	int fd;
-	int ctl_fd; /* a socket in the device's namespace, for ioctls */
+	int ctl_fd; /* a netlink socket in the device's namespace: tells of changes, and serves ioctls */
 	uint32_t mtu;
 	uint64_t look_ns; /* when to look at the device next */
 	bool up, started, gone;
@@ -123,13 +125,14 @@ static void tap_lost(struct tap_port *t)
 
 static int tap_configure(struct tap_port *t, uint64_t mtu, char err[PORT_ERR_MAX])
 {
+	struct sockaddr_nl links = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
 	struct ifreq ifr;
 	int rc;
 
-	t->ctl_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (t->ctl_fd < 0) {
+	t->ctl_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+	if (t->ctl_fd < 0 || bind(t->ctl_fd, (struct sockaddr *)&links, sizeof(links))) {
 		rc = -errno;
-		snprintf(err, PORT_ERR_MAX, "tap: socket: %s", strerror(-rc));
+		snprintf(err, PORT_ERR_MAX, "tap: cannot watch '%s' by netlink: %s", t->ifname, strerror(-rc));
 		return rc;
 	}
 	tap_ifr(t, &ifr);
@@ -416,11 +419,24 @@ static unsigned int tap_tx_done(struct port *port)
 	return n;
 }
 
+/* Whether the kernel has told of a change to any device; what it was is looked up. */
+static bool tap_news(struct tap_port *t)
+{
+	bool news = false;
+	unsigned int i;
+	char byte;
+
+	/* What does not fit is cut off; ENOBUFS means that news were lost, which is news. */
+	for (i = 0; i < 64 && (recv(t->ctl_fd, &byte, 1, 0) >= 0 || errno == ENOBUFS); i++)
+		news = true;
+	return news;
+}
+
 static void tap_control(struct port *port, uint64_t now_ns)
 {
 	struct tap_port *t = tap_of(port);
 
-	if (now_ns < t->look_ns)
+	if (!tap_news(t) && now_ns < t->look_ns)
 		return;
 	t->look_ns = now_ns + TAP_LOOK_NS;
 	tap_look(t);
@@ -439,10 +455,11 @@ static unsigned int tap_fds(struct port *port, int *fds, unsigned int max, uint3
 		t->fds_gen++;
 	}
 	*gen = t->fds_gen;
-	if (!wait || !max)
-		return 0;
-	fds[0] = t->fd;
-	return 1;
+	if (max > 0)
+		fds[0] = t->ctl_fd;
+	if (max > 1 && wait)
+		fds[1] = t->fd;
+	return max > 1 && wait ? 2 : max > 0;
 }
 
 static bool tap_link_up(struct port *port)
