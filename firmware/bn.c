@@ -18,22 +18,25 @@ bool fw_bn_refill(struct fw_nic *n, unsigned int x, uint32_t need)
 {
 	struct fw_port *port = &n->port[x];
 	const struct p2p_line *line = &n->doorbell->refill[x];
-	uint32_t size = p2p_host_bufs(&n->shape), place, prod;
-	const le32 *ids = n->doorbell->ids + (size_t)x * size;
 
-	if (p2p_likely(port->cache_n >= need))
+	if (p2p_likely(port->refill_prod - port->refill_cons >= need))
 		return true;
-	prod = le32_load_acquire(&line->w[3]);
 	if (le32_load_acquire(&line->w[2]) != n->peer[FW_PEER_HOST].seen)
 		return false;
-	while (port->cache_n < P2P_ARRAY_SIZE(port->cache) && port->refill_cons != prod) {
-		place = le32_load_acquire(&ids[port->refill_cons++ & (size - 1)]);
-		if (place > 0xffffff || !bn_place_ok(n, place, n->shape.buf_size))
-			fw_event(n, P2P_EV_bad_line, 1);
-		else
-			port->cache[port->cache_n++] = place;
+	port->refill_prod = le32_load_acquire(&line->w[3]);
+	if (port->refill_prod - port->refill_cons > p2p_host_bufs(&n->shape)) {
+		fw_event(n, P2P_EV_bad_line, 1);
+		port->refill_prod = port->refill_cons;
 	}
-	return port->cache_n >= need;
+	return port->refill_prod - port->refill_cons >= need;
+}
+
+uint32_t fw_bn_place(struct fw_nic *n, unsigned int x)
+{
+	uint32_t size = p2p_host_bufs(&n->shape);
+	const le32 *ids = n->doorbell->ids + (size_t)x * size;
+
+	return le32_load_acquire(&ids[n->port[x].refill_cons++ & (size - 1)]) & 0xffffff;
 }
 
 /* Reads `count` descriptors from slot on; they must not wrap. */

@@ -132,8 +132,7 @@ struct fw_port {
 	uint32_t rr;    /* the ring being served */
 	bool rr_resume; /* it was left with its quantum not used up */
 	/* bn */
-	uint32_t refill_cons;
-	uint32_t cache_n, cache[64]; /* host buffers in hand */
+	uint32_t refill_cons, refill_prod;
 };
 
 struct fw_station {
@@ -273,6 +272,7 @@ static inline void fw_hold_until(struct fw_nic *n, uint32_t tok, uint32_t ref)
 #define fw_bridge_flood_ok FW_LOCAL(fw_bridge_flood_ok)
 #define fw_bn_fetch FW_LOCAL(fw_bn_fetch)
 #define fw_bn_refill FW_LOCAL(fw_bn_refill)
+#define fw_bn_place FW_LOCAL(fw_bn_place)
 #define fw_nic_configure FW_LOCAL(fw_nic_configure)
 #define fw_nic_enable FW_LOCAL(fw_nic_enable)
 #define fw_nic_disable FW_LOCAL(fw_nic_disable)
@@ -343,8 +343,14 @@ bool fw_bridge_flood_ok(struct fw_nic *n);
 
 /* ---- bn.c ---- */
 void fw_bn_fetch(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c);
-/* Makes sure that `need` host buffers are in hand for port x; false: the host has none. */
+/* Are there `need` host buffers for port x? */
 bool fw_bn_refill(struct fw_nic *n, unsigned int x, uint32_t need);
+/*
+ * The next of them, in the order in which the host handed them over: every slot of a
+ * receive ring takes one, so that the host knows a slot's buffer even where its
+ * descriptor was lost.  Not checked here: the window onto the pool bounds it.
+ */
+uint32_t fw_bn_place(struct fw_nic *n, unsigned int x);
 
 /* ---- nic.c, regs.c ---- */
 int fw_nic_configure(struct fw_nic *n);

@@ -130,7 +130,7 @@ static void peer_accept(struct fw_nic *n, unsigned int i, uint32_t inc)
 
 	if (i == FW_PEER_HOST) {
 		for (r = 0; r < n->ports; r++)
-			n->port[r].refill_cons = n->port[r].cache_n = 0;
+			n->port[r].refill_cons = n->port[r].refill_prod = 0;
 	} else {
 		memset(peer->head->comp, 0, sizeof(peer->head->comp));
 		memset(peer->head->ctrl, 0, sizeof(peer->head->ctrl));
@@ -219,7 +219,8 @@ void fw_peer_wake(struct fw_nic *n)
 		any = true;
 		asleep = n->active[k] == n->self ? 0 : le32_load_acquire(&peer->head->peer.w[P2P_PL_ASLEEP]);
 		if ((peer->flushed && (asleep & 1)) || (peer->completed && (asleep & 2))) {
-			board_bell(n->board, n->active[k]);
+			/* The bell of our own index is the host's (bn). */
+			board_bell(n->board, n->active[k] == FW_PEER_HOST ? n->self : n->active[k]);
 			fw_event(n, P2P_EV_doorbells, 1);
 		}
 		peer->flushed = peer->completed = false;

@@ -110,9 +110,7 @@ static inline void prod_put(struct fw_nic *n, struct fw_prod *p, uint8_t *data, 
 		p->held[ref >> 24]++;
 		tok = n->last_write;
 	} else if (p->peer == FW_PEER_HOST) {
-		struct fw_port *port = &n->port[p->ring];
-
-		place = port->cache[--port->cache_n];
+		place = fw_bn_place(n, p->ring);
 		tok = board_write_sum(b, &p->win_buf, (uint64_t)place * P2P_DW_UNIT, data, len, h, n->stride, &sum);
 		prod_count_bytes(n, p, len);
 		fw_hold_until(n, tok, ref);
@@ -223,9 +221,10 @@ int fw_prod_void(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *seg,
 	if (seg) {
 		prod_put(n, p, seg->data, 14, w0, ref);
 	} else {
-		uint32_t slot = p->prod & p->mask, where = P2P_DW(0, p->frame);
-		uint32_t sum = board_sum_finish(~0u, w0, where, p->prod);
+		uint32_t slot = p->prod & p->mask, sum, where;
 
+		where = P2P_DW(p->peer == FW_PEER_HOST ? fw_bn_place(n, p->ring) : 0, p->frame);
+		sum = board_sum_finish(~0u, w0, where, p->prod);
 		p->src[slot] = FW_REF_NONE;
 		p->tok[slot] = n->last_write;
 		p->shadow[slot] = (struct p2p_desc){ to_le32(w0), to_le32(sum), to_le32(where), to_le32(p->prod) };

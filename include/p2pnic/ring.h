@@ -145,6 +145,7 @@ _Static_assert(offsetof(struct p2p_ring_head, ctrl) == 640, "layout");
  *   comp[x]   the host has consumed receive ring x (completion line)
  *   send[r]   the host as producer of send ring r (control line; prod is the doorbell)
  *   refill[x] prod: free-running count of buffers handed to ingress port x
+ *             every slot of receive ring x takes one, in order
  *   ids       refill ring x: host_bufs entries at ids + x * host_bufs, each a place in P2P_DW_UNITs of the pool
  */
 struct p2p_doorbell {
