@@ -28,7 +28,11 @@ const char *mesh_failure(struct mesh *m)
 {
 	unsigned int i, p;
 	const char *v;
+	uint64_t over;
 
+	for (i = 0; i < m->cfg.nics && m->ops->overruns && !getenv("MESH_ROOMY"); i++)
+		if ((over = m->ops->overruns(m->mb, i)))
+			mesh_fail(m, "NIC %c submitted %llu DMA requests without room", 'a' + i, (unsigned long long)over);
 	for (i = 0; i < m->cfg.nics; i++)
 		for (p = 0; p < m->cfg.ports; p++)
 			if ((v = script_port_violation(m->port[i][p].sp)))
@@ -102,14 +106,16 @@ static void frame_out(void *arg, const uint8_t *data, uint32_t len)
 	struct mesh_port *p = arg;
 	struct mesh *m = p->m;
 	static uint8_t want[P2P_MAX_SEGS * 16384];
-	unsigned int ingress = 0;
-	uint32_t seq = 0, n = 0;
+	unsigned int ingress;
+	uint32_t seq, n;
 
-	if (len >= HEADER) {
-		ingress = data[14] | data[15] << 8;
-		n = data[16] | data[17] << 8;
-		seq = data[18] | data[19] << 8 | data[20] << 16 | (uint32_t)data[21] << 24;
+	if (len < HEADER) { /* too short to say whose it is */
+		mesh_fail(m, "a frame of %u bytes left %c.%u", len, 'a' + p->nic, p->port);
+		return;
 	}
+	ingress = data[14] | data[15] << 8;
+	n = data[16] | data[17] << 8;
+	seq = data[18] | data[19] << 8 | data[20] << 16 | (uint32_t)data[21] << 24;
 	if (n != len || ingress / P2P_MAX_PORTS >= m->cfg.nics || ingress % P2P_MAX_PORTS >= m->cfg.ports ||
 	    seq >= m->port[ingress / P2P_MAX_PORTS][ingress % P2P_MAX_PORTS].seq) {
 		mesh_fail(m, "a corrupted frame of %u bytes left %c.%u (header says %u)", len, 'a' + p->nic, p->port, n);

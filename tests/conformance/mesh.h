@@ -64,6 +64,7 @@ struct mesh_ops {
 	uint64_t (*held)(struct mesh_board *mb, unsigned int nic);
 	int (*peer)(struct mesh_board *mb, unsigned int nic, unsigned int peer, struct fw_peer_info *info);
 	uint64_t (*faults)(struct mesh_board *mb, unsigned int nic);
+	uint64_t (*overruns)(struct mesh_board *mb, unsigned int nic); /* DMA submitted without room for it; may be NULL */
 	void (*lose)(struct mesh_board *mb, enum mesh_kind kind, const struct mesh_loss *loss); /* NULL: can't */
 };
 

@@ -127,6 +127,11 @@ static uint64_t late_faults(struct mesh_board *mb, unsigned int nic)
 	return board_fault_count(mb->nic[nic]);
 }
 
+static uint64_t late_overruns(struct mesh_board *mb, unsigned int nic)
+{
+	return late_nic_overruns(mb->nic[nic]);
+}
+
 _Static_assert(MESH_NUM_KINDS == (int)BOARD_NUM_KINDS && MESH_BEAT == (int)BOARD_KIND_BEAT &&
 	       MESH_COMPLETION == (int)BOARD_KIND_COMPLETION, "kinds are the board's");
 
@@ -148,5 +153,5 @@ const struct mesh_ops mesh_late = {
 	.step = late_step, .sleep = late_sleep, .busy = late_busy, .take_bell = late_bell_taken,
 	.reg_read = late_reg_read, .reg_write = late_reg_write, .bus_master = late_bus_master, .map = late_map,
 	.unmap = late_unmap, .events = late_events, .drops = late_drops, .held = late_held, .peer = late_peer,
-	.faults = late_faults, .lose = late_lose,
+	.faults = late_faults, .overruns = late_overruns, .lose = late_lose,
 };

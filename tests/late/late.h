@@ -69,6 +69,7 @@ bool late_nic_busy(const struct board_ctx *b);    /* requests unfinished */
 bool late_nic_take_bell(struct board_ctx *b);
 void late_nic_bus_master(struct board_ctx *b, bool on);
 uint64_t late_nic_events(const struct board_ctx *b, enum board_vector v); /* MSI-X so far */
+uint64_t late_nic_overruns(const struct board_ctx *b); /* requests submitted without board_room() for them */
 /* b's DMA to [bus, bus + size) reaches `target`'s BAR2 at `offset`; host != NULL: that memory instead. */
 int late_nic_map(struct board_ctx *b, uint64_t bus, uint64_t size, struct board_ctx *target, void *host,
 		 uint64_t offset, uint32_t prot);

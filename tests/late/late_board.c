@@ -6,7 +6,7 @@
 #include "late.h"
 #include "rng.h"
 
-#define QUEUE_MAX 64u
+#define QUEUE_MAX 4096u
 #define MAPS_MAX 1024u
 #define CTX_MAX 256u
 
@@ -23,7 +23,7 @@ struct request {
 
 struct queue {
 	struct request req[QUEUE_MAX];
-	uint32_t submitted, carried, finished; /* free-running; token = submitted after the request */
+	uint32_t submitted, carried, finished; /* free-running; a request's token: 2 * submitted + 1, once it is */
 	uint32_t room;
 	uint64_t last_carry_ns, last_finish_ns;
 };
@@ -42,7 +42,7 @@ struct board_ctx {
 	struct queue q[BOARD_NUM_QUEUES];
 	struct map map[MAPS_MAX];
 	unsigned int maps;
-	uint64_t faults;
+	uint64_t faults, overruns;
 	uint64_t events[BOARD_NUM_VECTORS];
 	struct p2p_shape shape;
 	unsigned int segs;
@@ -420,6 +420,11 @@ void late_nic_unmap(struct board_ctx *b, uint64_t bus, uint64_t size)
 	}
 }
 
+uint64_t late_nic_overruns(const struct board_ctx *b)
+{
+	return b->overruns;
+}
+
 uint8_t *late_nic_mem(struct board_ctx *b, uint64_t offset)
 {
 	return mem_at(b, offset, 1);
@@ -460,7 +465,9 @@ static uint32_t submit(struct board_ctx *b, enum board_queue k, struct request *
 
 	pass(w);
 	if (q->submitted - q->finished >= q->room)
-		abort(); /* firmware submitted more than board_room() allows */
+		b->overruns++;
+	if (q->submitted - q->finished >= QUEUE_MAX)
+		abort(); /* there is nowhere to put it */
 	r->bus = win->bus + off;
 	r->outside = off > win->bytes || r->len > win->bytes - off || !r->len;
 	lose(b, r, kind, unit);
@@ -481,7 +488,7 @@ static uint32_t submit(struct board_ctx *b, enum board_queue k, struct request *
 		w->next_ns = r->carry_ns;
 	if (w->cfg.prompt)
 		run_due(w);
-	return q->submitted;
+	return 2 * q->submitted + 1;
 }
 
 uint32_t late_write(struct board_ctx *b, const struct board_win *w, uint64_t off, const void *src, uint32_t len,
@@ -533,7 +540,8 @@ uint32_t late_read(struct board_ctx *b, const struct board_win *w, uint64_t off,
 bool late_done(struct board_ctx *b, enum board_queue q, uint32_t token)
 {
 	pass(b->w);
-	return (int32_t)(b->q[q].finished - token) >= 0;
+	/* 0 is no request's token: nothing to wait for. */
+	return !token || (int32_t)(2 * b->q[q].finished + 1 - token) >= 0;
 }
 
 uint32_t late_room(struct board_ctx *b, enum board_queue q)

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+
+int bench_init(struct bench *b, int argc, char **argv)
+{
+	int i;
+
+	*b = (struct bench){ 0 };
+	for (i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--long")) {
+			b->deep = true;
+		} else if (!strcmp(argv[i], "--seed") && i + 1 < argc) {
+			b->seed = strtoull(argv[++i], NULL, 0);
+		} else if (!strcmp(argv[i], "--case") && i + 1 < argc) {
+			b->only = argv[++i];
+		} else {
+			fprintf(stderr, "usage: %s [--long] [--seed N] [--case NAME]\n", argv[0]);
+			return 2;
+		}
+	}
+	return 0;
+}
+
+bool bench_wants(const struct bench *b, const char *name)
+{
+	return !b->only || !strcmp(b->only, name);
+}
+
+uint64_t bench_first_seed(const struct bench *b)
+{
+	return b->seed ? b->seed : 1;
+}
+
+uint64_t bench_last_seed(const struct bench *b, uint64_t n)
+{
+	return b->seed ? b->seed : n;
+}
+
+void bench_end(struct bench *b, const char *name, struct mesh *m)
+{
+	const char *why = mesh_failure(m);
+
+	b->runs++;
+	if (why) {
+		b->fails++;
+		fprintf(stderr, "FAILED %s: %s, %s, %u NICs x %u ports, batch %u, stride %u, slots %u: %s\n", name,
+			m->ops->name, bench_mode(m->cfg.mode), m->cfg.nics, m->cfg.ports, m->cfg.batch, m->cfg.stride,
+			m->cfg.slots, why);
+		fprintf(stderr, "  again: --case %s --seed %llu\n", name, (unsigned long long)m->cfg.seed);
+		if (b->fails <= 3 || getenv("MESH_VERBOSE"))
+			mesh_print_counters(m);
+	}
+	mesh_destroy(m);
+}
+
+int bench_exit(const struct bench *b)
+{
+	printf("%u runs, %u failures\n", b->runs, b->fails);
+	return b->fails || !b->runs;
+}
+
+void bench_check_books(struct mesh *m)
+{
+	if (mesh_books(m) || mesh_held(m))
+		mesh_fail(m, "books are off by %lld, %llu frames held", (long long)mesh_books(m),
+			  (unsigned long long)mesh_held(m));
+	mesh_check_faults(m);
+}
+
+const char *bench_mode(enum p2p_mode mode)
+{
+	static const char *const name[] = { "wr", "rd", "bn" };
+
+	return name[mode];
+}

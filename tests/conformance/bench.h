@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the random tests share: a case is a function of a mesh configuration and
+ * a seed; the first failure of a case is printed with what reproduces it.
+ *
+ * usage of every test: TEST [--long] [--seed N] [--case NAME]
+ */
+#ifndef TESTS_CONFORMANCE_BENCH_H
+#define TESTS_CONFORMANCE_BENCH_H
+
+#include "mesh.h"
+
+struct bench {
+	bool deep;           /* --long */
+	uint64_t seed;       /* --seed; 0: the test's own range */
+	const char *only;    /* --case */
+	unsigned int runs, fails;
+};
+
+/* 0, or 2 for bad usage. */
+int bench_init(struct bench *b, int argc, char **argv);
+bool bench_wants(const struct bench *b, const char *name);
+/* Seeds from 1 to n, or the one asked for. */
+uint64_t bench_first_seed(const struct bench *b);
+uint64_t bench_last_seed(const struct bench *b, uint64_t n);
+/* Ends one run: prints the mesh's failure, if any, and destroys it. */
+void bench_end(struct bench *b, const char *name, struct mesh *m);
+int bench_exit(const struct bench *b);
+
+/* As for scripts: no frame held, books exact, no faults. */
+void bench_check_books(struct mesh *m);
+/* The names of modes. */
+const char *bench_mode(enum p2p_mode mode);
+
+#endif

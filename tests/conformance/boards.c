@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Every board that exists. */
+#include "mesh.h"
+
+const struct mesh_ops *const mesh_boards[] = {
+	&mesh_late,
+	NULL,
+};

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One NIC of four dies under load, comes back with new memory and is introduced
+ * again, several times.  The others go on among themselves and lose nothing; no
+ * frame ever leaves a port twice or damaged; what the books can't account for
+ * (lost_in_kill) lies between 0 and what the dead NIC's rings, receive buffers
+ * and cables could hold.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "bench.h"
+
+#define NICS 4
+#define PORTS 2
+
+static void load(struct mesh *m, struct rng *r, unsigned int rounds)
+{
+	uint8_t dst[6] = { 2 }, src[6] = { 2 };
+	unsigned int k, i, n;
+
+	for (k = 0; k < rounds && !m->failure[0]; k++) {
+		for (i = 0; i < NICS; i++) {
+			for (n = rng_below(r, 8); n && !m->nic[i].dead; n--)
+				mesh_send(m, i, n % PORTS, dst, src, rng_below(r, 8) ? 60 + rng_below(r, 1459) : 5000);
+		}
+		mesh_run(m, 3000 + rng_below(r, 15000));
+	}
+}
+
+/* What one death can swallow: its ports' buffers and cables, and every ring into and out of it. */
+static uint64_t capacity(const struct mesh *m)
+{
+	return PORTS * (m->cfg.rx_bufs + 256) + 2ull * NICS * (PORTS + 1) * m->cfg.slots;
+}
+
+static void kill_one(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode, uint64_t seed, unsigned int deaths)
+{
+	struct mesh_cfg cfg;
+	struct mesh *m;
+	struct rng r;
+	unsigned int i, k, v, before;
+	int64_t lost;
+
+	rng_seed(&r, seed ^ 0xdead);
+	mesh_cfg_default(&cfg, NICS, PORTS);
+	cfg.mode = mode;
+	cfg.seed = seed;
+	cfg.rx_bufs = 512;
+	cfg.in_order = true;
+	cfg.flags |= P2P_FLAG_BACKPRESSURE;
+	m = mesh_create(ops, &cfg);
+	if (!mesh_configure(m)) {
+		for (i = 0; i < NICS; i++) { /* port 0 to the next NIC, port 1 to the one after it */
+			mesh_pair(m, i, 0, (i + 1) % NICS, 0);
+			mesh_pair(m, i, 1, (i + 2) % NICS, 1);
+		}
+		mesh_up(m);
+	}
+	for (k = 0; k < deaths && !mesh_failure(m); k++) {
+		v = rng_below(&r, NICS);
+		load(m, &r, 30);
+		mesh_kill(m, v);
+		load(m, &r, 30);
+		mesh_run(m, rng_below(&r, 200000000));
+		load(m, &r, 10);
+		/* Among the living: (v+1) -> (v+2) by port 0 goes on. */
+		before = m->port[(v + 2) % NICS][0].outs;
+		load(m, &r, 10);
+		mesh_run(m, 2000000);
+		if (m->port[(v + 2) % NICS][0].outs == before)
+			mesh_fail(m, "the living do not forward while %c is dead", 'a' + v);
+		if (mesh_failure(m) || mesh_restart(m, v))
+			break;
+		mesh_pair(m, v, 0, (v + 1) % NICS, 0);
+		mesh_pair(m, v, 1, (v + 2) % NICS, 1);
+		mesh_enable(m, v, true);
+		mesh_wait_up(m, 2000000000ull);
+		before = m->port[(v + 1) % NICS][0].outs;
+		load(m, &r, 10);
+		mesh_run(m, 2000000);
+		if (m->port[(v + 1) % NICS][0].outs == before)
+			mesh_fail(m, "%c has come back and does not forward", 'a' + v);
+	}
+	if (!mesh_drain(m, 5000000000ull))
+		mesh_fail(m, "does not drain: %llu held", (unsigned long long)mesh_held(m));
+	lost = mesh_books(m);
+	if (lost < 0 || (uint64_t)lost > capacity(m) * deaths)
+		mesh_fail(m, "lost_in_kill is %lld, not within 0 and %llu", (long long)lost,
+			  (unsigned long long)(capacity(m) * deaths));
+	if (!mesh_failure(m))
+		printf("%s %s seed %llu: %u deaths, lost_in_kill %lld\n", ops->name, bench_mode(mode),
+		       (unsigned long long)seed, deaths, (long long)lost);
+	bench_end(b, "kill", m);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int k, mode;
+	struct bench b;
+	uint64_t seed;
+
+	if (bench_init(&b, argc, argv))
+		return 2;
+	for (k = 0; mesh_boards[k]; k++)
+		for (mode = P2P_MODE_WR; mode <= P2P_MODE_RD; mode++)
+			for (seed = bench_first_seed(&b); seed <= bench_last_seed(&b, b.deep ? 60 : 4); seed++)
+				kill_one(&b, mesh_boards[k], mode, seed, b.deep ? 10 : 3);
+	return bench_exit(&b);
+}

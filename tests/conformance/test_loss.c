@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A fabric that drops every n-th DMA, each kind separately and all at once:
+ * no ring stalls, no corrupted frame leaves a port (the mesh checks every byte),
+ * nothing leaves twice, every loss is counted and the books are exact.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "bench.h"
+
+static const char *const kind_name[] = { "payload", "desc", "completion", "control", "beat", "all" };
+
+static void set_loss(struct mesh *m, unsigned int kind, const struct mesh_loss *loss)
+{
+	unsigned int k;
+
+	for (k = 0; k < MESH_NUM_KINDS; k++)
+		if (kind == k || kind == MESH_NUM_KINDS)
+			m->ops->lose(m->mb, k, loss);
+}
+
+static void traffic(struct mesh *m, struct rng *r, unsigned int bursts)
+{
+	uint8_t dst[6], src[6];
+	unsigned int i, p, k, n;
+
+	for (k = 0; k < bursts && !m->failure[0]; k++) {
+		for (i = 0; i < m->cfg.nics; i++) {
+			for (p = 0; p < m->cfg.ports; p++) {
+				n = rng_below(r, 6);
+				mesh_station(src, 1 + i * m->cfg.ports + p);
+				mesh_station(dst, 1 + rng_below(r, m->cfg.nics * m->cfg.ports + 2));
+				while (n--)
+					mesh_send(m, i, p, dst, src,
+						  rng_below(r, 5) ? 60 + rng_below(r, 1459) : 2049 + rng_below(r, 7000));
+			}
+		}
+		mesh_run(m, 4000 + rng_below(r, 30000));
+		if (rng_below(r, 40) == 0)
+			mesh_run(m, 5000000);
+	}
+}
+
+static void lossy(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode, unsigned int kind, uint32_t every,
+		  uint64_t seed, unsigned int bursts)
+{
+	struct mesh_loss loss = { .every = every }, none = { 0 };
+	struct mesh_cfg cfg;
+	struct mesh *m;
+	struct rng r;
+	unsigned int i, p;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s-%u", kind_name[kind], every);
+	if (!bench_wants(b, name))
+		return;
+	rng_seed(&r, seed * 77 + kind * 1009 + every);
+	mesh_cfg_default(&cfg, 3, 2);
+	cfg.mode = mode;
+	cfg.seed = seed;
+	cfg.batch = 1u << rng_below(&r, 6);
+	cfg.stride = 16u << rng_below(&r, 3);
+	cfg.rx_bufs = 1024;
+	cfg.slots = 64u << rng_below(&r, 2);
+	cfg.flags |= seed & 1 ? P2P_FLAG_BRIDGE : P2P_FLAG_BACKPRESSURE;
+	loss.part = rng_below(&r, 2);
+	m = mesh_create(ops, &cfg);
+	if (!mesh_configure(m)) {
+		for (i = 0; i < 3 && !(cfg.flags & P2P_FLAG_BRIDGE); i++)
+			for (p = 0; p < 2; p++)
+				mesh_pair(m, i, p, (i + p + 1) % 3, p);
+		if (!mesh_up(m)) {
+			set_loss(m, kind, &loss);
+			traffic(m, &r, bursts);
+			if (kind != MESH_NUM_KINDS && !mesh_drain(m, 20000000000ull))
+				mesh_fail(m, "stalls: %llu frames held after 20 s", (unsigned long long)mesh_held(m));
+			set_loss(m, kind, &none);
+			if (!mesh_drain(m, 5000000000ull))
+				mesh_fail(m, "stalled: %llu frames held 5 s after the last loss",
+					  (unsigned long long)mesh_held(m));
+			traffic(m, &r, 3);
+			if (!mesh_drain(m, 5000000000ull))
+				mesh_fail(m, "does not drain: %llu held", (unsigned long long)mesh_held(m));
+			bench_check_books(m);
+		}
+	}
+	bench_end(b, name, m);
+}
+
+int main(int argc, char **argv)
+{
+	static const uint32_t every[] = { 2, 3, 5, 7, 10, 31, 100, 1000 };
+	unsigned int k, e, kind, mode;
+	struct bench b;
+	uint64_t seed;
+
+	if (bench_init(&b, argc, argv))
+		return 2;
+	for (k = 0; mesh_boards[k]; k++) {
+		if (!mesh_boards[k]->lose)
+			continue;
+		for (mode = P2P_MODE_WR; mode <= P2P_MODE_RD; mode++)
+			for (kind = 0; kind <= MESH_NUM_KINDS; kind++)
+				for (e = 0; e < P2P_ARRAY_SIZE(every); e++)
+					for (seed = bench_first_seed(&b); seed <= bench_last_seed(&b, b.deep ? 24 : 2); seed++)
+						lossy(&b, mesh_boards[k], mode, kind, every[e], seed, b.deep ? 300 : 60);
+	}
+	return bench_exit(&b);
+}

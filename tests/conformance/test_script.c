@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Runs one event script on every board that exists, in every mode it names, in
+ * several interleavings on boards that are late, and compares the traces.
+ *
+ * usage: test_script FILE [board mode seed]
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "script.h"
+
+static const char *const mode_name[] = { "wr", "rd", "bn" };
+
+static int differ(const char *a, const char *b, const char *what)
+{
+	unsigned int line = 1;
+	const char *s = a, *t = b;
+
+	if (!strcmp(a, b))
+		return 0;
+	while (*s && *s == *t) {
+		if (*s == '\n') {
+			line++;
+			a = s + 1;
+			b = t + 1;
+		}
+		s++;
+		t++;
+	}
+	fprintf(stderr, "%s: traces differ in line %u: '%.*s' and '%.*s'\n", what, line, (int)strcspn(a, "\n"), a,
+		(int)strcspn(b, "\n"), b);
+	return 1;
+}
+
+static int run_mode(const char *path, const struct script_head *head, enum p2p_mode mode, unsigned int *runs)
+{
+	char *first = NULL, what[128];
+	struct script_result res;
+	unsigned int b, seed;
+	int fails = 0;
+
+	for (b = 0; mesh_boards[b]; b++) {
+		if (head->boards[0] && !strstr(head->boards, mesh_boards[b]->name))
+			continue;
+		for (seed = 1; seed <= (mesh_boards[b]->late ? head->seeds : 1) && fails < 3; seed++) {
+			snprintf(what, sizeof(what), "%s %s seed %u", mesh_boards[b]->name, mode_name[mode], seed);
+			script_run(path, mesh_boards[b], mode, seed, &res);
+			(*runs)++;
+			if (res.error[0]) {
+				fprintf(stderr, "%s: %s\n", what, res.error);
+				fails++;
+			} else if (!first) {
+				first = res.trace;
+				continue;
+			} else if (!head->untraced) {
+				fails += differ(first, res.trace, what);
+			}
+			free(res.trace);
+		}
+	}
+	free(first);
+	return fails;
+}
+
+int main(int argc, char **argv)
+{
+	struct script_head head;
+	struct script_result res;
+	unsigned int mode, b, runs = 0;
+	int fails = 0;
+
+	if (argc < 2 || script_head(argv[1], &head)) {
+		fprintf(stderr, "usage: test_script FILE [board mode seed]\n");
+		return 2;
+	}
+	if (argc == 5) {
+		for (b = 0; mesh_boards[b]; b++) {
+			for (mode = 0; mode < P2P_NUM_MODES; mode++) {
+				if (strcmp(mesh_boards[b]->name, argv[2]) || strcmp(mode_name[mode], argv[3]))
+					continue;
+				script_run(argv[1], mesh_boards[b], mode, strtoull(argv[4], NULL, 0), &res);
+				printf("%s%s\n", res.trace ? res.trace : "", res.error);
+				free(res.trace);
+				return res.error[0] != 0;
+			}
+		}
+		return 2;
+	}
+	for (mode = 0; mode < P2P_NUM_MODES; mode++)
+		if (head.modes & 1u << mode)
+			fails += run_mode(argv[1], &head, mode, &runs);
+	printf("%u runs, %d failures\n", runs, fails);
+	return fails || !runs;
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The register file: reset values from the lists, access rules, refusals. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define FW_BOARD late
+#include <tests/late/late.h>
+
+#define PORTS 3
+
+enum access { RO, RW, WO, ST };
+
+struct reg {
+	const char *name;
+	uint32_t off, bytes;
+	enum access access;
+	uint64_t reset;
+};
+
+#define X(name, off, bytes, access, reset, desc) { #name, off, bytes, access, reset },
+static const struct reg top_regs[] = { P2P_REGS(X) };
+static const struct reg port_regs[] = { P2P_PORT_REGS(X) };
+static const struct reg peer_regs[] = { P2P_PEER_REGS(X) };
+#undef X
+
+struct bench {
+	struct late_world *w;
+	struct board_ctx *b;
+	struct fw_nic *fw;
+	struct script_port *port[PORTS];
+};
+
+static int setup(void **state)
+{
+	struct late_cfg cfg = { .seed = 5 };
+	struct fw_strap strap = { .ports = PORTS, .buf_size = 2048, .mem_bytes = 64ull << 20 };
+	struct bench *t = calloc(1, sizeof(*t));
+	struct script_port_cfg pc = { 0 };
+	unsigned int p;
+
+	t->w = late_world_create(&cfg);
+	pc.now_ns = late_world_clock(t->w);
+	for (p = 0; p < PORTS; p++) {
+		t->port[p] = script_port_create(&pc);
+		memcpy(strap.mac[p], (uint8_t[6]){ 2, 0, 0, 0, 9, (uint8_t)p }, 6);
+	}
+	t->b = late_nic_create(t->w, 0, &strap, t->port);
+	assert_non_null(t->b);
+	t->fw = late_nic_fw(t->b);
+	*state = t;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bench *t = *state;
+	unsigned int p;
+
+	late_world_destroy(t->w);
+	for (p = 0; p < PORTS; p++)
+		script_port_destroy(t->port[p]);
+	free(t);
+	return 0;
+}
+
+static uint64_t rd(struct bench *t, uint32_t off, uint32_t bytes)
+{
+	return fw_reg_read(t->fw, off, bytes);
+}
+
+static void check_reset(struct bench *t, const struct reg *r, uint32_t base)
+{
+	uint64_t v = rd(t, base + r->off, r->bytes);
+
+	if (r->access != ST && v != r->reset)
+		fail_msg("%s at reset is %llx, the list says %llx", r->name, (unsigned long long)v,
+			 (unsigned long long)r->reset);
+}
+
+static void check_all_reset(struct bench *t)
+{
+	unsigned int k, i;
+
+	for (k = 0; k < P2P_ARRAY_SIZE(top_regs); k++)
+		check_reset(t, &top_regs[k], 0);
+	for (i = 0; i < PORTS; i++)
+		for (k = 0; k < P2P_ARRAY_SIZE(port_regs); k++)
+			if (strcmp(port_regs[k].name, "PORT_LINK"))
+				check_reset(t, &port_regs[k], P2P_PORT_BLOCK + i * P2P_PORT_BLOCK_BYTES);
+	for (i = 0; i < P2P_MAX_NICS; i++)
+		for (k = 0; k < P2P_ARRAY_SIZE(peer_regs); k++)
+			check_reset(t, &peer_regs[k], P2P_PEER_BLOCK + i * P2P_PEER_BLOCK_BYTES);
+}
+
+static void test_reset_values(void **state)
+{
+	struct bench *t = *state;
+	unsigned int k;
+
+	check_all_reset(t);
+	assert_int_equal(rd(t, P2P_NUM_PORTS, 4), PORTS);
+	assert_int_equal(rd(t, P2P_MEM_SIZE, 8), 64ull << 20);
+	assert_int_equal(rd(t, P2P_BUF_SIZE, 4), 2048);
+	assert_int_equal(rd(t, P2P_PORT_BLOCK + P2P_PORT_BLOCK_BYTES + P2P_PORT_MAC, 8), 0x010900000002ull);
+	for (k = 0; k < P2P_NUM_EVENTS; k++)
+		assert_int_equal(rd(t, P2P_EVENT_BLOCK + 8 * k, 8), 0);
+	for (k = 0; k < P2P_NUM_DROPS; k++)
+		assert_int_equal(rd(t, P2P_DROP_BLOCK + 8 * k, 8), 0);
+}
+
+static uint64_t ones(uint32_t bytes)
+{
+	return bytes == 8 ? ~0ull : (1ull << 8 * bytes) - 1;
+}
+
+/* Another width or alignment than a register's own reads all ones and writes nothing. */
+static void test_widths(void **state)
+{
+	struct bench *t = *state;
+	uint32_t width, off;
+	unsigned int k;
+	uint64_t v;
+
+	for (k = 0; k < P2P_ARRAY_SIZE(top_regs); k++) {
+		const struct reg *r = &top_regs[k];
+
+		v = rd(t, r->off, r->bytes);
+		for (width = 1; width <= 8; width *= 2) {
+			if (width == r->bytes)
+				continue;
+			assert_int_equal(rd(t, r->off, width) & ones(width), ones(width));
+			fw_reg_write(t->fw, r->off, width, 0x0101010101010101ull & ones(width));
+			assert_int_equal(rd(t, r->off, r->bytes), v);
+		}
+		for (off = r->off + 1; off < r->off + r->bytes; off++) {
+			fw_reg_write(t->fw, off, r->bytes, 1);
+			assert_int_equal(rd(t, r->off, r->bytes), v);
+		}
+	}
+	check_all_reset(t);
+	/* Holes, past the end, odd sizes. */
+	assert_int_equal(rd(t, 0x0fc, 4) & ones(4), ones(4));
+	assert_int_equal(rd(t, P2P_BAR0_BYTES - 8, 8), ones(8));
+	assert_int_equal(rd(t, P2P_BAR0_BYTES, 4) & ones(4), ones(4));
+	assert_int_equal(rd(t, 0xfffffffc, 4) & ones(4), ones(4));
+	assert_int_equal(rd(t, P2P_MAGIC, 0) & 1, 1);
+	assert_int_equal(rd(t, P2P_MAGIC, 3) & ones(3), ones(3));
+	fw_reg_write(t->fw, P2P_BAR0_BYTES - 4, 4, 1);
+	fw_reg_write(t->fw, 0xfffffffc, 4, 1);
+	fw_reg_write(t->fw, 0xfffffff8, 8, 1);
+	check_all_reset(t);
+}
+
+static void test_read_only(void **state)
+{
+	struct bench *t = *state;
+	unsigned int k;
+	uint64_t v;
+
+	for (k = 0; k < P2P_ARRAY_SIZE(top_regs); k++) {
+		const struct reg *r = &top_regs[k];
+
+		if (r->access != RO && r->access != ST)
+			continue;
+		v = rd(t, r->off, r->bytes);
+		fw_reg_write(t->fw, r->off, r->bytes, ~v & ones(r->bytes));
+		assert_int_equal(rd(t, r->off, r->bytes), v);
+	}
+	v = rd(t, P2P_PORT_BLOCK + P2P_PORT_MAC, 8);
+	fw_reg_write(t->fw, P2P_PORT_BLOCK + P2P_PORT_MAC, 8, 0);
+	assert_int_equal(rd(t, P2P_PORT_BLOCK + P2P_PORT_MAC, 8), v);
+	fw_reg_write(t->fw, P2P_EVENT_BLOCK, 8, 77);
+	assert_int_equal(rd(t, P2P_EVENT_BLOCK, 8), 0);
+	fw_reg_write(t->fw, P2P_DROP_BLOCK, 8, 77);
+	assert_int_equal(rd(t, P2P_DROP_BLOCK, 8), 0);
+}
+
+static void good_config(struct bench *t)
+{
+	fw_reg_write(t->fw, P2P_CONTROL, 4, P2P_CTL_RESET);
+	fw_reg_write(t->fw, P2P_MODE, 4, P2P_MODE_WR);
+	fw_reg_write(t->fw, P2P_BATCH, 4, 8);
+	fw_reg_write(t->fw, P2P_STRIDE, 4, 64);
+	fw_reg_write(t->fw, P2P_NIC_INDEX, 4, 1);
+	fw_reg_write(t->fw, P2P_NUM_NICS, 4, 4);
+	fw_reg_write(t->fw, P2P_SLOTS, 4, 128);
+	fw_reg_write(t->fw, P2P_RX_BUFS, 4, 256);
+}
+
+static bool configure(struct bench *t)
+{
+	fw_reg_write(t->fw, P2P_CONTROL, 4, P2P_CTL_CONFIGURE);
+	return rd(t, P2P_STATUS, 4) & P2P_ST_CONFIGURED;
+}
+
+static void test_read_back(void **state)
+{
+	struct bench *t = *state;
+	uint32_t peer = P2P_PEER_BLOCK + 3 * P2P_PEER_BLOCK_BYTES;
+
+	good_config(t);
+	assert_int_equal(rd(t, P2P_NUM_NICS, 4), 4);
+	assert_int_equal(rd(t, P2P_SLOTS, 4), 128);
+	fw_reg_write(t->fw, P2P_HOST_AREA, 8, 0x123456789000ull);
+	assert_int_equal(rd(t, P2P_HOST_AREA, 8), 0x123456789000ull);
+	fw_reg_write(t->fw, peer + P2P_PEER_BAR2, 8, 4ull << 40);
+	assert_int_equal(rd(t, peer + P2P_PEER_BAR2, 8), 4ull << 40);
+	fw_reg_write(t->fw, P2P_CONTROL, 4, P2P_CTL_RESET);
+	check_all_reset(t);
+}
+
+static void test_configure_layout(void **state)
+{
+	struct p2p_shape s = { 4, PORTS, 128, 2048, 256 };
+	struct bench *t = *state;
+	unsigned int seg;
+
+	good_config(t);
+	assert_true(configure(t));
+	assert_int_equal(rd(t, P2P_ERROR, 4), 0);
+	assert_int_equal(rd(t, P2P_MEM_NEEDED, 8), p2p_memory_needed(&s));
+	assert_int_equal(rd(t, P2P_SEG_COUNT, 4), p2p_seg_count(&s));
+	for (seg = 0; seg < p2p_seg_count(&s); seg++) {
+		fw_reg_write(t->fw, P2P_SEG_SELECT, 4, seg);
+		assert_int_equal(rd(t, P2P_SEG_KIND, 4), p2p_seg_kind(&s, seg));
+		assert_int_equal(rd(t, P2P_SEG_OFFSET, 8), p2p_seg_offset(&s, seg));
+		assert_int_equal(rd(t, P2P_SEG_BYTES, 8), p2p_seg_bytes(&s, p2p_seg_kind(&s, seg)));
+	}
+	fw_reg_write(t->fw, P2P_SEG_SELECT, 4, 0xffffffff);
+	(void)rd(t, P2P_SEG_OFFSET, 8);
+	(void)rd(t, P2P_SEG_BYTES, 8);
+	(void)rd(t, P2P_SEG_KIND, 4);
+	fw_reg_write(t->fw, P2P_CONTROL, 4, P2P_CTL_RESET);
+	assert_int_equal(rd(t, P2P_SEG_COUNT, 4), 0);
+	check_all_reset(t);
+}
+
+/* A value that can't be is refused, at its write or at CONFIGURE: ERROR says so and nothing is configured. */
+static void test_refusals(void **state)
+{
+	static const struct { uint32_t off; uint32_t v; } wrong[] = {
+		{ P2P_MODE, 3 },	  { P2P_MODE, 0xffffffff }, { P2P_BATCH, 0 },	   { P2P_BATCH, 65 },
+		{ P2P_BATCH, 0xffffffff }, { P2P_STRIDE, 0 },	    { P2P_STRIDE, 3 },	   { P2P_STRIDE, 2 },
+		{ P2P_STRIDE, 512 },	  { P2P_STRIDE, 96 },	    { P2P_NUM_NICS, 0 },   { P2P_NUM_NICS, 33 },
+		{ P2P_NIC_INDEX, 4 },	  { P2P_NIC_INDEX, 0xffffffff }, { P2P_SLOTS, 0 }, { P2P_SLOTS, 32 },
+		{ P2P_SLOTS, 100 },	  { P2P_SLOTS, 32768 },	    { P2P_SLOTS, 0x80000000 }, { P2P_RX_BUFS, 0 },
+		{ P2P_RX_BUFS, 0xffffffff },
+	};
+	struct bench *t = *state;
+	unsigned int k;
+
+	for (k = 0; k < P2P_ARRAY_SIZE(wrong); k++) {
+		good_config(t);
+		fw_reg_write(t->fw, wrong[k].off, 4, wrong[k].v);
+		if (rd(t, P2P_ERROR, 4) && rd(t, wrong[k].off, 4) != wrong[k].v)
+			continue; /* refused at once */
+		if (configure(t) || !rd(t, P2P_ERROR, 4))
+			fail_msg("register %x took %x", wrong[k].off, wrong[k].v);
+	}
+	/* And a good one after all that. */
+	good_config(t);
+	assert_true(configure(t));
+	assert_int_equal(rd(t, P2P_ERROR, 4), 0);
+}
+
+static void test_memory_too_small(void **state)
+{
+	struct bench *t = *state;
+
+	good_config(t);
+	fw_reg_write(t->fw, P2P_SLOTS, 4, 16384);
+	assert_false(configure(t));
+	assert_int_equal(rd(t, P2P_ERROR, 4), ENOMEM);
+	assert_true(rd(t, P2P_MEM_NEEDED, 8) > 64ull << 20);
+	assert_int_equal(rd(t, P2P_SEG_COUNT, 4), 0);
+}
+
+static void test_enable_needs_configured(void **state)
+{
+	struct bench *t = *state;
+
+	fw_reg_write(t->fw, P2P_CONTROL, 4, P2P_CTL_ENABLE);
+	assert_int_equal(rd(t, P2P_STATUS, 4) & P2P_ST_RUNNING, 0);
+	assert_true(rd(t, P2P_ERROR, 4) != 0);
+	assert_int_equal(fw_step(t->fw) == 0, 0);
+	good_config(t);
+	assert_true(configure(t));
+	fw_reg_write(t->fw, P2P_CONTROL, 4, P2P_CTL_ENABLE | P2P_CTL_PERSIST);
+	assert_int_equal(rd(t, P2P_STATUS, 4), P2P_ST_CONFIGURED | P2P_ST_RUNNING);
+	assert_true(rd(t, P2P_INCARNATION, 4) != 0);
+	assert_int_equal(rd(t, P2P_CONTROL, 4), P2P_CTL_ENABLE | P2P_CTL_PERSIST);
+	assert_true(fw_nic_running(t->fw));
+	assert_true(fw_nic_persist(t->fw));
+	fw_reg_write(t->fw, P2P_CONTROL, 4, P2P_CTL_PERSIST);
+	assert_int_equal(rd(t, P2P_STATUS, 4), P2P_ST_CONFIGURED);
+	fw_nic_reset(t->fw, false);
+	assert_false(fw_nic_persist(t->fw));
+	check_all_reset(t);
+}
+
+static void test_bad_strap(void **state)
+{
+	struct bench *t = *state;
+	static const struct fw_strap wrong[] = {
+		{ .ports = 0, .buf_size = 2048, .mem_bytes = 64 << 20 },
+		{ .ports = 9, .buf_size = 2048, .mem_bytes = 64 << 20 },
+		{ .ports = 1, .buf_size = 2000, .mem_bytes = 64 << 20 },
+		{ .ports = 1, .buf_size = 0, .mem_bytes = 64 << 20 },
+	};
+	struct fw_nic *nic = calloc(1, fw_nic_bytes());
+	unsigned int k;
+
+	for (k = 0; k < P2P_ARRAY_SIZE(wrong); k++)
+		assert_int_equal(fw_nic_init(nic, t->b, &wrong[k]), -EINVAL);
+	free(nic);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_reset_values, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_widths, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_read_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_read_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_configure_layout, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_memory_too_small, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_enable_needs_configured, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bad_strap, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
