@@ -3,7 +3,8 @@
 """Documentation that can be wrong is checked.
 
 check_docs.py generated GENDOCS   docs/registers.md and docs/counters.md are what the lists say
-check_docs.py links               links of all .md files lead somewhere; files named in `code` exist
+check_docs.py links               links of all .md files lead somewhere; files named in `code` exist, and
+                                  have the functions that "`name()` in `file`" says they have
 check_docs.py commands P2PNIC     commands, subcommands and options in README.md's examples exist
 check_docs.py rooms               docs/architecture.md names every room of scripts/rooms.txt that exists
 """
@@ -37,6 +38,7 @@ def anchors(path):
 def links():
     errors = []
     for path in source.files('.md'):
+        errors += functions(path)
         fenced = False
         for n, line in enumerate(source.lines(path), 1):
             if line.startswith('```'):
@@ -55,6 +57,16 @@ def links():
             for name in re.findall(r'`((?:[\w.-]+/)+[\w.-]+\.(?:c|h|md|txt|sh|py))`', line):
                 if not name.startswith('build') and not os.path.exists(os.path.join(source.TOP, name)):
                     errors.append(f'{path}:{n}: there is no {name}')
+    return errors
+
+
+def functions(path):
+    """Breaches of "`name()` in `file`", which may be broken over two lines."""
+    errors = []
+    for name, where in re.findall(r'`(\w+)\(\)`\s+in\s+`([\w/.-]+)`', '\n'.join(source.lines(path))):
+        if os.path.exists(os.path.join(source.TOP, where)) and \
+                not re.search(r'^[a-z][\w\s*]*\b' + name + r'\(', '\n'.join(source.lines(where)), re.M):
+            errors.append(f'{path}: {where} defines no {name}()')
     return errors
 
 
