@@ -17,7 +17,8 @@
  *   permission is a fault: the board counts it, a write vanishes, a read fills
  *   the destination with ones; it finishes all the same.
  *   A fabric may lose any write or read (then the destination is unchanged).
- *   Submit only what board_room() allows.
+ *   Submit only what board_room() allows; lines are few and always taken.
+ *   Token 0 is never handed out and always done: "nothing to wait for".
  *
  * A bus address with P2P_BUS_LOCAL set is an offset in this NIC's own BAR2: such a
  * DMA moves data within device memory and passes no address map.

@@ -19,7 +19,7 @@ static void cons_lose(struct fw_nic *n, enum p2p_drop why, uint32_t frames)
 	n->consumed += frames;
 }
 
-static void cons_tell(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
+void fw_cons_tell(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 {
 	uint32_t line[4];
 
@@ -76,7 +76,8 @@ void fw_cons_open(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 		for (slot = 0; slot <= c->mask; slot++)
 			cons_scrub(n, c, base + slot);
 	c->open = true;
-	cons_tell(n, peer, c);
+	if (peer->state == P2P_PEER_UP)
+		fw_cons_tell(n, peer, c);
 }
 
 static void cons_drop_active(struct fw_nic *n, struct fw_cons *c, enum p2p_drop why)
@@ -146,7 +147,7 @@ static bool cons_fields_ok(const struct fw_nic *n, const struct fw_cons *c, uint
 	if (len > c->buf_size || flags >= P2P_DF_HERE << 1)
 		return false;
 	if (flags & P2P_DF_VOID)
-		return c->ring == n->ports && (len == 0 || len == 14);
+		return c->ring == n->ports && (len == 0 || len >= 14);
 	if (n->mode == P2P_MODE_BN)
 		return len && (P2P_D0_OUT_PORT(w0) == out || (flags & P2P_DF_FLOOD));
 	return len && P2P_D0_OUT_PORT(w0) == out;
@@ -230,7 +231,7 @@ static bool cons_read(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c,
 	uint64_t off = (uint64_t)P2P_DW_PLACE(from_le32(d->where)) * P2P_DW_UNIT;
 	uint32_t bytes = P2P_ALIGN_UP(len, unit);
 
-	c->tok[slot] = n->last_read;
+	c->tok[slot] = 0;
 	if (!len || (P2P_D0_FLAGS(w0) & P2P_DF_HERE))
 		return true;
 	if (len > c->buf_size || off + bytes > peer->rx_bytes)
@@ -238,7 +239,7 @@ static bool cons_read(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c,
 	board_charge(n->board, BOARD_STEP_DMA_ISSUE, 1);
 	n->last_read = board_read(n->board, &peer->win_rx, off, c->bufs + (size_t)slot * c->buf_size, bytes,
 				  BOARD_KIND_PAYLOAD);
-	c->tok[slot] = n->last_read;
+	c->tok[slot] = 0;
 	fw_event(n, c->peer == n->self ? P2P_EV_local_bytes : P2P_EV_p2p_bytes, len);
 	return true;
 }
@@ -329,7 +330,7 @@ void fw_cons_complete(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c,
 	if (!was)
 		c->told_step = n->step;
 	if (dry || c->done - c->told >= n->batch || c->told_step != n->step)
-		cons_tell(n, peer, c);
+		fw_cons_tell(n, peer, c);
 }
 
 void fw_cons_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
@@ -348,6 +349,6 @@ void fw_cons_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 	if (poke == c->poke)
 		return;
 	c->poke = poke;
-	cons_tell(n, peer, c);
+	fw_cons_tell(n, peer, c);
 	fw_event(n, P2P_EV_poke_answers, 1);
 }

@@ -193,12 +193,12 @@ static int ingress_bridge(struct fw_nic *n, struct frame *f)
 static int ingress_frame(struct fw_nic *n, struct frame *f)
 {
 	board_charge(n->board, BOARD_STEP_RX, 1);
-	if (n->port_reg[f->x][FW_R_PORT_PAIR] & P2P_PAIR_VALID)
-		return ingress_pair(n, f);
-	if (f->segs[0].len < 14) {
+	if (p2p_unlikely(f->segs[0].len < 14)) {
 		fw_drop(n, P2P_DROP_runt, 1);
 		return 0;
 	}
+	if (n->port_reg[f->x][FW_R_PORT_PAIR] & P2P_PAIR_VALID)
+		return ingress_pair(n, f);
 	if (n->bridge)
 		return ingress_bridge(n, f);
 	fw_drop(n, P2P_DROP_no_egress, 1);

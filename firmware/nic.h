@@ -167,7 +167,7 @@ struct fw_nic {
 	struct fw_wait *wait;
 	uint32_t wait_head, wait_tail, wait_mask;
 	bool asleep, blocked, wrote;
-	uint32_t last_write, last_read; /* tokens: what needs no DMA of its own is done when these are */
+	uint32_t last_read; /* token of the last read submitted */
 	uint64_t tx_poll_ns; /* how long to wait before looking at tx_done again */
 	unsigned int nactive;
 	uint8_t active[FW_MAX_PEERS]; /* peers introduced */
@@ -253,6 +253,7 @@ static inline void fw_hold_until(struct fw_nic *n, uint32_t tok, uint32_t ref)
 #define fw_prod_tick FW_LOCAL(fw_prod_tick)
 #define fw_cons_open FW_LOCAL(fw_cons_open)
 #define fw_cons_close FW_LOCAL(fw_cons_close)
+#define fw_cons_tell FW_LOCAL(fw_cons_tell)
 #define fw_cons_poll FW_LOCAL(fw_cons_poll)
 #define fw_cons_complete FW_LOCAL(fw_cons_complete)
 #define fw_cons_tick FW_LOCAL(fw_cons_tick)
@@ -306,6 +307,8 @@ uint64_t fw_prod_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p)
 /* Session begins: opens the ring now or, slots of the former one being held, in a later tick. */
 void fw_cons_open(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c);
 void fw_cons_close(struct fw_nic *n, struct fw_cons *c);
+/* Writes the completion line. */
+void fw_cons_tell(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c);
 /*
  * Judges slots until a whole frame is in c->seg[0..nsegs) with c->w0 (returns 1), or nothing more is there (0).
  * The frame's slots are held (pend) until the caller's references are released.

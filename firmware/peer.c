@@ -175,6 +175,10 @@ static void peer_watch(struct fw_nic *n, unsigned int i)
 		fw_event(n, P2P_EV_peer_up, 1);
 		for (r = 0; r < peer_prods(n, peer, i); r++)
 			fw_prod_open(n, peer, r);
+		/* Not earlier: until now the peer may have been zeroing what we would have written. */
+		for (r = 0; r <= n->ports; r++)
+			if (peer->cons[r].open)
+				fw_cons_tell(n, peer, &peer->cons[r]);
 	}
 }
 

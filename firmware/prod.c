@@ -108,7 +108,7 @@ static inline void prod_put(struct fw_nic *n, struct fw_prod *p, uint8_t *data, 
 		fw_hold(n, ref);
 		p->src[slot] = ref;
 		p->held[ref >> 24]++;
-		tok = n->last_write;
+		tok = 0;
 	} else if (p->peer == FW_PEER_HOST) {
 		place = fw_bn_place(n, p->ring);
 		tok = board_write_sum(b, &p->win_buf, (uint64_t)place * P2P_DW_UNIT, data, len, h, n->stride, &sum);
@@ -125,7 +125,7 @@ static inline void prod_put(struct fw_nic *n, struct fw_prod *p, uint8_t *data, 
 	where = P2P_DW(place, p->frame);
 	p->shadow[slot] = (struct p2p_desc){ to_le32(w0), to_le32(board_sum_finish(sum, w0, where, seq)),
 					     to_le32(where), to_le32(seq) };
-	p->tok[slot] = n->last_write = tok;
+	p->tok[slot] = tok;
 	p->prod = seq + 1;
 }
 
@@ -209,6 +209,7 @@ int fw_prod_void(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *seg,
 {
 	uint32_t w0 = P2P_D0(0, P2P_DF_VOID | P2P_DF_FLOOD, in_port, P2P_PORT_FLOOD, 0);
 	enum p2p_drop why;
+	uint32_t unit;
 	int err;
 
 	err = prod_admit(n, p, 1, seg ? ref : FW_REF_SLOT, &why);
@@ -219,14 +220,16 @@ int fw_prod_void(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *seg,
 		p->deadline_ns = n->now_ns + p->timeout_ns;
 	}
 	if (seg) {
-		prod_put(n, p, seg->data, 14, w0, ref);
+		/* Whole units, so that padding them never touches the frame itself. */
+		unit = n->stride > P2P_DW_UNIT ? n->stride : P2P_DW_UNIT;
+		prod_put(n, p, seg->data, seg->len < unit ? seg->len : unit, w0, ref);
 	} else {
 		uint32_t slot = p->prod & p->mask, sum, where;
 
 		where = P2P_DW(p->peer == FW_PEER_HOST ? fw_bn_place(n, p->ring) : 0, p->frame);
 		sum = board_sum_finish(~0u, w0, where, p->prod);
 		p->src[slot] = FW_REF_NONE;
-		p->tok[slot] = n->last_write;
+		p->tok[slot] = 0;
 		p->shadow[slot] = (struct p2p_desc){ to_le32(w0), to_le32(sum), to_le32(where), to_le32(p->prod) };
 		p->prod++;
 	}
@@ -242,7 +245,6 @@ static void prod_write(struct fw_nic *n, struct fw_prod *p, uint32_t from, uint3
 
 	board_charge(n->board, BOARD_STEP_DMA_ISSUE, 1);
 	tok = board_write_descs(n->board, &peer->win_ring, p->desc_off + slot * 16, &p->shadow[slot], count);
-	n->last_write = tok;
 	for (k = 0; k < count; k++)
 		p->tok[slot + k] = tok;
 	fw_event(n, p->peer == FW_PEER_HOST ? P2P_EV_host_desc_bytes : P2P_EV_p2p_desc_bytes, p->local ? 0 : count * 16);

@@ -88,7 +88,7 @@ _Static_assert(offsetof(struct p2p_desc, seq) == 12, "seq is last");
 #define P2P_DF_CONT 0x02  /* the frame began in an earlier slot */
 #define P2P_DF_FLOOD 0x04 /* for every port of the egress NIC */
 #define P2P_DF_VOID 0x08  /* nothing to send; with FLOOD and length 0: forget all stations behind (ingress NIC, ingress
-			   * port); with FLOOD and length 14: an Ethernet header to learn from */
+			   * port); with FLOOD and at least 14 bytes: the beginning of a frame, to learn from */
 #define P2P_DF_HERE 0x10  /* rd: the payload is in the slot's own buffer already */
 
 /* where: [23:0] rd, bn: payload's place in 64-byte units of the ingress's receive window (rd) or the host pool (bn) */
