@@ -13,7 +13,7 @@ static inline uint64_t gen_seen_bit(uint64_t seq)
 	return 1ull << (seq % 64);
 }
 
-/* Makes room in the window for the numbers (high, seq]. */
+/* Makes room in the window for the numbers between high and seq. */
 static void gen_seen_advance(struct gen_seen *s, uint64_t seq)
 {
 	uint64_t i;
@@ -22,7 +22,7 @@ static void gen_seen_advance(struct gen_seen *s, uint64_t seq)
 		memset(s->window, 0, sizeof(s->window));
 		return;
 	}
-	for (i = s->high + 1; i <= seq; i++)
+	for (i = s->high + 1; i < seq; i++)
 		*gen_seen_word(s, i) &= ~gen_seen_bit(i);
 }
 
@@ -81,9 +81,7 @@ static void gen_seen_add(struct gen_seen *s, struct gen_source_counts *c, uint32
 		return;
 	}
 	seq = s->high + (uint32_t)ahead;
-	if (p2p_likely(ahead == 1))
-		*gen_seen_word(s, seq) &= ~gen_seen_bit(seq);
-	else
+	if (p2p_unlikely(ahead != 1))
 		gen_seen_advance(s, seq);
 	*gen_seen_word(s, seq) |= gen_seen_bit(seq);
 	s->missing += (uint32_t)ahead - 1;
