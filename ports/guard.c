@@ -20,9 +20,13 @@ struct guard_range {
 
 static struct guard_range ranges[GUARD_MAX_RANGES];
 static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool guard_installed;
-static struct sigaction guard_previous;
 static size_t guard_page_bytes;
+
+/* What was there when the handler was installed, newest last; a few, since others may install theirs over it. */
+#define GUARD_MAX_PREVIOUS 16
+static struct sigaction previous[GUARD_MAX_PREVIOUS];
+static uint32_t previous_n;
+static __thread bool guard_chaining; /* a handler that we chained to has chained back */
 
 static bool guard_find(uintptr_t addr, struct guard_range *out)
 {
@@ -30,10 +34,9 @@ static bool guard_find(uintptr_t addr, struct guard_range *out)
 		struct guard_range *r = &ranges[i];
 		uint32_t seq = __atomic_load_n(&r->seq, __ATOMIC_ACQUIRE);
 
-		out->base = __atomic_load_n(&r->base, __ATOMIC_RELAXED);
-		out->size = __atomic_load_n(&r->size, __ATOMIC_RELAXED);
-		out->hit = __atomic_load_n(&r->hit, __ATOMIC_RELAXED);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		out->base = __atomic_load_n(&r->base, __ATOMIC_ACQUIRE);
+		out->size = __atomic_load_n(&r->size, __ATOMIC_ACQUIRE);
+		out->hit = __atomic_load_n(&r->hit, __ATOMIC_ACQUIRE);
 		if ((seq & 1) || seq != __atomic_load_n(&r->seq, __ATOMIC_RELAXED) || !out->base)
 			continue;
 		if (addr - out->base < out->size)
@@ -59,6 +62,27 @@ static bool guard_replace(const struct guard_range *r, uintptr_t addr)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED;
 }
 
+static void guard_chain(int sig, siginfo_t *info, void *context)
+{
+	const struct sigaction dfl = { .sa_handler = SIG_DFL };
+	uint32_t n = __atomic_load_n(&previous_n, __ATOMIC_ACQUIRE);
+	const struct sigaction *p = n && !guard_chaining ? &previous[n - 1] : &dfl;
+
+	if (!(p->sa_flags & SA_SIGINFO) && (p->sa_handler == SIG_DFL || p->sa_handler == SIG_IGN)) {
+		/* Back to the default; a fault repeats and ends the process, a sent signal is sent again. */
+		sigaction(SIGBUS, &dfl, NULL);
+		if (info->si_code <= 0)
+			raise(sig);
+		return;
+	}
+	guard_chaining = true;
+	if (p->sa_flags & SA_SIGINFO)
+		p->sa_sigaction(sig, info, context);
+	else
+		p->sa_handler(sig);
+	guard_chaining = false;
+}
+
 static void guard_handler(int sig, siginfo_t *info, void *context)
 {
 	int saved = errno;
@@ -71,41 +95,38 @@ static void guard_handler(int sig, siginfo_t *info, void *context)
 		return;
 	}
 	errno = saved;
-	if (guard_previous.sa_flags & SA_SIGINFO) {
-		guard_previous.sa_sigaction(sig, info, context);
-	} else if (guard_previous.sa_handler != SIG_DFL && guard_previous.sa_handler != SIG_IGN) {
-		guard_previous.sa_handler(sig);
-	} else {
-		/* Back to the default; a fault repeats and ends the process, a sent signal is sent again. */
-		struct sigaction dfl = { .sa_handler = SIG_DFL };
-
-		sigaction(SIGBUS, &dfl, NULL);
-		if (info->si_code <= 0)
-			raise(sig);
-	}
+	guard_chain(sig, info, context);
 }
 
+/* Anyone may have put his own handler in our place since the last range: then that one is chained to from here on. */
 static int guard_install(void)
 {
 	struct sigaction sa = { .sa_sigaction = guard_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
+	struct sigaction now;
+	uint32_t n = previous_n;
 
-	if (guard_installed)
-		return 0;
-	guard_page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	if (!guard_page_bytes)
+		guard_page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	sigemptyset(&sa.sa_mask);
-	if (sigaction(SIGBUS, NULL, &guard_previous) < 0 || sigaction(SIGBUS, &sa, NULL) < 0)
+	if (sigaction(SIGBUS, NULL, &now) < 0)
 		return -errno;
-	guard_installed = true;
-	return 0;
+	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == guard_handler)
+		return 0;
+	if (!n || previous[n - 1].sa_sigaction != now.sa_sigaction || previous[n - 1].sa_flags != now.sa_flags) {
+		if (n == GUARD_MAX_PREVIOUS)
+			return -ENOSPC;
+		previous[n] = now;
+		__atomic_store_n(&previous_n, n + 1, __ATOMIC_RELEASE);
+	}
+	return sigaction(SIGBUS, &sa, NULL) < 0 ? -errno : 0;
 }
 
 static void guard_set(struct guard_range *r, uintptr_t base, size_t size, volatile int *hit)
 {
 	__atomic_store_n(&r->seq, r->seq + 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	__atomic_store_n(&r->base, base, __ATOMIC_RELAXED);
-	__atomic_store_n(&r->size, size, __ATOMIC_RELAXED);
-	__atomic_store_n(&r->hit, hit, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->base, base, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->size, size, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->hit, hit, __ATOMIC_RELEASE);
 	__atomic_store_n(&r->seq, r->seq + 1, __ATOMIC_RELEASE);
 }
 

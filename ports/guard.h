@@ -13,8 +13,9 @@
  * THREADS  Any thread may call add and remove, and fault, at any time.  Nobody
  * may touch a range while it is being removed.  The handler is
  * async-signal-safe; a fault outside every range goes to the handler that was
- * there when the first range was added, or ends the process as it would have.
- * Whoever installs a SIGBUS handler later must chain to this one.
+ * there before, or ends the process as it would have.  guard_add puts the
+ * handler back if another has taken its place; whoever installs one after
+ * that must chain to this one.
  */
 #ifndef PORTS_GUARD_H
 #define PORTS_GUARD_H

@@ -293,6 +293,13 @@ static inline uint8_t *server_data(const struct memif_port *m, const struct memi
 	return r->base + d->offset;
 }
 
+/* Has a copy since connecting met memory that is gone?  Not to be asked before the copies are done. */
+static inline bool server_hit(const struct memif_port *m)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return m->bus_hit;
+}
+
 struct server_frame {
 	unsigned int descs, segs;
 	uint32_t bytes;
@@ -407,7 +414,7 @@ unsigned int memif_server_rx(struct memif_port *m, struct memif_queue *q, struct
 		frames++;
 		bytes += f.bytes;
 	}
-	if (p2p_unlikely(m->bus_hit)) {
+	if (p2p_unlikely(server_hit(m))) {
 		/* Some of it was never the sender's: none of this burst is delivered. */
 		m->pool_tail -= out;
 		memif_violation(m, "the far end cut its memory short");
@@ -515,7 +522,7 @@ unsigned int memif_server_tx(struct memif_port *m, struct memif_queue *q, const 
 		}
 		i += len;
 	}
-	if (p2p_unlikely(m->bus_hit)) {
+	if (p2p_unlikely(server_hit(m))) {
 		memif_violation(m, "the far end cut its memory short");
 		p2p_count(&m->port.stats.tx_lost, frames);
 		return i;
