@@ -12,6 +12,7 @@ bool soft_cpu_crc;
 #endif
 uint32_t soft_crc_table[256];
 
+#define UNIT_STEP 0x9e3779b9u /* csum.h: p2p_sample_offset() */
 #define ONES16 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff
 const uint8_t soft_keep_mask[128] = { ONES16, ONES16, ONES16, ONES16 };
 
@@ -37,13 +38,28 @@ static uint32_t copy_sum_table(uint8_t *dst, uint8_t *src, uint32_t len, uint32_
 }
 
 #ifdef __x86_64__
+/* Two words more, the first one lowest: half as many steps in the chain as one by one. */
+static inline uint32_t crc_pair(uint32_t crc, uint32_t first, uint32_t second)
+{
+	uint64_t c = crc, v = first | (uint64_t)second << 32;
+
+	__asm__("crc32q %1, %0" : "+r"(c) : "r"(v));
+	return c;
+}
+
+/* The word of the unit at p; h has moved on by a unit's worth for each before it (p2p_sample_offset). */
+static inline uint32_t sample(const uint8_t *p, uint32_t h, uint32_t stride)
+{
+	return soft_load32(p + p2p_sample_offset(h, 0, stride));
+}
+
 static uint32_t sum_crc(const uint8_t *mem, uint32_t len, uint32_t h, uint32_t stride)
 {
-	uint32_t crc = ~0u, unit = 0;
+	uint32_t crc = ~0u, at = 0;
 
-	for (uint32_t at = 0; at < len; at += stride, unit++)
-		crc = soft_crc32_insn(crc, soft_load32(mem + at + p2p_sample_offset(h, unit, stride)));
-	return crc;
+	for (; at + stride < len; at += 2 * stride, h += 2 * UNIT_STEP)
+		crc = crc_pair(crc, sample(mem + at, h, stride), sample(mem + at + stride, h + UNIT_STEP, stride));
+	return at < len ? soft_crc32_insn(crc, sample(mem + at, h, stride)) : crc;
 }
 
 static uint32_t copy_sum_crc(uint8_t *dst, uint8_t *src, uint32_t len, uint32_t moved, uint32_t h, uint32_t stride)
@@ -81,12 +97,18 @@ __attribute__((target("avx2"))) static uint32_t copy_sum64_avx2(uint8_t *dst, co
 {
 	uint32_t crc = ~0u, last = (len - 1) & ~(SOFT_LINE - 1), at;
 
-	for (at = 0; at < last; at += SOFT_LINE, h += 0x9e3779b9u) {
+	for (at = 0; at + SOFT_LINE <= last; at += 2 * SOFT_LINE, h += 2 * UNIT_STEP) {
 		line_avx2(dst + at, src + at);
-		crc = soft_crc32_insn(crc, soft_load32(dst + at + p2p_sample_offset(h, 0, SOFT_LINE)));
+		if (at + SOFT_LINE == last)
+			break;
+		line_avx2(dst + at + SOFT_LINE, src + at + SOFT_LINE);
+		crc = crc_pair(crc, sample(dst + at, h, SOFT_LINE),
+			       sample(dst + at + SOFT_LINE, h + UNIT_STEP, SOFT_LINE));
 	}
-	line_tail_avx2(dst + at, src + at, len - last);
-	return soft_crc32_insn(crc, soft_load32(dst + at + p2p_sample_offset(h, 0, SOFT_LINE)));
+	line_tail_avx2(dst + last, src + last, len - last);
+	if (at == last)
+		return soft_crc32_insn(crc, sample(dst + last, h, SOFT_LINE));
+	return crc_pair(crc, sample(dst + at, h, SOFT_LINE), sample(dst + last, h + UNIT_STEP, SOFT_LINE));
 }
 
 __attribute__((target("avx2"))) static uint32_t copy_sum_avx2(uint8_t *dst, uint8_t *src, uint32_t len,
