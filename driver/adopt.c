@@ -3,8 +3,8 @@
  * Adoption: a driver that comes to NICs already running.
  *
  * What runs is believed: shape, mode and pairs are read from the NICs' own
- * registers.  Nothing is written to a NIC that runs but what changes: pairs and
- * flags asked for by name, and the entries of a peer that is introduced anew.
+ * registers.  Nothing is written to a NIC that runs but what changes: pairs
+ * asked for by name, and the entries of a peer that is introduced anew.
  * While wake-ups are exchanged a bell may ring the old descriptor; the sleeper
  * then sees its work at the next heartbeat (P2P_BEAT_NS).
  */
@@ -103,6 +103,11 @@ static int adopt_gather(struct drv *d, struct adopt_view *view, unsigned int *re
 	return 0;
 }
 
+static const char *adopt_on(uint64_t flag)
+{
+	return flag ? "on" : "off";
+}
+
 /* What was asked for by name must be what runs; the rest is taken from what runs. */
 static int adopt_options(struct drv *d, const struct adopt_view *v, const char *name)
 {
@@ -122,17 +127,19 @@ static int adopt_options(struct drv *d, const struct adopt_view *v, const char *
 	if ((o->set & DRV_SET_STRIDE) && v->stride != o->stride)
 		return drv_fail(d, -EBUSY, "%s runs with stride %" PRIu64 ", not %u; " ADOPT_HINT, name, v->stride,
 				o->stride);
+	if ((drv_flags(o) ^ v->flags) & o->set_flags)
+		return drv_fail(d, -EBUSY, "%s runs with the bridge %s, scrub %s, backpressure %s, not as asked for; " ADOPT_HINT,
+				name, adopt_on(v->flags & P2P_FLAG_BRIDGE), adopt_on(v->flags & P2P_FLAG_SCRUB),
+				adopt_on(v->flags & P2P_FLAG_BACKPRESSURE));
 	o->mode = (enum p2p_mode)v->mode;
 	o->slots = d->slots = (uint32_t)v->slots;
 	o->batch = (uint32_t)v->batch;
 	o->stride = (uint32_t)v->stride;
 	o->age_s = (uint32_t)v->age_s;
 	o->flood_pps = (uint32_t)v->flood_pps;
-	if (!(o->set & DRV_SET_FLAGS)) {
-		o->bridge = v->flags & P2P_FLAG_BRIDGE;
-		o->scrub = v->flags & P2P_FLAG_SCRUB;
-		o->backpressure = v->flags & P2P_FLAG_BACKPRESSURE;
-	}
+	o->bridge = v->flags & P2P_FLAG_BRIDGE;
+	o->scrub = v->flags & P2P_FLAG_SCRUB;
+	o->backpressure = v->flags & P2P_FLAG_BACKPRESSURE;
 	return 0;
 }
 
@@ -345,21 +352,6 @@ static int adopt_returning(struct drv *d)
 	return rc;
 }
 
-/* What may change while NICs run. */
-static int adopt_change(struct drv *d, const struct adopt_view *view)
-{
-	uint32_t flags = drv_flags(&d->opts);
-	unsigned int i;
-	int rc = 0;
-
-	for (i = 0; !rc && i < d->n && (d->opts.set & DRV_SET_FLAGS); i++)
-		if (adopt_running(&d->nic[i]) && view[i].flags != flags)
-			rc = drv_reg_write(d, &d->nic[i], P2P_FLAGS, 4, flags);
-	if (!rc && (d->opts.set & DRV_SET_PAIRS))
-		rc = drv_pairs_write(d);
-	return rc;
-}
-
 int drv_adopt(struct drv *d)
 {
 	struct adopt_view view[P2P_MAX_NICS];
@@ -373,8 +365,8 @@ int drv_adopt(struct drv *d)
 		rc = adopt_shapes(d, view);
 	if (!rc)
 		rc = adopt_tables(d);
-	if (!rc)
-		rc = adopt_change(d, view);
+	if (!rc && (d->opts.set & DRV_SET_PAIRS))
+		rc = drv_pairs_write(d);
 	if (rc)
 		return rc;
 	for (i = 0; i < d->n; i++) {

@@ -271,6 +271,19 @@ bool drv_ready(struct drv *d, unsigned int *a, unsigned int *b, uint32_t *state,
 	return true;
 }
 
+void drv_peers(struct drv *d, unsigned int a, struct drv_peers *out)
+{
+	unsigned int j;
+	uint64_t v;
+
+	for (j = 0; j < d->n; j++) {
+		if (drv_reg_read(d, &d->nic[a], drv_peer_reg(d->nic[j].index, P2P_PEER_STATE), 4, &v))
+			out->state[j] = UINT32_MAX;
+		else
+			out->state[j] = (uint32_t)v;
+	}
+}
+
 static uint64_t drv_now_ns(void)
 {
 	struct timespec ts;

@@ -60,6 +60,7 @@ struct drv_opts {
 	bool persist; /* NICs run on when the driver goes */
 	/* Adoption checks against the running NICs only what was asked for by name: DRV_SET_* bits. */
 	uint32_t set;
+	uint32_t set_flags; /* P2P_FLAG_* bits whose value was asked for by name, likewise */
 	const struct drv_pair *pairs;
 	unsigned int num_pairs;
 };
@@ -68,8 +69,7 @@ struct drv_opts {
 #define DRV_SET_SLOTS 0x02u
 #define DRV_SET_BATCH 0x04u
 #define DRV_SET_STRIDE 0x08u
-#define DRV_SET_FLAGS 0x10u
-#define DRV_SET_PAIRS 0x20u
+#define DRV_SET_PAIRS 0x10u
 
 void drv_opts_init(struct drv_opts *o);
 
@@ -135,6 +135,11 @@ int drv_bring_up(struct drv *d, const struct drv_opts *o);
 int drv_wait_ready(struct drv *d, uint64_t timeout_ns);
 /* The pair that drv_wait_ready() would name; true: all are up. */
 bool drv_ready(struct drv *d, unsigned int *a, unsigned int *b, uint32_t *state, int *rc);
+/* What NIC a sees of every other, by the order of drv_add(): enum p2p_peer_state, UINT32_MAX where it can't be asked. */
+struct drv_peers {
+	uint32_t state[P2P_MAX_NICS];
+};
+void drv_peers(struct drv *d, unsigned int a, struct drv_peers *out);
 /* Stops forwarding everywhere, then resets each; goes on after an error and returns the first. */
 int drv_down(struct drv *d);
 int drv_reset(struct drv *d);

@@ -148,11 +148,17 @@ int drv_peer_introduce(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
 		{ P2P_PEER_BUF_SIZE, 4, s->buf_size },
 		{ P2P_PEER_CTRL, 4, 1 },
 	};
+	uint64_t taken;
 	unsigned int i;
 	int rc = 0;
 
 	for (i = 0; !rc && i < P2P_ARRAY_SIZE(reg); i++)
 		rc = drv_reg_write(d, nic, drv_peer_reg(peer->index, reg[i].off), reg[i].bytes, reg[i].v);
+	if (!rc)
+		rc = drv_reg_read(d, nic, drv_peer_reg(peer->index, P2P_PEER_CTRL), 4, &taken);
+	if (!rc && !(taken & 1))
+		rc = drv_fail(d, -EIO, "%s: refuses %s as a peer; do both have buffers that the stride divides?", nic->name,
+			      peer->name);
 	return rc;
 }
 

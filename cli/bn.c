@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "cli/bn.h"
+
+#define BN_IDLE_NS 30000u /* without work for so long: ask for bells */
+
+struct bn_task {
+	const struct drv_bn *bn;
+	struct bn_host *host;
+	struct soft_worker *worker;
+	bool poll, asleep;
+	uint64_t busy_ns; /* when something was moved last */
+};
+
+static void bn_bell(void *arg, unsigned int nic)
+{
+	const struct bn_task *t = arg;
+	uint64_t one = 1;
+	ssize_t n;
+
+	do
+		n = write(t->bn->nic[nic].wake_fd, &one, sizeof(one));
+	while (n < 0 && errno == EINTR); /* EAGAIN: it rings already */
+}
+
+static void bn_wake(struct bn_task *t)
+{
+	uint64_t bells;
+	ssize_t n;
+
+	if (!t->asleep)
+		return;
+	n = read(t->bn->host_fd, &bells, sizeof(bells));
+	(void)n; /* nobody rang: the time came */
+	bn_host_sleep(t->host, false);
+	t->asleep = false;
+}
+
+static uint64_t bn_step(void *arg, uint64_t now_ns)
+{
+	struct bn_task *t = arg;
+	uint64_t until;
+
+	until = bn_host_step(t->host, now_ns);
+	if (!until) {
+		bn_wake(t);
+		t->busy_ns = now_ns;
+		return 0;
+	}
+	if (t->asleep || t->poll)
+		return until;
+	if (now_ns - t->busy_ns < BN_IDLE_NS)
+		return until < t->busy_ns + BN_IDLE_NS ? until : t->busy_ns + BN_IDLE_NS;
+	bn_host_sleep(t->host, true);
+	t->asleep = true;
+	return 0; /* look once more */
+}
+
+static void bn_options(struct bn_task *t, const struct drv *d, struct bn_host_opts *o)
+{
+	unsigned int i;
+
+	memset(o, 0, sizeof(*o));
+	o->nics = t->bn->nics;
+	o->batch = t->bn->batch;
+	o->backpressure = d->opts.backpressure;
+	o->lossy = d->opts.scrub;
+	o->bell = bn_bell;
+	o->bell_arg = t;
+	if (getrandom(&o->seed, sizeof(o->seed), 0) != sizeof(o->seed))
+		o->seed = (uint32_t)soft_now_ns();
+	for (i = 0; i < o->nics; i++) {
+		o->nic[i].doorbell = t->bn->nic[i].doorbell;
+		o->nic[i].area = t->bn->nic[i].area;
+		o->nic[i].pool_offset = t->bn->nic[i].pool_offset;
+		o->nic[i].shape = t->bn->nic[i].shape;
+	}
+}
+
+int bn_start(struct bn_task **out, const struct drv *d, bool poll, char err[CLI_ERR_MAX])
+{
+	struct soft_worker_opts w = { .core = -1, .poll = poll };
+	struct bn_host_opts o;
+	char why[SOFT_ERR_MAX];
+	struct bn_task *t;
+	int rc;
+
+	*out = NULL;
+	if (!drv_bn(d))
+		return 0;
+	t = calloc(1, sizeof(*t));
+	if (!t) {
+		snprintf(err, CLI_ERR_MAX, "out of memory");
+		return -ENOMEM;
+	}
+	t->bn = drv_bn(d);
+	t->poll = poll;
+	bn_options(t, d, &o);
+	rc = bn_host_create(&t->host, &o);
+	if (rc) {
+		snprintf(err, CLI_ERR_MAX, "bn: the host loop can't start: %s", strerror(-rc));
+		goto free_task;
+	}
+	rc = soft_worker_create(&t->worker, &w, why);
+	if (!rc)
+		rc = soft_worker_attach_task(t->worker, bn_step, t, t->bn->host_fd);
+	if (!rc)
+		rc = soft_worker_start(t->worker);
+	if (rc) {
+		snprintf(err, CLI_ERR_MAX, "bn: no thread for the host loop: %s", strerror(-rc));
+		goto stop_task;
+	}
+	*out = t;
+	return 0;
+
+stop_task:
+	bn_stop(t);
+	return rc;
+free_task:
+	free(t);
+	return rc;
+}
+
+void bn_stop(struct bn_task *t)
+{
+	if (!t)
+		return;
+	if (t->worker) {
+		soft_worker_stop(t->worker);
+		soft_worker_destroy(t->worker);
+	}
+	bn_host_destroy(t->host);
+	free(t);
+}
+
+struct bn_host_stats bn_stats(const struct bn_task *t)
+{
+	struct bn_host_stats s = { 0 };
+	const uint64_t *from;
+	uint64_t *to;
+	size_t k;
+
+	if (!t)
+		return s;
+	from = (const uint64_t *)bn_host_stats(t->host);
+	to = (uint64_t *)&s;
+	for (k = 0; k < sizeof(s) / sizeof(*to); k++)
+		to[k] = p2p_count_read(&from[k]);
+	return s;
+}
+
+uint64_t bn_held(const struct bn_task *t)
+{
+	return t ? bn_host_held(t->host) : 0;
+}
+
+uint64_t bn_cpu_ns(const struct bn_task *t)
+{
+	return t ? soft_worker_cpu_ns(t->worker) : 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* bn's host loop (driver/bn_host.h) on a worker of its own. */
+#ifndef CLI_BN_H
+#define CLI_BN_H
+
+#include "boards/soft/soft.h"
+#include "cli/opts.h"
+#include "driver/bn_host.h"
+#include "driver/drv.h"
+
+struct bn_task;
+
+/*
+ * Between drv_bring_up() and drv_wait_ready().  *out stays NULL if the mesh is
+ * not one of bn.  0 or -errno with one line in err.
+ */
+int bn_start(struct bn_task **out, const struct drv *d, bool poll, char err[CLI_ERR_MAX]);
+/* Ends the worker.  NULL is fine.  Before drv_destroy(). */
+void bn_stop(struct bn_task *t);
+/* Zeros where t is NULL. */
+struct bn_host_stats bn_stats(const struct bn_task *t);
+/* Frames in the host's hands. */
+uint64_t bn_held(const struct bn_task *t);
+uint64_t bn_cpu_ns(const struct bn_task *t);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "cli/rig.h"
+#include "vfio_user/server.h"
+
+#define CLI_STRUCT cli_nic_opts
+static const struct cli_opt nic_opts[] = { CLI_NIC_OPTIONS(CLI_ROW) };
+#undef CLI_STRUCT
+
+const struct cli_usage cli_nic_usage = {
+	.synopsis = "--socket PATH --port SPEC... [OPTIONS]",
+	.description =
+		"One software NIC: a PCI device behind a vfio-user socket, to which `p2pnic up` or a VMM attaches. It runs until"
+		" SIGINT or SIGTERM and then removes its sockets. It prints one line when it is ready.\n\n"
+		"Observers (`p2pnic show`) use the control socket PATH.ctl. When its driver leaves, the NIC forwards on if the"
+		" driver asked for it (`p2pnic up` does), else it stops and resets itself.",
+	.examples = "  p2pnic nic --socket /tmp/a --port tap:p2p0\n"
+		    "  p2pnic nic --socket /tmp/b --port memif:/tmp/b.memif,role=server --core 1 --poll\n",
+	.table = { nic_opts, sizeof(nic_opts) / sizeof(nic_opts[0]) },
+};
+
+struct nic_run {
+	struct rig *rig;
+	struct vfu_server *server;
+	char path[PATH_MAX], ctl[PATH_MAX + 8];
+	char name[SOFT_NAME_MAX];
+};
+
+static int nic_server(struct nic_run *n, char err[CLI_ERR_MAX])
+{
+	struct vfu_server_config cfg = { .path = n->path, .ops = &soft_function_ops, .fn = n->rig->nic[0].soft };
+	const char *why;
+	int rc;
+
+	rc = vfu_server_create(&cfg, &n->server);
+	switch (rc) {
+	case 0:
+		return 0;
+	case -EADDRINUSE:
+		why = "a process listens there already; give another --socket or end it";
+		break;
+	case -EEXIST:
+		why = "is there and is no socket; give another --socket or remove it";
+		break;
+	default:
+		why = strerror(-rc);
+	}
+	snprintf(err, CLI_ERR_MAX, "%.300s: %s", n->path, why);
+	return rc;
+}
+
+static int nic_start(struct nic_run *n, const struct cli_nic_opts *o, char err[CLI_ERR_MAX])
+{
+	struct rig_opts ro = { .poll = o->poll, .mem_bytes = o->mem };
+	const char *specs[CLI_LIST_MAX];
+	unsigned int k;
+	int rc;
+
+	if (o->buf_size_set)
+		ro.buf_size = cli_buf_sizes[o->buf_size];
+	if (o->core_set) {
+		ro.core[0] = (int)o->core;
+		ro.cores = 1;
+	}
+	for (k = 0; k < o->port.n; k++)
+		specs[k] = o->port.item[k].text;
+	rc = rig_create(&n->rig, &ro);
+	if (rc) {
+		snprintf(err, CLI_ERR_MAX, "out of memory");
+		return rc;
+	}
+	rc = rig_add_nic(n->rig, n->name, specs, o->port.n, err);
+	if (!rc)
+		rc = nic_server(n, err);
+	if (!rc)
+		rc = rig_serve(n->rig, n->ctl, err);
+	if (!rc)
+		rc = rig_start(n->rig, err);
+	if (!rc) {
+		rc = vfu_server_start(n->server);
+		if (rc)
+			snprintf(err, CLI_ERR_MAX, "%.300s: %s", n->path, strerror(-rc));
+	}
+	return rc;
+}
+
+/* What the ports could not complete shows here. */
+static int nic_end(struct nic_run *n, bool started, char err[CLI_ERR_MAX])
+{
+	int rc = 0;
+
+	vfu_server_destroy(n->server);
+	if (n->rig && started) {
+		soft_function_ops.reset(n->rig->nic[0].soft);
+		rig_stop(n->rig);
+		rc = rig_finish(n->rig, err);
+	}
+	rig_destroy(n->rig);
+	return rc;
+}
+
+static void nic_default_name(struct nic_run *n)
+{
+	const char *base = strrchr(n->path, '/');
+	size_t len;
+
+	base = base ? base + 1 : n->path;
+	len = strlen(base);
+	if (len > 5 && !strcmp(base + len - 5, ".sock"))
+		len -= 5;
+	if (len >= sizeof(n->name))
+		len = sizeof(n->name) - 1;
+	memcpy(n->name, base, len);
+	n->name[len] = '\0';
+}
+
+static int nic_main(const struct cli_nic_opts *o)
+{
+	static struct nic_run n;
+	char err[CLI_ERR_MAX];
+	int rc;
+
+	rc = cli_socket_path(n.path, sizeof(n.path), o->socket, true, err);
+	if (rc) {
+		cli_error("nic", "%s", err);
+		return CLI_FAILED;
+	}
+	snprintf(n.ctl, sizeof(n.ctl), "%s.ctl", n.path);
+	if (o->name_set)
+		snprintf(n.name, sizeof(n.name), "%s", o->name);
+	else
+		nic_default_name(&n);
+	cli_signals_block();
+	rc = nic_start(&n, o, err);
+	if (rc) {
+		cli_error("nic", "%s", err);
+		nic_end(&n, false, err);
+		return CLI_FAILED;
+	}
+	printf("%s ready at vfio-user:%s\n", n.name, n.path);
+	fflush(stdout);
+	while (!cli_signal_wait(3600ull * 1000000000u))
+		;
+	rc = nic_end(&n, true, err);
+	if (rc)
+		cli_error("nic", "%s", err);
+	return rc ? CLI_FAILED : CLI_OK;
+}
+
+int cli_nic(int argc, char **argv)
+{
+	static struct cli_nic_opts o;
+	char err[CLI_ERR_MAX];
+	unsigned int words;
+	bool help;
+
+	if (cli_parse(&cli_nic_usage.table, &o, argc, argv, NULL, 0, &words, &help, err)) {
+		cli_error("nic", "%s", err);
+		return CLI_USAGE;
+	}
+	if (help) {
+		cli_help_print(cli_command("nic"), stdout);
+		return CLI_OK;
+	}
+	if (!o.socket_set || !o.port.n) {
+		cli_error("nic", "give %s", o.socket_set ? "its ports with --port SPEC" : "its socket with --socket PATH");
+		return CLI_USAGE;
+	}
+	return nic_main(&o);
+}

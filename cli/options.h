@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The options of every command (see opts.h for the columns). */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include "cli/opts.h"
+
+/* What the driver tells the NICs. */
+#define CLI_DRIVER_OPTIONS(X) \
+	X(CHOICE, mode, "mode", 'm', "wr|rd|bn", 0, 0, \
+	  "who moves a packet: the ingress NIC writes it (wr, the default), the egress NIC reads it (rd), or both through main memory (bn)") \
+	X(LIST, pair, "pair", 0, "NIC.PORT=NIC.PORT", 0, 0, \
+	  "static pair: what comes in at one end leaves at the other; repeat for more") \
+	X(FLAG, bridge, "bridge", 0, "", 0, 0, "learning bridge over all ports that are in no pair") \
+	X(U64, batch, "batch", 0, "N", 1, 64, "descriptors per DMA (8)") \
+	X(POW2, stride, "stride", 0, "BYTES", 4, 256, "the checksum samples one word of every so many bytes (64)") \
+	X(U64, slots, "slots", 0, "N", 64, 16384, \
+	  "slots per ring at most (1024); the largest power of two that fits the NICs' memory is taken") \
+	X(U64, rx_bufs, "rx-bufs", 0, "N", 64, 1048576, "receive buffers per port (two per slot, four in rd)") \
+	X(ONOFF, backpressure, "backpressure", 0, "on|off", 0, 0, \
+	  "static pairs: a full ring stops receiving instead of dropping (on)") \
+	X(ONOFF, scrub, "scrub", 0, "on|off", 0, 0, \
+	  "overwrite slots before reuse, for a fabric that may lose writes (off: shared memory loses none)") \
+	X(U64, flood_pps, "flood-pps", 0, "N", 0, 4294967295u, "bridge: flooded frames per second and NIC, 0 for no limit (1000000)") \
+	X(U64, age, "age", 0, "SECONDS", 1, 1000000, "bridge: forget a station not heard from for so long (300)")
+
+/* What software NICs are made of. */
+#define CLI_SOFT_OPTIONS(X) \
+	X(BYTES, mem, "mem", 0, "SIZE", 2097152, 68719476736u, "device memory of a NIC, a power of two (64M)") \
+	X(CHOICE, buf_size, "buf-size", 0, "2048|2112|4096|9728", 0, 0, "bytes of a packet buffer (2048)") \
+	X(FLAG, poll, "poll", 0, "", 0, 0, "never sleep: lowest latency, all of a core each")
+
+#define CLI_RUN_OPTIONS(X) \
+	X(STR, config, "config", 'c', "FILE", 0, 0, "read options from FILE; the command line wins") \
+	X(LIST, port, "port", 'p', "SPEC", 0, 0, \
+	  "a port: of the --nic before it, or without any --nic of a NIC of its own (nic0, nic1, ...)") \
+	X(LIST, nic, "nic", 'n', "NAME", 0, 0, "begin a NIC; the --port options after it are its ports 0, 1, ...") \
+	CLI_DRIVER_OPTIONS(X) \
+	X(U64, nics, "nics", 0, "N", 2, 16, "without ports: how many NICs, in twos of generator and sink (2)") \
+	X(SECONDS, seconds, "seconds", 's', "S", 0, 0, "end after S seconds; without ports: S for all measurements together (27)") \
+	X(STR, cores, "cores", 0, "LIST", 0, 0, "pin one worker to each core, as 0,2-3 (as many workers as NICs and cores, unpinned)") \
+	CLI_SOFT_OPTIONS(X) \
+	X(STR, ctl, "ctl", 0, "PATH", 0, 0, "the control socket (run-PID.ctl in the runtime directory)") \
+	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object instead of tables")
+
+#define CLI_NIC_OPTIONS(X) \
+	X(STR, socket, "socket", 's', "PATH", 0, 0, \
+	  "vfio-user socket to serve; without a slash in the runtime directory; observers use PATH.ctl") \
+	X(LIST, port, "port", 'p', "SPEC", 0, 0, "a port: repeat for ports 0 to 7") \
+	X(STR, name, "name", 0, "NAME", 0, 0, "its name in statistics; MAC addresses follow from it (the socket's file name)") \
+	X(U64, core, "core", 0, "N", 0, 4095, "pin the worker to this core") \
+	CLI_SOFT_OPTIONS(X)
+
+#define CLI_UP_OPTIONS(X) \
+	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH; repeat for all of the mesh; they are nic0, nic1, ...") \
+	CLI_DRIVER_OPTIONS(X) \
+	X(FLAG, monitor, "monitor", 0, "", 0, 0, "stay and report peers that go down or come back, until SIGINT or SIGTERM") \
+	X(SECONDS, timeout, "timeout", 0, "S", 0, 0, "wait so long for the NICs to see each other (5)") \
+	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
+
+#define CLI_DOWN_OPTIONS(X) \
+	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH; repeat for more") \
+	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
+
+#define CLI_SHOW_OPTIONS(X) \
+	X(LIST, socket, "socket", 's', "PATH", 0, 0, \
+	  "a NIC's socket or control socket; repeat for more (all in the runtime directory)") \
+	X(LIST, nic, "nic", 'n', "NAME", 0, 0, "only the NIC of this name; repeat for more") \
+	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
+
+#define CLI_HELP_OPTIONS(X) \
+	X(FLAG, man, "man", 0, "", 0, 0, "print the manual page's source instead")
+
+struct cli_run_opts {
+	CLI_RUN_OPTIONS(CLI_FIELD)
+};
+struct cli_nic_opts {
+	CLI_NIC_OPTIONS(CLI_FIELD)
+};
+struct cli_up_opts {
+	CLI_UP_OPTIONS(CLI_FIELD)
+};
+struct cli_down_opts {
+	CLI_DOWN_OPTIONS(CLI_FIELD)
+};
+struct cli_show_opts {
+	CLI_SHOW_OPTIONS(CLI_FIELD)
+};
+struct cli_help_opts {
+	CLI_HELP_OPTIONS(CLI_FIELD)
+};
+/* The driver's part, to be taken out of run's and up's. */
+struct cli_driver_opts {
+	CLI_DRIVER_OPTIONS(CLI_FIELD)
+};
+
+static const uint32_t cli_buf_sizes[] = { 2048, 2112, 4096, 9728 };
+
+#endif

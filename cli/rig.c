@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <ctype.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/bn.h"
+#include "cli/rig.h"
+#include "ports/gen.h"
+
+#define RIG_READY_NS 5000000000ull
+
+int rig_create(struct rig **out, const struct rig_opts *opts)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	r->opts = *opts;
+	*out = r;
+	return 0;
+}
+
+static void rig_close_ports(struct rig_nic *nic)
+{
+	unsigned int p;
+
+	for (p = 0; p < nic->ports; p++)
+		if (nic->port[p])
+			nic->port[p]->ops->close(nic->port[p]);
+	nic->ports = 0;
+}
+
+int rig_add_nic(struct rig *r, const char *name, const char *const *specs, unsigned int n, char err[CLI_ERR_MAX])
+{
+	struct rig_nic *nic = &r->nic[r->n];
+	struct soft_nic_opts o = { .mem_bytes = r->opts.mem_bytes, .buf_size = r->opts.buf_size, .ports = n };
+	char why[PORT_ERR_MAX > SOFT_ERR_MAX ? PORT_ERR_MAX : SOFT_ERR_MAX];
+	int rc;
+
+	if (r->n == P2P_MAX_NICS) {
+		snprintf(err, CLI_ERR_MAX, "more than %d NICs", P2P_MAX_NICS);
+		return -EINVAL;
+	}
+	if (!n || n > P2P_MAX_PORTS) {
+		snprintf(err, CLI_ERR_MAX, "NIC %.60s has %u ports; give it 1 to %d with --port", name, n, P2P_MAX_PORTS);
+		return -EINVAL;
+	}
+	memset(nic, 0, sizeof(*nic));
+	snprintf(nic->name, sizeof(nic->name), "%s", name);
+	for (; nic->ports < n; nic->ports++) {
+		rc = port_open(&nic->port[nic->ports], specs[nic->ports], why);
+		if (rc) {
+			snprintf(err, CLI_ERR_MAX, "%s", why);
+			goto close_ports;
+		}
+		o.port[nic->ports] = nic->port[nic->ports];
+	}
+	o.name = nic->name;
+	rc = soft_nic_create(&nic->soft, &o, why);
+	if (rc) {
+		snprintf(err, CLI_ERR_MAX, "%s", why);
+		goto close_ports;
+	}
+	r->n++;
+	return 0;
+
+close_ports:
+	rig_close_ports(nic);
+	return rc;
+}
+
+static unsigned int rig_cpus(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return 1;
+	return (unsigned int)CPU_COUNT(&set);
+}
+
+static int rig_make_workers(struct rig *r, char err[CLI_ERR_MAX])
+{
+	unsigned int cpus = rig_cpus(), want, i;
+	struct soft_worker_opts o = { .core = -1, .poll = r->opts.poll };
+	char why[SOFT_ERR_MAX];
+	int rc;
+
+	want = r->opts.cores ? r->opts.cores : (r->n < cpus ? r->n : cpus);
+	if (want > r->n)
+		want = r->n;
+	for (i = 0; i < want; i++) {
+		if (r->opts.cores)
+			o.core = r->opts.core[i];
+		rc = soft_worker_create(&r->worker[i], &o, why);
+		if (rc) {
+			snprintf(err, CLI_ERR_MAX, "%s", why);
+			return rc;
+		}
+		r->workers++;
+	}
+	return 0;
+}
+
+int rig_start(struct rig *r, char err[CLI_ERR_MAX])
+{
+	unsigned int i;
+	int rc;
+
+	rc = rig_make_workers(r, err);
+	if (rc)
+		return rc;
+	for (i = 0; i < r->n; i++) {
+		rc = soft_worker_attach(r->worker[i % r->workers], r->nic[i].soft);
+		if (rc) {
+			snprintf(err, CLI_ERR_MAX, "%s: attaching it to a worker failed: %s", r->nic[i].name, strerror(-rc));
+			return rc;
+		}
+		r->nic[i].worker = r->worker[i % r->workers];
+	}
+	r->started = true;
+	for (i = 0; i < r->workers; i++) {
+		rc = soft_worker_start(r->worker[i]);
+		if (rc) {
+			snprintf(err, CLI_ERR_MAX, "starting a worker failed: %s", strerror(-rc));
+			return rc;
+		}
+	}
+	return 0;
+}
+
+int rig_serve(struct rig *r, const char *path, char err[CLI_ERR_MAX])
+{
+	char why[SOFT_ERR_MAX];
+	unsigned int i;
+	int rc;
+
+	rc = soft_ctl_create(&r->ctl, path, why);
+	if (rc) {
+		snprintf(err, CLI_ERR_MAX, "%s", why);
+		return rc;
+	}
+	for (i = 0; i < r->n; i++) {
+		rc = soft_ctl_add(r->ctl, r->nic[i].soft);
+		if (rc) {
+			snprintf(err, CLI_ERR_MAX, "%s: %s", path, strerror(-rc));
+			return rc;
+		}
+	}
+	return 0;
+}
+
+int rig_up(struct rig *r, const struct drv_opts *o, char note[DRV_ERR_MAX], char err[CLI_ERR_MAX])
+{
+	struct transport *t;
+	unsigned int i;
+	int rc;
+
+	rc = drv_create(&r->drv);
+	if (rc) {
+		snprintf(err, CLI_ERR_MAX, "out of memory");
+		return rc;
+	}
+	for (i = 0; !rc && i < r->n; i++) {
+		rc = transport_local_open(&t, &soft_function_ops, r->nic[i].soft);
+		if (!rc)
+			rc = drv_add(r->drv, t, r->nic[i].name);
+	}
+	if (!rc)
+		rc = drv_bring_up(r->drv, o);
+	if (rc) {
+		snprintf(err, CLI_ERR_MAX, "%s", *drv_error(r->drv) ? drv_error(r->drv) : strerror(-rc));
+		goto down;
+	}
+	rc = bn_start(&r->bn, r->drv, r->opts.poll, err);
+	if (rc)
+		goto down;
+	rc = drv_wait_ready(r->drv, RIG_READY_NS);
+	if (rc) {
+		snprintf(err, CLI_ERR_MAX, "%s", drv_error(r->drv));
+		goto down;
+	}
+	snprintf(note, DRV_ERR_MAX, "%s", r->drv->note);
+	return 0;
+
+down:
+	rig_down(r);
+	return rc;
+}
+
+void rig_down(struct rig *r)
+{
+	if (!r->drv)
+		return;
+	drv_down(r->drv);
+	bn_stop(r->bn);
+	r->bn = NULL;
+	drv_destroy(r->drv);
+	r->drv = NULL;
+}
+
+void rig_stop(struct rig *r)
+{
+	unsigned int i;
+
+	rig_down(r);
+	if (!r->started)
+		return;
+	for (i = 0; i < r->workers; i++)
+		soft_worker_stop(r->worker[i]);
+	r->started = false;
+}
+
+int rig_finish(struct rig *r, char err[CLI_ERR_MAX])
+{
+	char why[PORT_ERR_MAX];
+	unsigned int i, p;
+	int rc, first = 0;
+
+	for (i = 0; i < r->n; i++) {
+		for (p = 0; p < r->nic[i].ports; p++) {
+			struct port *port = r->nic[i].port[p];
+
+			rc = port->ops->finish ? port->ops->finish(port, why) : 0;
+			if (rc && !first) {
+				first = rc;
+				snprintf(err, CLI_ERR_MAX, "%s", why);
+			}
+		}
+	}
+	return first;
+}
+
+void rig_destroy(struct rig *r)
+{
+	unsigned int i;
+
+	if (!r)
+		return;
+	soft_ctl_destroy(r->ctl);
+	rig_stop(r);
+	for (i = 0; i < r->n; i++) {
+		if (r->nic[i].worker)
+			soft_worker_detach(r->nic[i].worker, r->nic[i].soft);
+		soft_nic_destroy(r->nic[i].soft);
+		rig_close_ports(&r->nic[i]);
+	}
+	for (i = 0; i < r->workers; i++)
+		soft_worker_destroy(r->worker[i]);
+	free(r);
+}
+
+void rig_totals(struct rig *r, struct rig_totals *t)
+{
+	struct bn_host_stats host = bn_stats(r->bn);
+	struct soft_nic_stats s;
+	unsigned int i, p, k;
+
+	memset(t, 0, sizeof(*t));
+	for (k = 0; k < P2P_NUM_DROPS; k++)
+		t->drops += host.drops[k];
+	t->held = bn_held(r->bn);
+	t->events[P2P_EV_flood_copies] = host.flood_copies;
+	t->host_desc_bytes = host.desc_bytes;
+	t->host_doorbell_bytes = host.doorbell_bytes;
+	for (i = 0; i < r->n; i++) {
+		soft_nic_stats(r->nic[i].soft, &s);
+		for (p = 0; p < s.ports; p++) {
+			t->rx_frames += s.port[p].s.rx_frames;
+			t->rx_bytes += s.port[p].s.rx_bytes;
+			t->tx_frames += s.port[p].s.tx_frames;
+			t->tx_bytes += s.port[p].s.tx_bytes;
+			t->copies += s.port[p].s.copies;
+			t->tx_lost += s.port[p].s.tx_lost;
+			t->tx_error += s.port[p].s.tx_error;
+		}
+		for (k = 0; k < P2P_NUM_DROPS; k++)
+			t->drops += s.drops[k];
+		for (k = 0; k < P2P_NUM_EVENTS; k++)
+			t->events[k] += s.events[k];
+		t->held += s.held;
+	}
+}
+
+static bool rig_quiet(struct rig *r)
+{
+	unsigned int i, p;
+
+	for (i = 0; i < r->n; i++)
+		for (p = 0; p < r->nic[i].ports; p++)
+			if (port_is_gen(r->nic[i].port[p]) && !port_gen_quiet(r->nic[i].port[p]))
+				return false;
+	return true;
+}
+
+bool rig_drain(struct rig *r, uint64_t timeout_ns)
+{
+	const struct timespec nap = { 0, 5000000 };
+	uint64_t end = soft_now_ns() + timeout_ns;
+	struct rig_totals now, before;
+	unsigned int i, p, same = 0;
+
+	for (i = 0; i < r->n; i++)
+		for (p = 0; p < r->nic[i].ports; p++)
+			if (port_is_gen(r->nic[i].port[p]))
+				port_gen_pause(r->nic[i].port[p], true);
+	rig_totals(r, &before);
+	while (same < 4) {
+		if (soft_now_ns() >= end)
+			return false;
+		nanosleep(&nap, NULL);
+		rig_totals(r, &now);
+		same = rig_quiet(r) && !now.held && now.rx_frames == before.rx_frames && now.tx_frames == before.tx_frames &&
+				       now.drops == before.drops ? same + 1 : 0;
+		before = now;
+	}
+	return true;
+}
+
+struct rig_end {
+	const struct rig_nic *nic;
+	bool any, all;
+};
+
+static int rig_look_for_end(struct soft_nic *soft, void *arg)
+{
+	struct rig_end *e = arg;
+	unsigned int p;
+
+	for (p = 0; p < e->nic->ports; p++) {
+		struct port *port = e->nic->port[p];
+
+		if (!port->ops->exhausted)
+			continue;
+		e->any = true;
+		e->all = e->all && port->ops->exhausted(port);
+	}
+	return 0;
+}
+
+bool rig_exhausted(struct rig *r, bool *any)
+{
+	struct rig_end e = { .all = true };
+	unsigned int i;
+
+	for (i = 0; i < r->n; i++) {
+		e.nic = &r->nic[i];
+		soft_nic_call(r->nic[i].soft, rig_look_for_end, &e);
+	}
+	*any = e.any;
+	return e.any && e.all;
+}
+
+uint64_t rig_cpu_ns(const struct rig *r)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < r->workers; i++)
+		sum += soft_worker_cpu_ns(r->worker[i]);
+	return sum + bn_cpu_ns(r->bn);
+}
+
+int rig_parse_cores(struct rig_opts *o, const char *text, char err[CLI_ERR_MAX])
+{
+	const char *s = text;
+	unsigned long a, b;
+	char *end;
+
+	o->cores = 0;
+	while (isdigit((unsigned char)*s)) {
+		a = b = strtoul(s, &end, 10);
+		if (*end == '-' && isdigit((unsigned char)end[1]))
+			b = strtoul(end + 1, &end, 10);
+		if ((*end && *end != ',') || b < a || b > 4095 || o->cores + (b - a) >= RIG_MAX_CORES)
+			break;
+		for (; a <= b; a++)
+			o->core[o->cores++] = (int)a;
+		if (!*end)
+			return 0;
+		s = end + 1;
+	}
+	snprintf(err, CLI_ERR_MAX, "--cores %.100s: give core numbers and ranges, as 0,2-3", text);
+	return -EINVAL;
+}
