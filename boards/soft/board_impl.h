@@ -236,7 +236,7 @@ static inline uint32_t board_sum(struct board_ctx *b, uint8_t *mem, uint32_t len
 
 static inline uint32_t board_sum_finish(uint32_t running, uint32_t w0, uint32_t where, uint32_t seq)
 {
-	return ~soft_crc32(soft_crc32(soft_crc32(running, w0), where), seq);
+	return ~soft_crc32(soft_crc32(soft_crc32(running, w0 & P2P_D0_SUMMED), where), seq);
 }
 
 static inline void board_prefetch_read(const void *p)
