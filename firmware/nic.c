@@ -237,7 +237,7 @@ int fw_nic_enable(struct fw_nic *n)
 	n->backpressure = n->reg[FW_R_FLAGS] & P2P_FLAG_BACKPRESSURE;
 	n->scrub_key = board_random(n->board);
 	n->incarnation = board_random(n->board) | 1;
-	n->flood_last_ns = n->age_last_ns = n->now_ns;
+	n->flood_last_ns = n->age_last_ns = n->last_tick_ns = n->now_ns;
 	n->flood_credit_ns = UINT64_MAX / 4;
 	n->dirty = NULL;
 	n->wait_head = n->wait_tail = 0;
@@ -313,8 +313,13 @@ static void nic_links(struct fw_nic *n)
 
 static void nic_tick(struct fw_nic *n)
 {
-	uint64_t faults = board_fault_count(n->board);
+	uint64_t faults = board_fault_count(n->board), gap = n->now_ns - n->last_tick_ns;
 	unsigned int k;
+
+	/* Silence counts only while we ran ourselves: whoever was stopped with us is not dead. */
+	n->last_tick_ns = n->now_ns;
+	for (k = 0; gap > 2 * P2P_BEAT_NS && k < n->nactive; k++)
+		n->peer[n->active[k]].heard_ns += gap - P2P_BEAT_NS;
 
 	if (faults != n->faults) {
 		fw_event(n, P2P_EV_dma_faults, faults - n->faults);
