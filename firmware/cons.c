@@ -100,7 +100,7 @@ void fw_cons_close(struct fw_nic *n, struct fw_cons *c)
 	c->open = false;
 	if (c->active)
 		cons_drop_active(n, c, P2P_DROP_peer_lost);
-	for (s = c->next; s != c->fetch; s++)
+	for (s = c->next; (int32_t)(c->fetch - s) > 0; s++) /* wr fetches nothing: fetch stays behind */
 		c->pend[s & c->mask] = 0;
 	c->fetch = c->dfetch = c->next;
 }
