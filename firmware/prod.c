@@ -341,7 +341,7 @@ uint64_t fw_prod_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p)
 		return UINT64_MAX;
 	if (n->now_ns < p->deadline_ns)
 		return p->deadline_ns;
-	if (p->open) {
+	if (p->open && n->scrub) {
 		while (from != p->pub) {
 			if (!board_room(n->board, BOARD_Q_WRITE))
 				return n->now_ns;
