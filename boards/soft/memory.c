@@ -33,14 +33,18 @@ int soft_memory_init(struct soft_memory *m, uint64_t bytes)
 	return 0;
 }
 
+static bool huge_fits(const struct soft_segment *s)
+{
+	return s->offset % SOFT_HUGE_BYTES == 0 && s->bytes % SOFT_HUGE_BYTES == 0;
+}
+
 /* An object of the segment's size that holds zeroes; `huge` says whether it got 2 MiB pages. */
 static int segment_object(struct soft_segment *s, const char *name)
 {
-	bool fits = s->offset % SOFT_HUGE_BYTES == 0 && s->bytes % SOFT_HUGE_BYTES == 0;
 	int fd = -1;
 
 	s->huge = false;
-	if (fits) {
+	if (huge_fits(s)) {
 		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_HUGE_2MB);
 		if (fd >= 0 && ftruncate(fd, s->bytes) == 0 && fallocate(fd, 0, 0, s->bytes) == 0) {
 			s->huge = true;
@@ -130,20 +134,23 @@ free_segment:
 static void say_pages(const struct soft_memory *m)
 {
 	static bool said;
-	unsigned int huge = 0;
+	unsigned int huge = 0, whole = 0;
 	uint64_t bytes = 0;
 
 	if (__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
 		return;
 	for (unsigned int i = 0; i < m->n; i++) {
+		whole += huge_fits(&m->seg[i]);
 		huge += m->seg[i].huge;
 		bytes += m->seg[i].huge ? m->seg[i].bytes : 0;
 	}
-	if (huge == 0)
-		soft_say("device memory has 4 KiB pages: no 2 MiB pages are free (see /proc/sys/vm/nr_hugepages)");
-	else
+	if (huge)
 		soft_say("device memory: %llu of %llu MiB in 2 MiB pages", (unsigned long long)bytes >> 20,
 			 (unsigned long long)m->used >> 20);
+	else if (whole)
+		soft_say("device memory has 4 KiB pages: no 2 MiB pages are free (see /proc/sys/vm/nr_hugepages)");
+	else
+		soft_say("device memory has 4 KiB pages: no segment of this layout begins and ends at 2 MiB");
 }
 
 int soft_memory_layout(struct soft_memory *m, const struct p2p_shape *shape)
