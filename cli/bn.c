@@ -29,15 +29,20 @@ static void bn_bell(void *arg, unsigned int nic)
 	while (n < 0 && errno == EINTR); /* EAGAIN: it rings already */
 }
 
-static void bn_wake(struct bn_task *t)
+static void bn_drain(const struct bn_task *t)
 {
 	uint64_t bells;
 	ssize_t n;
 
-	if (!t->asleep)
-		return;
 	n = read(t->bn->host_fd, &bells, sizeof(bells));
 	(void)n; /* nobody rang: the time came */
+}
+
+static void bn_wake(struct bn_task *t)
+{
+	if (!t->asleep)
+		return;
+	bn_drain(t);
 	bn_host_sleep(t->host, false);
 	t->asleep = false;
 }
@@ -53,7 +58,15 @@ static uint64_t bn_step(void *arg, uint64_t now_ns)
 		t->busy_ns = now_ns;
 		return 0;
 	}
-	if (t->asleep || t->poll)
+	if (t->asleep) {
+		/* Before looking, so that a bell that rings meanwhile is heard. */
+		bn_drain(t);
+		until = bn_host_step(t->host, now_ns);
+		if (!until)
+			bn_wake(t);
+		return until;
+	}
+	if (t->poll)
 		return until;
 	if (now_ns - t->busy_ns < BN_IDLE_NS)
 		return until < t->busy_ns + BN_IDLE_NS ? until : t->busy_ns + BN_IDLE_NS;

@@ -195,6 +195,7 @@ int drv_wake_all(struct drv *d)
 		if (fd < 0)
 			return drv_fail(d, -errno, "no eventfd: %s; raise the limit on open files", strerror(errno));
 		d->wake_fd[d->nic[j].index] = fd;
+		d->bn.nic[d->nic[j].index].wake_fd = fd;
 		rc = wake_set(d, &d->nic[j], P2P_IRQ_WAKE, 0, fd);
 		for (i = 0; !rc && i < d->n; i++)
 			if (i != j)
