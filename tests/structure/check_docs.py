@@ -4,7 +4,7 @@
 
 check_docs.py generated GENDOCS   docs/registers.md and docs/counters.md are what the lists say
 check_docs.py links               links of all .md files lead somewhere; files named in `code` exist, and
-                                  have the functions that "`name()` in `file`" says they have
+                                  have the functions that "`name()` (`file`)" says they have
 check_docs.py commands P2PNIC     commands, subcommands and options in README.md's examples exist
 check_docs.py rooms               docs/architecture.md names every room of scripts/rooms.txt that exists
 """
@@ -57,16 +57,29 @@ def links():
             for name in re.findall(r'`((?:[\w.-]+/)+[\w.-]+\.(?:c|h|md|txt|sh|py))`', line):
                 if not name.startswith('build') and not os.path.exists(os.path.join(source.TOP, name)):
                     errors.append(f'{path}:{n}: there is no {name}')
-    return errors
+    return errors + unknown_functions()
 
 
 def functions(path):
-    """Breaches of "`name()` in `file`", which may be broken over two lines."""
+    """Breaches of "`name()` in `file`", "`name()` (`file`)" and "(`name()`, `file`)", also over two lines."""
     errors = []
-    for name, where in re.findall(r'`(\w+)\(\)`\s+in\s+`([\w/.-]+)`', '\n'.join(source.lines(path))):
+    for name, where in re.findall(r'`(\w+)\(\)`(?:\s+in|\s+\(|,)\s*`([\w/.-]+)`', '\n'.join(source.lines(path))):
         if os.path.exists(os.path.join(source.TOP, where)) and \
                 not re.search(r'^[a-z][\w\s*]*\b' + name + r'\(', '\n'.join(source.lines(where)), re.M):
             errors.append(f'{path}: {where} defines no {name}()')
+    return errors
+
+
+def unknown_functions():
+    """`name()` in any page must be a function, macro or contract of some source."""
+    known = set()
+    for path in source.files('.c', '.h'):
+        known |= set(re.findall(r'\b(\w+)\(', '\n'.join(source.lines(path))))
+    errors = []
+    for path in source.files('.md'):
+        for n, line in enumerate(source.lines(path), 1):
+            errors += [f'{path}:{n}: no source has {name}()' for name in re.findall(r'`(\w+)\(\)`', line)
+                       if name not in known]
     return errors
 
 
