@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -548,6 +549,25 @@ static void test_abstract(void **state)
 	env_close(&s);
 }
 
+static unsigned int open_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static unsigned int fds_before;
+
+/* After all the others: nothing they did has left a descriptor open. */
+static void test_no_descriptor_left(void **state)
+{
+	assert_int_equal(open_fds(), fds_before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -560,12 +580,14 @@ int main(void)
 		cmocka_unit_test(test_wake_up),          cmocka_unit_test(test_wake_up_to_connect),
 		cmocka_unit_test(test_spec_errors),      cmocka_unit_test(test_socket_file),
 		cmocka_unit_test(test_abstract),
+		cmocka_unit_test(test_no_descriptor_left),
 	};
 	int ret;
 
 	snprintf(dir, sizeof(dir), "/tmp/p2pnic-memif-XXXXXX");
 	if (!mkdtemp(dir))
 		return 1;
+	fds_before = open_fds();
 	ret = cmocka_run_group_tests(tests, NULL, NULL);
 	rmdir(dir);
 	return ret;
