@@ -13,7 +13,7 @@
 struct bn_task {
 	const struct drv_bn *bn;
 	struct bn_host *host;
-	struct soft_worker *worker;
+	struct soft_worker *worker; /* its own; NULL: it shares one */
 	bool poll, asleep;
 	uint64_t busy_ns; /* when something was moved last */
 };
@@ -96,11 +96,9 @@ static void bn_options(struct bn_task *t, const struct drv *d, struct bn_host_op
 	}
 }
 
-int bn_start(struct bn_task **out, const struct drv *d, bool poll, char err[CLI_ERR_MAX])
+int bn_create(struct bn_task **out, const struct drv *d, bool poll, char err[CLI_ERR_MAX])
 {
-	struct soft_worker_opts w = { .core = -1, .poll = poll };
 	struct bn_host_opts o;
-	char why[SOFT_ERR_MAX];
 	struct bn_task *t;
 	int rc;
 
@@ -118,29 +116,35 @@ int bn_start(struct bn_task **out, const struct drv *d, bool poll, char err[CLI_
 	rc = bn_host_create(&t->host, &o);
 	if (rc) {
 		snprintf(err, CLI_ERR_MAX, "bn: the host loop can't start: %s", strerror(-rc));
-		goto free_task;
-	}
-	rc = soft_worker_create(&t->worker, &w, why);
-	if (!rc)
-		rc = soft_worker_attach_task(t->worker, bn_step, t, t->bn->host_fd);
-	if (!rc)
-		rc = soft_worker_start(t->worker);
-	if (rc) {
-		snprintf(err, CLI_ERR_MAX, "bn: no thread for the host loop: %s", strerror(-rc));
-		goto stop_task;
+		free(t);
+		return rc;
 	}
 	*out = t;
 	return 0;
+}
 
-stop_task:
-	bn_stop(t);
-	return rc;
-free_task:
-	free(t);
+int bn_attach(struct bn_task *t, struct soft_worker *w)
+{
+	return soft_worker_attach_task(w, bn_step, t, t->bn->host_fd);
+}
+
+int bn_start(struct bn_task *t, char err[CLI_ERR_MAX])
+{
+	struct soft_worker_opts w = { .core = -1, .poll = t->poll };
+	char why[SOFT_ERR_MAX];
+	int rc;
+
+	rc = soft_worker_create(&t->worker, &w, why);
+	if (!rc)
+		rc = bn_attach(t, t->worker);
+	if (!rc)
+		rc = soft_worker_start(t->worker);
+	if (rc)
+		snprintf(err, CLI_ERR_MAX, "bn: no thread for the host loop: %s", strerror(-rc));
 	return rc;
 }
 
-void bn_stop(struct bn_task *t)
+void bn_destroy(struct bn_task *t)
 {
 	if (!t)
 		return;
@@ -171,9 +175,4 @@ struct bn_host_stats bn_stats(const struct bn_task *t)
 uint64_t bn_held(const struct bn_task *t)
 {
 	return t ? bn_host_held(t->host) : 0;
-}
-
-uint64_t bn_cpu_ns(const struct bn_task *t)
-{
-	return t ? soft_worker_cpu_ns(t->worker) : 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* bn's host loop (driver/bn_host.h) on a worker of its own. */
+/* bn's host loop (driver/bn_host.h) on a worker. */
 #ifndef CLI_BN_H
 #define CLI_BN_H
 
@@ -14,13 +14,16 @@ struct bn_task;
  * Between drv_bring_up() and drv_wait_ready().  *out stays NULL if the mesh is
  * not one of bn.  0 or -errno with one line in err.
  */
-int bn_start(struct bn_task **out, const struct drv *d, bool poll, char err[CLI_ERR_MAX]);
-/* Ends the worker.  NULL is fine.  Before drv_destroy(). */
-void bn_stop(struct bn_task *t);
+int bn_create(struct bn_task **out, const struct drv *d, bool poll, char err[CLI_ERR_MAX]);
+/* Onto a worker that does not run yet and ends before bn_destroy(). */
+int bn_attach(struct bn_task *t, struct soft_worker *w);
+/* Or onto a thread of its own, which bn_destroy() ends. */
+int bn_start(struct bn_task *t, char err[CLI_ERR_MAX]);
+/* NULL is fine.  Before drv_destroy(). */
+void bn_destroy(struct bn_task *t);
 /* Zeros where t is NULL. */
 struct bn_host_stats bn_stats(const struct bn_task *t);
 /* Frames in the host's hands. */
 uint64_t bn_held(const struct bn_task *t);
-uint64_t bn_cpu_ns(const struct bn_task *t);
 
 #endif

@@ -265,9 +265,7 @@ static int measure_nics(struct measure *m, unsigned int nics, char err[CLI_ERR_M
 		port_gen_pause(m->r->nic[k].port[0], true);
 	if (!rc)
 		rc = run_ctl_path(ctl, sizeof(ctl), m->o, err);
-	if (!rc)
-		rc = rig_serve(m->r, ctl, err);
-	return rc ? rc : rig_start(m->r, err);
+	return rc ? rc : rig_serve(m->r, ctl, err);
 }
 
 static void measure_opts(struct measure *m, struct drv_opts *d, struct drv_pair *pairs, unsigned int mode)
@@ -355,6 +353,7 @@ int run_measure(const struct cli_run_opts *o, const struct rig_opts *ro)
 {
 	struct json_object *out = json_object_new_object(), *list = json_object_new_array();
 	struct measure m = { .o = o };
+	struct rig_opts one = *ro;
 	char err[CLI_ERR_MAX];
 	bool bad = false;
 	int rc;
@@ -365,7 +364,8 @@ int run_measure(const struct cli_run_opts *o, const struct rig_opts *ro)
 		json_object_put(out);
 		return CLI_USAGE;
 	}
-	rc = rig_create(&m.r, ro);
+	one.workers = 1; /* what a packet costs, and not how a scheduler shares CPUs */
+	rc = rig_create(&m.r, &one);
 	if (rc)
 		snprintf(err, sizeof(err), "out of memory");
 	else

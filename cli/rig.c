@@ -82,25 +82,59 @@ static unsigned int rig_cpus(void)
 	return (unsigned int)CPU_COUNT(&set);
 }
 
-static int rig_make_workers(struct rig *r, char err[CLI_ERR_MAX])
+static int rig_make_worker(struct rig *r, char err[CLI_ERR_MAX])
 {
-	unsigned int cpus = rig_cpus(), want, i;
 	struct soft_worker_opts o = { .core = -1, .poll = r->opts.poll };
 	char why[SOFT_ERR_MAX];
 	int rc;
 
-	want = r->opts.cores ? r->opts.cores : (r->n < cpus ? r->n : cpus);
+	if (r->opts.cores)
+		o.core = r->opts.core[r->workers % r->opts.cores];
+	rc = soft_worker_create(&r->worker[r->workers], &o, why);
+	if (rc)
+		snprintf(err, CLI_ERR_MAX, "%s", why);
+	else
+		r->workers++;
+	return rc;
+}
+
+/* bn's host loop has a worker of its own where there is a CPU for it, else it shares the last. */
+static int rig_make_workers(struct rig *r, char err[CLI_ERR_MAX])
+{
+	unsigned int cpus = r->opts.cores ? r->opts.cores : rig_cpus(), want = r->opts.workers;
+	int rc = 0;
+
+	if (!want || r->opts.cores)
+		want = cpus;
 	if (want > r->n)
 		want = r->n;
-	for (i = 0; i < want; i++) {
-		if (r->opts.cores)
-			o.core = r->opts.core[i];
-		rc = soft_worker_create(&r->worker[i], &o, why);
+	while (!rc && r->workers < want)
+		rc = rig_make_worker(r, err);
+	if (!rc && r->bn && want == r->n && want < cpus)
+		rc = rig_make_worker(r, err);
+	if (!rc && r->bn) {
+		rc = bn_attach(r->bn, r->worker[r->workers - 1]);
+		if (rc)
+			snprintf(err, CLI_ERR_MAX, "bn: attaching the host loop to a worker failed: %s", strerror(-rc));
+	}
+	r->nic_workers = want;
+	return rc;
+}
+
+static int rig_attach(struct rig *r, char err[CLI_ERR_MAX])
+{
+	unsigned int i;
+	int rc;
+
+	for (i = 0; i < r->n; i++) {
+		struct soft_worker *w = r->worker[i % r->nic_workers];
+
+		rc = soft_worker_attach(w, r->nic[i].soft);
 		if (rc) {
-			snprintf(err, CLI_ERR_MAX, "%s", why);
+			snprintf(err, CLI_ERR_MAX, "%s: attaching it to a worker failed: %s", r->nic[i].name, strerror(-rc));
 			return rc;
 		}
-		r->workers++;
+		r->nic[i].worker = w;
 	}
 	return 0;
 }
@@ -111,25 +145,32 @@ int rig_start(struct rig *r, char err[CLI_ERR_MAX])
 	int rc;
 
 	rc = rig_make_workers(r, err);
-	if (rc)
-		return rc;
-	for (i = 0; i < r->n; i++) {
-		rc = soft_worker_attach(r->worker[i % r->workers], r->nic[i].soft);
-		if (rc) {
-			snprintf(err, CLI_ERR_MAX, "%s: attaching it to a worker failed: %s", r->nic[i].name, strerror(-rc));
-			return rc;
-		}
-		r->nic[i].worker = r->worker[i % r->workers];
-	}
-	r->started = true;
-	for (i = 0; i < r->workers; i++) {
+	if (!rc)
+		rc = rig_attach(r, err);
+	for (i = 0; !rc && i < r->workers; i++) {
 		rc = soft_worker_start(r->worker[i]);
-		if (rc) {
+		if (rc)
 			snprintf(err, CLI_ERR_MAX, "starting a worker failed: %s", strerror(-rc));
-			return rc;
-		}
 	}
-	return 0;
+	if (rc)
+		rig_stop(r);
+	return rc;
+}
+
+void rig_stop(struct rig *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < r->workers; i++)
+		soft_worker_stop(r->worker[i]);
+	for (i = 0; i < r->n; i++) {
+		if (r->nic[i].worker)
+			soft_worker_detach(r->nic[i].worker, r->nic[i].soft);
+		r->nic[i].worker = NULL;
+	}
+	for (i = 0; i < r->workers; i++)
+		soft_worker_destroy(r->worker[i]);
+	r->workers = 0;
 }
 
 int rig_serve(struct rig *r, const char *path, char err[CLI_ERR_MAX])
@@ -175,7 +216,9 @@ int rig_up(struct rig *r, const struct drv_opts *o, char note[DRV_ERR_MAX], char
 		snprintf(err, CLI_ERR_MAX, "%s", *drv_error(r->drv) ? drv_error(r->drv) : strerror(-rc));
 		goto down;
 	}
-	rc = bn_start(&r->bn, r->drv, r->opts.poll, err);
+	rc = bn_create(&r->bn, r->drv, r->opts.poll, err);
+	if (!rc)
+		rc = rig_start(r, err);
 	if (rc)
 		goto down;
 	rc = drv_wait_ready(r->drv, RIG_READY_NS);
@@ -196,22 +239,11 @@ void rig_down(struct rig *r)
 	if (!r->drv)
 		return;
 	drv_down(r->drv);
-	bn_stop(r->bn);
+	rig_stop(r);
+	bn_destroy(r->bn);
 	r->bn = NULL;
 	drv_destroy(r->drv);
 	r->drv = NULL;
-}
-
-void rig_stop(struct rig *r)
-{
-	unsigned int i;
-
-	rig_down(r);
-	if (!r->started)
-		return;
-	for (i = 0; i < r->workers; i++)
-		soft_worker_stop(r->worker[i]);
-	r->started = false;
 }
 
 int rig_finish(struct rig *r, char err[CLI_ERR_MAX])
@@ -241,15 +273,12 @@ void rig_destroy(struct rig *r)
 	if (!r)
 		return;
 	soft_ctl_destroy(r->ctl);
+	rig_down(r);
 	rig_stop(r);
 	for (i = 0; i < r->n; i++) {
-		if (r->nic[i].worker)
-			soft_worker_detach(r->nic[i].worker, r->nic[i].soft);
 		soft_nic_destroy(r->nic[i].soft);
 		rig_close_ports(&r->nic[i]);
 	}
-	for (i = 0; i < r->workers; i++)
-		soft_worker_destroy(r->worker[i]);
 	free(r);
 }
 
@@ -361,7 +390,7 @@ uint64_t rig_cpu_ns(const struct rig *r)
 
 	for (i = 0; i < r->workers; i++)
 		sum += soft_worker_cpu_ns(r->worker[i]);
-	return sum + bn_cpu_ns(r->bn);
+	return sum;
 }
 
 int rig_parse_cores(struct rig_opts *o, const char *text, char err[CLI_ERR_MAX])

@@ -3,7 +3,8 @@
  * Software NICs in this process, and what makes them run: ports, workers, the
  * driver over `local:`, bn's host loop, the control socket.
  *
- *   rig_create -> rig_add_nic ... -> rig_start -> (rig_up -> rig_down)* -> rig_stop -> rig_finish -> rig_destroy
+ *   rig_create -> rig_add_nic ... -> (rig_up -> rig_down)* -> rig_finish -> rig_destroy
+ *                                 -> (rig_start -> rig_stop) if someone else is the driver
  *
  * rig_destroy() may come at any point and undoes what was done.  Errors: -errno
  * and one line in err.  One thread calls.
@@ -20,7 +21,8 @@
 
 struct rig_opts {
 	int core[RIG_MAX_CORES]; /* one worker each */
-	unsigned int cores;      /* 0: as many unpinned workers as there are NICs and CPUs for them */
+	unsigned int cores;      /* 0: not pinned */
+	unsigned int workers;    /* not pinned: how many; 0: as many as there are NICs and CPUs for them */
 	bool poll;
 	uint64_t mem_bytes; /* 0: default */
 	uint32_t buf_size;  /* 0: default */
@@ -40,9 +42,8 @@ struct rig {
 	struct rig_opts opts;
 	unsigned int n;
 	struct rig_nic nic[P2P_MAX_NICS];
-	unsigned int workers;
-	struct soft_worker *worker[P2P_MAX_NICS];
-	bool started;
+	unsigned int workers, nic_workers; /* the first of them step NICs */
+	struct soft_worker *worker[P2P_MAX_NICS + 1];
 	struct soft_ctl *ctl;
 	struct drv *drv; /* up */
 	struct bn_task *bn; /* up, and in bn */
@@ -52,14 +53,16 @@ struct rig {
 int rig_create(struct rig **out, const struct rig_opts *opts);
 /* Opens the ports and makes the NIC.  specs: n of them. */
 int rig_add_nic(struct rig *r, const char *name, const char *const *specs, unsigned int n, char err[CLI_ERR_MAX]);
-int rig_start(struct rig *r, char err[CLI_ERR_MAX]);
 /* A control socket at path for all NICs. */
 int rig_serve(struct rig *r, const char *path, char err[CLI_ERR_MAX]);
-/* Introduces the NICs and waits until they are ready.  note: what the driver has to say, or "". */
+/* Makes the workers and lets them run. */
+int rig_start(struct rig *r, char err[CLI_ERR_MAX]);
+/* Ends them. */
+void rig_stop(struct rig *r);
+/* Introduces the NICs, starts, and waits until they are ready.  note: what the driver has to say, or "". */
 int rig_up(struct rig *r, const struct drv_opts *o, char note[DRV_ERR_MAX], char err[CLI_ERR_MAX]);
 void rig_down(struct rig *r);
-void rig_stop(struct rig *r);
-/* What the ports could not complete, after rig_stop(). */
+/* What the ports could not complete, after the end. */
 int rig_finish(struct rig *r, char err[CLI_ERR_MAX]);
 void rig_destroy(struct rig *r);
 

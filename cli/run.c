@@ -285,8 +285,6 @@ static int run_traffic(struct rig *r, const struct cli_run_opts *o, char err[CLI
 	if (!rc)
 		rc = rig_serve(r, ctl, err);
 	if (!rc)
-		rc = rig_start(r, err);
-	if (!rc)
 		rc = run_bring_up(r, o, err);
 	if (rc)
 		return rc;
@@ -296,7 +294,7 @@ static int run_traffic(struct rig *r, const struct cli_run_opts *o, char err[CLI
 	run_progress_end(o);
 	drained = rig_drain(r, RUN_DRAIN_NS);
 	rc = run_print(r, o, ctl, seconds, drained, err);
-	rig_stop(r);
+	rig_down(r);
 	if (rc)
 		return rc;
 	end = rig_finish(r, err);

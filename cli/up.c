@@ -240,7 +240,9 @@ static int up_run(struct drv *d, const struct up_addr *a, const struct cli_up_op
 	rc = up_introduce(d, a, o, err);
 	if (rc)
 		return rc;
-	rc = bn_start(&host, d, false, err);
+	rc = bn_create(&host, d, false, err);
+	if (!rc && host)
+		rc = bn_start(host, err);
 	if (!rc) {
 		rc = drv_wait_ready(d, (uint64_t)(timeout * 1e9));
 		if (rc)
@@ -258,7 +260,7 @@ static int up_run(struct drv *d, const struct up_addr *a, const struct cli_up_op
 		if (host)
 			drv_down(d);
 	}
-	bn_stop(host);
+	bn_destroy(host);
 	return rc;
 }
 
