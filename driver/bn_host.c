@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define BN_BURST 64
+#define BN_TICK_NS 1000000ull
 #define BN_WITH_NIC 0xff /* the buffer has been handed to its NIC */
 
 /* Receive ring (nic, x): the NIC produces, we consume. */
@@ -555,7 +556,7 @@ uint64_t bn_host_step(void *arg, uint64_t now_ns)
 
 	h->now_ns = now_ns;
 	if (now_ns >= h->next_tick_ns || h->asleep) {
-		h->next_tick_ns = now_ns + 1000000;
+		h->next_tick_ns = now_ns + (h->asleep ? P2P_BEAT_NS : BN_TICK_NS);
 		for (i = 0; i < h->opts.nics; i++) {
 			bn_watch(h, &h->nic[i]);
 			if (h->nic[i].up)
