@@ -270,6 +270,7 @@ static int greet(struct vfu_client *c)
 	};
 	struct vfu_version v = { to_le16(VFU_MAJOR), to_le16(VFU_MINOR) };
 	struct iovec iov[2] = { { &v, sizeof(v) } };
+	struct vfu_header h;
 	char json[512];
 	size_t len;
 	int err = vfu_caps_format(&mine, json, sizeof(json), &len);
@@ -277,7 +278,12 @@ static int greet(struct vfu_client *c)
 	if (err)
 		return err;
 	iov[1] = (struct iovec){ json, len };
-	err = request(c, VFU_VERSION, iov, 2, NULL, 0, &len);
+	h = vfu_msg_header(c->next_id++, VFU_VERSION, VFU_F_COMMAND);
+	err = vfu_msg_send(c->fd, &h, iov, 2, NULL, 0, deadline(c));
+	/* A server that is busy may have closed already: its word waits to be read. */
+	if (err && err != -EPIPE && err != -ECONNRESET)
+		return err;
+	err = await_reply(c, from_le16(h.id), VFU_VERSION, &len);
 	if (err)
 		return err;
 	if (len < sizeof(v))
@@ -477,6 +483,7 @@ static int take_region(struct vfu_client *c, const struct vfu_region_info *r, si
 int vfu_client_region_info(struct vfu_client *c, uint32_t region, struct vfu_client_region *info)
 {
 	uint32_t argsz = sizeof(struct vfu_region_info) + 64;
+	struct vfu_client_region found;
 
 	for (int round = 0; round < 2; round++) {
 		struct vfu_region_info r = { .argsz = to_le32(argsz), .index = to_le32(region) };
@@ -495,8 +502,11 @@ int vfu_client_region_info(struct vfu_client *c, uint32_t region, struct vfu_cli
 			argsz = from_le32(r.argsz);
 			continue;
 		}
-		err = take_region(c, &r, len, info);
-		return err ? broken(c, err) : 0;
+		err = take_region(c, &r, len, &found);
+		if (err)
+			return broken(c, err);
+		*info = found;
+		return 0;
 	}
 	return broken(c, -EPROTO);
 }

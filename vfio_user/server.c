@@ -340,7 +340,8 @@ static void turn(struct vfu_server *s)
 			vfu_stat(&s->stats.protocol_errors);
 		hang_up(s);
 	}
-	if (p[1].revents)
+	/* Who has hung up but left messages must not make the next one find us busy. */
+	if (p[1].revents && (c->fd < 0 || !(p[2].revents & POLLHUP)))
 		welcome(s);
 }
 

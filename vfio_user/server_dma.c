@@ -62,7 +62,6 @@ void vfu_server_dma_open(struct vfu_server *s)
 	memset(s->abandoned, 0, sizeof(s->abandoned));
 	s->dma_max = s->conn.peer.max_data_xfer < s->cfg.max_data_xfer_bytes ? s->conn.peer.max_data_xfer
 									      : s->cfg.max_data_xfer_bytes;
-	s->dma_data_gap = 0;
 	s->up = true;
 	pthread_mutex_unlock(&s->lock);
 }

@@ -57,7 +57,6 @@ struct vfu_server {
 	pthread_t self;		   /* the server's thread, as it says itself */
 	bool up;		   /* DMA by message is possible */
 	uint32_t dma_max;	   /* bytes of one message */
-	uint8_t dma_data_gap;	   /* see server_dma.c */
 	bool op_running;
 	bool op_exclusive;
 	struct vfu_dma_wait *waits;

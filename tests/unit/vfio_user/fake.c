@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -282,8 +281,9 @@ static void serve(void *fn)
 {
 	struct fake *f = fn;
 
+	/* Long enough for a call that waits for the lock to get it: mutexes are not fair. */
 	pthread_mutex_unlock(&f->lock);
-	sched_yield();
+	nanosleep(&(struct timespec){ 0, 20000 }, NULL);
 	pthread_mutex_lock(&f->lock);
 }
 
@@ -338,6 +338,8 @@ static void *work(void *arg)
 		memcpy(f->bar0 + FAKE_RESULT, &result, sizeof(result));
 		done = reg32(f, FAKE_DONE) + 1;
 		memcpy(f->bar0 + FAKE_DONE, &done, sizeof(done));
+		f->dma_result = result;
+		f->dma_done++;
 	}
 	pthread_mutex_unlock(&f->lock);
 	return NULL;

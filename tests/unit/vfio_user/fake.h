@@ -57,6 +57,8 @@ struct fake {
 	const struct p2p_dma_msg_ops *dma;
 	void *dma_opaque;
 	uint32_t command; /* DMA that the worker has still to do */
+	unsigned int dma_done;
+	int dma_result; /* of the last */
 	unsigned int attached, detached, resets, triggers;
 };
 
