@@ -293,6 +293,8 @@ static void worker_sleep(struct soft_worker *w)
 		if (until > now + SLEEP_MAX_NS)
 			until = now + SLEEP_MAX_NS;
 		if (worker_wait(w, until)) {
+			/* A frame that waits goes first; ports look after their descriptors next. */
+			worker_step(w, soft_now_ns());
 			worker_control(w, soft_now_ns());
 			break;
 		}
