@@ -8,6 +8,7 @@
 #include "cli/opts.h"
 
 #define CONFIG_VALUE_MAX 64
+#define CONFIG_FILE_MAX (1u << 20)
 
 /* Numbers as text, for cli_set(). */
 struct config_value {
@@ -196,26 +197,60 @@ static int config_walk(struct config_ctx *c)
 	return 0;
 }
 
+/* The whole file as text: libconfig's scanner ends the process when a read fails. */
+static int config_load(const char *path, char **out, char err[CLI_ERR_MAX])
+{
+	char *buf = malloc(CONFIG_FILE_MAX + 1);
+	FILE *f = fopen(path, "re");
+	size_t len = 0;
+	int rc = 0;
+
+	if (!f)
+		rc = -errno;
+	else if (!buf)
+		rc = -ENOMEM;
+	if (!rc) {
+		errno = 0;
+		len = fread(buf, 1, CONFIG_FILE_MAX + 1, f);
+		if (ferror(f))
+			rc = errno ? -errno : -EIO;
+		else if (len > CONFIG_FILE_MAX)
+			rc = -EFBIG;
+		else
+			buf[len] = '\0';
+	}
+	if (f)
+		fclose(f);
+	if (rc) {
+		snprintf(err, CLI_ERR_MAX, "%s: %s; give a configuration file that can be read", path, strerror(-rc));
+	} else if (strlen(buf) != len) {
+		snprintf(err, CLI_ERR_MAX, "%s: is no text; give a configuration file", path);
+		rc = -EINVAL;
+	}
+	if (rc)
+		free(buf);
+	else
+		*out = buf;
+	return rc;
+}
+
 int cli_config_read(const struct cli_table *t, void *o, const char *path, struct cli_config **text, char err[CLI_ERR_MAX])
 {
 	struct config_ctx c = { .t = t, .o = o, .path = path, .err = err };
-	FILE *f;
+	char *file;
 	int rc;
 
-	f = fopen(path, "re");
-	if (!f) {
-		rc = -errno;
-		snprintf(err, CLI_ERR_MAX, "%s: %s; give a configuration file that can be read", path, strerror(-rc));
+	rc = config_load(path, &file, err);
+	if (rc)
 		return rc;
-	}
 	c.text = calloc(1, sizeof(*c.text));
 	if (!c.text) {
-		fclose(f);
+		free(file);
 		snprintf(err, CLI_ERR_MAX, "%s: out of memory", path);
 		return -ENOMEM;
 	}
 	config_init(&c.text->cfg);
-	if (config_read(&c.text->cfg, f)) {
+	if (config_read_string(&c.text->cfg, file)) {
 		rc = config_walk(&c);
 		if (rc == -ENOMEM)
 			snprintf(err, CLI_ERR_MAX, "%s: out of memory", path);
@@ -224,7 +259,7 @@ int cli_config_read(const struct cli_table *t, void *o, const char *path, struct
 			 config_error_text(&c.text->cfg));
 		rc = -EINVAL;
 	}
-	fclose(f);
+	free(file);
 	if (rc)
 		cli_config_free(c.text);
 	else

@@ -79,10 +79,10 @@ static int opt_set_number(const struct cli_opt *opt, void *o, const char *what, 
 	uint64_t v;
 
 	if (!opt_number(text, opt->type == CLI_BYTES ? 1024 : 1000, &v) || v < opt->min || v > opt->max ||
-	    (opt->type == CLI_POW2 && (v & (v - 1)))) {
+	    (opt->type != CLI_U64 && (v & (v - 1)))) {
 		if (opt->type == CLI_BYTES)
-			snprintf(err, CLI_ERR_MAX, "%s %.100s: give a size from %" PRIu64 "K to %" PRIu64 "M", what, text,
-				 opt->min >> 10, opt->max >> 20);
+			snprintf(err, CLI_ERR_MAX, "%s %.100s: give a power of two from %" PRIu64 "M to %" PRIu64 "M", what, text,
+				 opt->min >> 20, opt->max >> 20);
 		else
 			snprintf(err, CLI_ERR_MAX, "%s %.100s: give a %s from %" PRIu64 " to %" PRIu64, what, text,
 				 opt->type == CLI_POW2 ? "power of two" : "number", opt->min, opt->max);

@@ -13,7 +13,7 @@
  *   ONOFF    bool                on or off
  *   U64      uint64_t            a number, k/M/G as thousands, min to max
  *   POW2     uint64_t            a power of two, min to max
- *   BYTES    uint64_t            a size, K/M/G as 1024s, min to max
+ *   BYTES    uint64_t            a size, K/M/G as 1024s, a power of two, min to max
  *   SECONDS  double              seconds, above 0
  *   STR      const char *        text
  *   CHOICE   unsigned int        one of METAVAR's words, its place among them

@@ -12,6 +12,9 @@
 #include "ports/gen.h"
 
 #define RIG_READY_NS 5000000000ull
+/* Looks at 5 ms intervals at which nothing may have changed: with nothing in hand, with something. */
+#define RIG_STILL 4
+#define RIG_STILL_HELD 60
 
 int rig_create(struct rig **out, const struct rig_opts *opts)
 {
@@ -337,12 +340,13 @@ bool rig_drain(struct rig *r, uint64_t timeout_ns)
 			if (port_is_gen(r->nic[i].port[p]))
 				port_gen_pause(r->nic[i].port[p], true);
 	rig_totals(r, &before);
-	while (same < 4) {
+	now = before;
+	while (same < (now.held ? RIG_STILL_HELD : RIG_STILL)) {
 		if (soft_now_ns() >= end)
 			return false;
 		nanosleep(&nap, NULL);
 		rig_totals(r, &now);
-		same = rig_quiet(r) && !now.held && now.rx_frames == before.rx_frames && now.tx_frames == before.tx_frames &&
+		same = rig_quiet(r) && now.rx_frames == before.rx_frames && now.tx_frames == before.tx_frames &&
 				       now.drops == before.drops ? same + 1 : 0;
 		before = now;
 	}

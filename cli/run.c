@@ -264,8 +264,8 @@ static int run_print(struct rig *r, const struct cli_run_opts *o, const char *ct
 		rig_totals(r, &t);
 		show_table(SHOW_stats, nics, stdout);
 		run_gens(r, NULL);
-		printf("\n%.1f s: %" PRIu64 " frames in, %" PRIu64 " out, %" PRIu64 " dropped, %" PRIu64 " in hand\n", seconds,
-		       t.rx_frames, t.tx_frames, t.drops, t.held);
+		printf("\n%.1f s: %" PRIu64 " frames in, %" PRIu64 " out, %" PRIu64 " dropped, %" PRId64 " in hand\n", seconds,
+		       t.rx_frames, t.tx_frames, t.drops, (int64_t)t.held);
 	}
 	json_object_put(nics);
 	return rc;

@@ -184,8 +184,8 @@ int cli_show(int argc, char **argv)
 		return CLI_OK;
 	}
 	if (!words || show_view_parse(word, &view, &regs)) {
-		cli_error("show", "%s%.100s%s say what: nics, peers, ports, stats, drops or regs", words ? "'" : "",
-			  words ? word : "", words ? "' is nothing to show;" : "");
+		cli_error("show", "%s%.100s%ssay what: nics, peers, ports, stats, drops or regs", words ? "'" : "",
+			  words ? word : "", words ? "' is nothing to show; " : "");
 		return CLI_USAGE;
 	}
 	return show_run(view, regs, &o);

@@ -16,12 +16,12 @@ static void table_nics(struct json_object *nics, FILE *f)
 {
 	struct json_object *nic;
 
-	fprintf(f, "%-16s %-10s %-4s %5s %5s %6s %8s %6s %10s\n", "NIC", "state", "mode", "index", "nics", "slots", "buf_size",
-		"held", "dma_faults");
+	fprintf(f, "%-16s %-10s %-4s %5s %5s %6s %8s %10s\n", "NIC", "state", "mode", "index", "nics", "slots", "buf_size",
+		"dma_faults");
 	EACH(i, nic, nics)
-		fprintf(f, "%-16s %-10s %-4s %5" PRIu64 " %5" PRIu64 " %6" PRIu64 " %8" PRIu64 " %6" PRIu64 " %10" PRIu64 "\n",
+		fprintf(f, "%-16s %-10s %-4s %5" PRIu64 " %5" PRIu64 " %6" PRIu64 " %8" PRIu64 " %10" PRIu64 "\n",
 			ctl_text(nic, "name"), ctl_text(nic, "state"), ctl_text(nic, "mode"), ctl_u64(nic, "index"),
-			ctl_u64(nic, "nics"), ctl_u64(nic, "slots"), ctl_u64(nic, "buf_size"), ctl_u64(nic, "held"),
+			ctl_u64(nic, "nics"), ctl_u64(nic, "slots"), ctl_u64(nic, "buf_size"),
 			ctl_u64(nic, "dma_faults"));
 }
 
