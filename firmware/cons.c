@@ -239,7 +239,7 @@ static bool cons_read(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c,
 	board_charge(n->board, BOARD_STEP_DMA_ISSUE, 1);
 	n->last_read = board_read(n->board, &peer->win_rx, off, c->bufs + (size_t)slot * c->buf_size, bytes,
 				  BOARD_KIND_PAYLOAD);
-	c->tok[slot] = 0;
+	c->tok[slot] = n->last_read;
 	fw_event(n, c->peer == n->self ? P2P_EV_local_bytes : P2P_EV_p2p_bytes, len);
 	return true;
 }
