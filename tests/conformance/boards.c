@@ -3,6 +3,7 @@
 #include "mesh.h"
 
 const struct mesh_ops *const mesh_boards[] = {
+	&mesh_soft,
 	&mesh_late,
 	NULL,
 };

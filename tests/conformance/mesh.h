@@ -69,7 +69,7 @@ struct mesh_ops {
 };
 
 extern const struct mesh_ops *const mesh_boards[]; /* NULL-terminated */
-extern const struct mesh_ops mesh_late;
+extern const struct mesh_ops mesh_late, mesh_soft;
 
 struct mesh_cfg {
 	unsigned int nics, ports;

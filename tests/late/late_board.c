@@ -62,6 +62,7 @@ struct late_world {
 	uint64_t now_ns; /* what firmware's clock shows */
 	uint64_t dma_ns; /* how far DMA has come: at or past now_ns */
 	uint64_t next_ns;
+	bool news; /* DMA went on since late_world_next() was last asked */
 	struct late_rule rule[BOARD_NUM_KINDS];
 	struct board_ctx *ctx[CTX_MAX];
 	unsigned int ctxs;
@@ -219,8 +220,8 @@ static void run_bells(struct late_world *w)
 			i++;
 			continue;
 		}
-		if (w->bell[i].to)
-			w->bell[i].to->bell = true;
+		w->bell[i].to->bell = true;
+		w->news = true;
 		w->bell[i] = w->bell[--w->bells];
 	}
 }
@@ -240,8 +241,10 @@ static void run_due(struct late_world *w)
 				struct queue *q = &w->ctx[i]->q[k];
 
 				while (q->finished != q->carried &&
-				       q->req[q->finished % QUEUE_MAX].finish_ns <= w->dma_ns)
+				       q->req[q->finished % QUEUE_MAX].finish_ns <= w->dma_ns) {
 					q->finished++;
+					w->news = true;
+				}
 				if (q->finished != q->carried && q->req[q->finished % QUEUE_MAX].finish_ns < t)
 					t = q->req[q->finished % QUEUE_MAX].finish_ns, best = NULL;
 				if (q->carried == q->submitted || q->req[q->carried % QUEUE_MAX].carry_ns >= t)
@@ -257,6 +260,7 @@ static void run_due(struct late_world *w)
 			break;
 		if (carry(who, bq, &best->req[best->carried % QUEUE_MAX])) {
 			best->carried++;
+			w->news = true;
 		} else {
 			struct request *r = &best->req[best->carried % QUEUE_MAX];
 			uint64_t later = r->carry_ns + delay(w, w->cfg.carry_ns);
@@ -286,10 +290,12 @@ void late_world_advance(struct late_world *w, uint64_t ns)
 	w->now_ns = w->dma_ns;
 }
 
-uint64_t late_world_next(const struct late_world *w)
+uint64_t late_world_next(struct late_world *w)
 {
-	uint64_t t = w->next_ns;
+	uint64_t t = w->news ? w->now_ns : w->next_ns;
 	unsigned int i;
+
+	w->news = false;
 
 	for (i = 0; i < w->bells; i++)
 		if (w->bell[i].at_ns < t)

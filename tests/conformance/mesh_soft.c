@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The soft board as a board of the mesh: no worker; its NICs are stepped here, in virtual time. */
+#include <errno.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <boards/soft/internal.h>
+#include "mesh.h"
+
+struct cable {
+	struct port port; /* first */
+	struct script_port *sp;
+};
+
+struct mesh_board {
+	uint64_t now_ns;
+	unsigned int nics;
+	struct soft_nic *nic[P2P_MAX_NICS], *grave[64];
+	unsigned int graves;
+	int bell[P2P_MAX_NICS];
+	struct cable cable[P2P_MAX_NICS][P2P_MAX_PORTS];
+};
+
+static struct script_port *cable_of(struct port *p)
+{
+	return ((struct cable *)p)->sp;
+}
+
+static int cable_start(struct port *p, const struct port_memory *mem)
+{
+	return 0;
+}
+
+static void cable_stop(struct port *p)
+{
+	script_port_stop(cable_of(p));
+}
+
+static unsigned int cable_rx_burst(struct port *p, struct port_seg *segs, unsigned int n)
+{
+	return script_port_rx_burst(cable_of(p), segs, n);
+}
+
+static unsigned int cable_rx_post(struct port *p, const struct port_seg *segs, unsigned int n)
+{
+	return script_port_rx_post(cable_of(p), segs, n);
+}
+
+static unsigned int cable_tx_burst(struct port *p, const struct port_seg *segs, unsigned int n)
+{
+	return script_port_tx_burst(cable_of(p), segs, n);
+}
+
+static unsigned int cable_tx_done(struct port *p)
+{
+	return script_port_tx_done(cable_of(p));
+}
+
+static bool cable_link_up(struct port *p)
+{
+	return script_port_link_up(cable_of(p));
+}
+
+static const struct port_ops cable_ops = {
+	.scheme = "script", .start = cable_start, .stop = cable_stop, .rx_burst = cable_rx_burst,
+	.rx_post = cable_rx_post, .tx_burst = cable_tx_burst, .tx_done = cable_tx_done, .link_up = cable_link_up,
+};
+
+static struct mesh_board *soft_open(const struct mesh_board_cfg *cfg)
+{
+	struct mesh_board *mb = calloc(1, sizeof(*mb));
+	unsigned int i;
+
+	if (!mb)
+		abort();
+	mb->now_ns = 1000000000;
+	mb->nics = cfg->nics;
+	for (i = 0; i < cfg->nics; i++) {
+		mb->bell[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		if (mb->bell[i] < 0)
+			abort();
+	}
+	return mb;
+}
+
+static void soft_close(struct mesh_board *mb)
+{
+	unsigned int i;
+
+	for (i = 0; i < mb->nics; i++)
+		soft_nic_destroy(mb->nic[i]);
+	for (i = 0; i < mb->graves; i++)
+		soft_nic_destroy(mb->grave[i]);
+	for (i = 0; i < mb->nics; i++)
+		close(mb->bell[i]);
+	free(mb);
+}
+
+static const uint64_t *soft_clock(struct mesh_board *mb)
+{
+	return &mb->now_ns;
+}
+
+static void soft_advance(struct mesh_board *mb, uint64_t ns)
+{
+	mb->now_ns += ns;
+}
+
+static uint64_t soft_next(struct mesh_board *mb)
+{
+	return UINT64_MAX;
+}
+
+/* The memory that peers' buffers lie in: what the port is told of at start. */
+static bool soft_seg_ok(void *arg, const struct p2p_seg *seg, bool rx)
+{
+	const struct soft_memory *m = &((struct soft_nic *)arg)->mem;
+	unsigned int p, s;
+
+	for (p = 0; p < m->shape.ports && m->n; p++) {
+		if (seg->region > m->shape.nics || rx != (seg->region == 0))
+			return false;
+		s = rx ? p2p_seg_rx(&m->shape, p) : p2p_seg_buf(&m->shape, p, seg->region - 1u);
+		if (seg->data >= m->base + m->seg[s].offset &&
+		    seg->data + seg->len <= m->base + m->seg[s].offset + m->seg[s].bytes)
+			return true;
+	}
+	return false;
+}
+
+static int soft_create(struct mesh_board *mb, unsigned int nic, const struct fw_strap *strap,
+		       struct script_port *const *ports)
+{
+	struct soft_nic_opts opts = { .mem_bytes = strap->mem_bytes, .buf_size = strap->buf_size, .ports = strap->ports };
+	char err[SOFT_ERR_MAX], name[16];
+	unsigned int p, i;
+	int fd;
+
+	if (mb->nic[nic]) {
+		if (mb->graves == P2P_ARRAY_SIZE(mb->grave))
+			return -ENOSPC;
+		/* Its ports serve the next life. */
+		mb->nic[nic]->ctx.ports_on = false;
+		memset(mb->nic[nic]->port_started, 0, sizeof(mb->nic[nic]->port_started));
+		mb->grave[mb->graves++] = mb->nic[nic];
+		mb->nic[nic] = NULL;
+	}
+	snprintf(name, sizeof(name), "nic%u", nic);
+	opts.name = name;
+	for (p = 0; p < strap->ports; p++) {
+		mb->cable[nic][p] = (struct cable){ .port = { .ops = &cable_ops }, .sp = ports[p] };
+		opts.port[p] = &mb->cable[nic][p].port;
+		memcpy(opts.mac[p], strap->mac[p], 6);
+	}
+	if (soft_nic_create(&mb->nic[nic], &opts, err)) {
+		fprintf(stderr, "%s\n", err);
+		return -ENOMEM;
+	}
+	for (p = 0; p < strap->ports; p++)
+		script_port_check(ports[p], soft_seg_ok, mb->nic[nic]);
+	for (i = 0; i < mb->nics; i++) {
+		fd = mb->bell[i];
+		if (soft_function_ops.irq_set(mb->nic[nic], P2P_IRQ_BELL, i, 1, &fd) < 0)
+			return -EIO;
+	}
+	mb->nic[nic]->ctx.now_ns = mb->now_ns;
+	return 0;
+}
+
+static void soft_kill(struct mesh_board *mb, unsigned int nic)
+{
+	mb->nic[nic]->ctx.ports_on = false;
+}
+
+static uint64_t soft_step(struct mesh_board *mb, unsigned int nic)
+{
+	return soft_nic_step(mb->nic[nic], mb->now_ns);
+}
+
+static void soft_sleep(struct mesh_board *mb, unsigned int nic, bool asleep)
+{
+	mb->nic[nic]->ctx.now_ns = mb->now_ns;
+	fw_sleep(mb->nic[nic]->fw, asleep);
+}
+
+static bool soft_busy(struct mesh_board *mb, unsigned int nic)
+{
+	return false;
+}
+
+static bool soft_take_bell(struct mesh_board *mb, unsigned int nic)
+{
+	uint64_t n;
+
+	return read(mb->bell[nic], &n, sizeof(n)) == sizeof(n);
+}
+
+static uint64_t soft_reg_read(struct mesh_board *mb, unsigned int nic, uint32_t off, uint32_t bytes)
+{
+	mb->nic[nic]->ctx.now_ns = mb->now_ns;
+	return fw_reg_read(mb->nic[nic]->fw, off, bytes);
+}
+
+static void soft_reg_write(struct mesh_board *mb, unsigned int nic, uint32_t off, uint32_t bytes, uint64_t v)
+{
+	mb->nic[nic]->ctx.now_ns = mb->now_ns;
+	fw_reg_write(mb->nic[nic]->fw, off, bytes, v);
+}
+
+static void soft_bus_master(struct mesh_board *mb, unsigned int nic, bool on)
+{
+	mb->nic[nic]->bus_master = on;
+	soft_nic_retranslate(mb->nic[nic]);
+}
+
+static int soft_map(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint64_t size, unsigned int target,
+		    uint64_t offset, bool write)
+{
+	const struct soft_segment *seg = soft_memory_find(&mb->nic[target]->mem, offset);
+	int err;
+
+	if (!seg || seg->offset != offset || seg->bytes != size)
+		return -EINVAL;
+	err = soft_iommu_map(&mb->nic[nic]->iommu, bus, size, seg->share_fd, 0, P2P_DMA_READ | (write ? P2P_DMA_WRITE : 0));
+	soft_nic_retranslate(mb->nic[nic]);
+	return err;
+}
+
+static void soft_unmap(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint64_t size)
+{
+	struct soft_iommu *m = &mb->nic[nic]->iommu;
+	unsigned int i = 0;
+
+	while (i < m->n) {
+		if (m->map[i].iova >= bus && m->map[i].iova - bus < size)
+			soft_iommu_unmap(m, m->map[i].iova, m->map[i].bytes);
+		else
+			i++;
+	}
+	soft_nic_retranslate(mb->nic[nic]);
+}
+
+static const uint64_t *soft_events(struct mesh_board *mb, unsigned int nic)
+{
+	return fw_nic_events(mb->nic[nic]->fw);
+}
+
+static const uint64_t *soft_drops(struct mesh_board *mb, unsigned int nic)
+{
+	return fw_nic_drops(mb->nic[nic]->fw);
+}
+
+static uint64_t soft_held(struct mesh_board *mb, unsigned int nic)
+{
+	return fw_nic_held(mb->nic[nic]->fw);
+}
+
+static int soft_peer(struct mesh_board *mb, unsigned int nic, unsigned int peer, struct fw_peer_info *info)
+{
+	return fw_peer_info(mb->nic[nic]->fw, peer, info);
+}
+
+static uint64_t soft_faults(struct mesh_board *mb, unsigned int nic)
+{
+	return p2p_count_read(&mb->nic[nic]->ctx.faults);
+}
+
+const struct mesh_ops mesh_soft = {
+	.name = "soft", .open = soft_open, .close = soft_close, .clock = soft_clock, .advance = soft_advance,
+	.next = soft_next, .nic_create = soft_create, .nic_kill = soft_kill, .step = soft_step, .sleep = soft_sleep,
+	.busy = soft_busy, .take_bell = soft_take_bell, .reg_read = soft_reg_read, .reg_write = soft_reg_write,
+	.bus_master = soft_bus_master, .map = soft_map, .unmap = soft_unmap, .events = soft_events, .drops = soft_drops,
+	.held = soft_held, .peer = soft_peer, .faults = soft_faults,
+};
