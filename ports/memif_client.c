@@ -250,9 +250,9 @@ void memif_client_release(struct memif_port *m)
 
 /* ---- packet path ---- */
 
-static inline void client_place(struct memif_port *m, struct memif_queue *q, const struct port_seg *s)
+static inline void client_place(const struct memif_port *m, struct memif_queue *q, uint16_t at, const struct port_seg *s)
 {
-	unsigned int k = q->head++ & q->mask;
+	const unsigned int k = at & q->mask;
 	struct memif_desc d;
 
 	d.flags = 0;
@@ -270,9 +270,12 @@ unsigned int memif_client_post(struct memif_port *m, const struct port_seg *segs
 	struct memif_queue *q = &m->rx[0];
 	unsigned int room = q->fill_max - (uint16_t)(q->head - q->tail), k = n < room ? n : room;
 
+	uint16_t head = q->head;
+
 	for (unsigned int i = 0; i < k; i++)
-		client_place(m, q, &segs[i]);
-	memif_index_store(&q->ring->head, q->head);
+		client_place(m, q, head++, &segs[i]);
+	q->head = head;
+	memif_index_store(&q->ring->head, head);
 	return k;
 }
 
@@ -287,7 +290,7 @@ void memif_client_refill(struct memif_port *m)
 		if (!share)
 			continue;
 		for (unsigned int k = 0; k < share; k++)
-			client_place(m, q, &m->pool[m->pool_tail++ & m->pool_mask]);
+			client_place(m, q, q->head++, &m->pool[m->pool_tail++ & m->pool_mask]);
 		memif_index_store(&q->ring->head, q->head);
 	}
 }
@@ -312,59 +315,108 @@ static bool client_skip(struct memif_port *m, struct memif_queue *q, uint16_t ta
 	return false;
 }
 
+/* Is it anything but a frame of one descriptor as it was placed? */
+static inline bool client_desc_odd(const struct memif_desc *d, const struct port_seg *s)
+{
+	return ((d->region ^ (s->region + 1u)) | (d->offset ^ s->pad) | (d->flags & MEMIF_DESC_NEXT)) ||
+	       d->length - 1 >= s->len;
+}
+
+/*
+ * The frame at q->tail, which is odd, into segs, and q->tail past it.
+ * Returns its segments; 0 if it was refused or is a violation, or -1 if its
+ * end has not come or n is too small.
+ */
+static __attribute__((noinline)) int client_rx_odd(struct memif_port *m, struct memif_queue *q, uint16_t tail,
+						   struct port_seg *segs, unsigned int n, uint64_t *bytes)
+{
+	const uint16_t left = (uint16_t)(tail - q->tail);
+	bool empty = false;
+	struct memif_desc d = { .flags = 0 };
+	unsigned int k = 0;
+	uint64_t sum = 0;
+
+	do {
+		const uint16_t t = (uint16_t)(q->tail + k);
+		const struct port_seg *s = &q->slot[t & q->mask];
+
+		if (k == left || k == PORT_MAX_SEGS)
+			break;
+		if (k == n)
+			return -1;
+		d = memif_desc_load(&q->ring->desc[t & q->mask]);
+		if (d.region != s->region + 1u || d.offset != s->pad || d.length > s->len) {
+			memif_violation(m, "S2C descriptor changed beyond length and flags");
+			return 0;
+		}
+		segs[k] = (struct port_seg){ .data = s->data, .len = d.length, .region = s->region,
+					     .flags = d.flags & MEMIF_DESC_NEXT ? PORT_SEG_MORE : 0,
+					     .cookie = s->cookie };
+		empty |= !d.length;
+		sum += d.length;
+		k++;
+	} while (d.flags & MEMIF_DESC_NEXT);
+	if (!(d.flags & MEMIF_DESC_NEXT) && !empty) {
+		q->tail = (uint16_t)(q->tail + k);
+		*bytes += sum;
+		return (int)k;
+	}
+	if (client_skip(m, q, tail))
+		return 0;
+	if (tail == q->head && left >= q->fill_max)
+		memif_violation(m, "S2C ring holds no end of a frame");
+	return -1;
+}
+
 unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct port_seg *segs, unsigned int n)
 {
 	const uint16_t tail = memif_index_load(&q->ring->tail);
-	const uint16_t placed = (uint16_t)(q->head - q->tail);
-	unsigned int out = 0, frame = 0;
-	uint64_t frames = 0, bytes = 0, frame_bytes = 0;
+	const struct memif_desc *desc = q->ring->desc;
+	const struct port_seg *slot = q->slot;
+	const unsigned int mask = q->mask;
+	uint64_t frames = 0, bytes = 0;
+	unsigned int out = 0;
 	uint16_t t = q->tail;
-	bool empty_seg = false;
 
 	if (p2p_likely(t == tail))
 		return 0;
-	if (p2p_unlikely((uint16_t)(tail - t) > placed)) {
+	if (p2p_unlikely((uint16_t)(tail - t) > (uint16_t)(q->head - t))) {
 		memif_violation(m, "S2C tail beyond head");
 		return 0;
 	}
 	while (t != tail && out < n) {
-		const struct memif_desc d = memif_desc_load(&q->ring->desc[t & q->mask]);
-		const struct port_seg *s = &q->slot[t & q->mask];
+		const struct memif_desc d = memif_desc_load(&desc[t & mask]);
+		const struct port_seg *s = &slot[t & mask];
 
-		if (p2p_unlikely(d.region != s->region + 1u || d.offset != s->pad || d.length > s->len)) {
-			memif_violation(m, "S2C descriptor changed beyond length and flags");
-			break;
+		if (p2p_unlikely(client_desc_odd(&d, s))) {
+			int k;
+
+			q->tail = t;
+			k = client_rx_odd(m, q, tail, segs + out, n - out, &bytes);
+			t = q->tail;
+			if (k < 0 || m->broken)
+				break;
+			out += (unsigned int)k;
+			frames += k > 0;
+			continue;
 		}
 		__builtin_prefetch(s->data);
-		segs[out] = (struct port_seg){ .data = s->data, .len = d.length, .region = s->region,
-					       .flags = d.flags & MEMIF_DESC_NEXT ? PORT_SEG_MORE : 0,
-					       .cookie = s->cookie };
-		empty_seg |= !d.length;
-		frame_bytes += d.length;
+		__builtin_prefetch(&desc[(t + 8) & mask]);
+		segs[out].data = s->data;
+		segs[out].len = d.length;
+		segs[out].region = s->region;
+		segs[out].flags = 0;
+		segs[out].cookie = s->cookie;
+		segs[out].pad = 0;
+		bytes += d.length;
+		frames++;
 		out++;
 		t++;
-		if (p2p_unlikely(d.flags & MEMIF_DESC_NEXT) && out - frame < PORT_MAX_SEGS)
-			continue;
-		if (p2p_unlikely(empty_seg || (d.flags & MEMIF_DESC_NEXT))) {
-			if (!client_skip(m, q, tail))
-				break;
-			out = frame;
-			t = q->tail;
-			frame_bytes = 0;
-			empty_seg = false;
-			continue;
-		}
-		frames++;
-		bytes += frame_bytes;
-		frame_bytes = 0;
-		frame = out;
-		q->tail = t;
 	}
-	if (p2p_unlikely(!frame && t == tail && tail == q->head && placed >= q->fill_max))
-		memif_violation(m, "S2C ring holds no end of a frame");
+	q->tail = t;
 	p2p_count(&m->port.stats.rx_frames, frames);
 	p2p_count(&m->port.stats.rx_bytes, bytes);
-	return frame;
+	return out;
 }
 
 uint32_t memif_client_reap(struct memif_port *m, struct memif_queue *q)
@@ -394,7 +446,10 @@ uint32_t memif_client_reap(struct memif_port *m, struct memif_queue *q)
 unsigned int memif_client_tx(struct memif_port *m, struct memif_queue *q, const struct port_seg *segs,
 			     unsigned int n)
 {
+	const unsigned int mask = q->mask;
 	unsigned int room = q->size - (uint16_t)(q->head - q->tail), i;
+	struct memif_desc *desc;
+	uint32_t *meta;
 	uint16_t h = q->head;
 
 	if (p2p_unlikely(room < n)) {
@@ -412,6 +467,8 @@ unsigned int memif_client_tx(struct memif_port *m, struct memif_queue *q, const 
 		n--;
 	if (!n || !m->tx_on)
 		return 0;
+	desc = q->ring->desc;
+	meta = q->meta;
 	for (i = 0; i < n; i++, h++) {
 		const struct port_seg *s = &segs[i];
 		const unsigned int more = s->flags & PORT_SEG_MORE;
@@ -422,8 +479,8 @@ unsigned int memif_client_tx(struct memif_port *m, struct memif_queue *q, const 
 		d.length = s->len;
 		d.offset = (uint32_t)(s->data - m->mem.region[s->region].base);
 		d.metadata = 0;
-		q->meta[h & q->mask] = s->len | (more ? MEMIF_META_MORE : 0);
-		memif_desc_store(&q->ring->desc[h & q->mask], d);
+		meta[h & mask] = s->len | (more ? MEMIF_META_MORE : 0);
+		memif_desc_store(&desc[h & mask], d);
 	}
 	q->head = h;
 	memif_index_store(&q->ring->head, h);

@@ -205,7 +205,8 @@ int memif_listener_get(struct memif_port *m, char err[PORT_ERR_MAX])
 	} else {
 		for (struct memif_port *p = l->ports; p; p = p->next) {
 			if (p->id == m->id) {
-				snprintf(err, PORT_ERR_MAX, "memif: two server ports with id %u on %.108s; give each its own id=N",
+				snprintf(err, PORT_ERR_MAX,
+					 "memif: two server ports with id %u on %.108s; give each its own id=N",
 					 m->id, m->path);
 				ret = -EEXIST;
 			}

@@ -318,9 +318,21 @@ static enum server_take server_take(struct memif_port *m, const struct memif_que
 {
 	const unsigned int pool = memif_pool_count(m);
 	bool refuse = false;
-	struct memif_desc d;
+	struct memif_desc d = memif_desc_load(&q->ring->desc[t & q->mask]);
 
 	*f = (struct server_frame){ 0 };
+	if (p2p_likely(pool && !(d.flags & MEMIF_DESC_NEXT))) {
+		const struct port_seg *b = &m->pool[m->pool_tail & m->pool_mask];
+		const uint8_t *src = server_data(m, &d);
+
+		if (p2p_likely(src && d.length - 1 < b->len)) {
+			frame_copy(b->data, src, d.length);
+			segs[0] = (struct port_seg){ .data = b->data, .len = d.length, .region = b->region,
+						     .cookie = b->cookie };
+			*f = (struct server_frame){ .descs = 1, .segs = 1, .bytes = d.length };
+			return SERVER_TAKEN;
+		}
+	}
 	do {
 		const uint8_t *src;
 		uint32_t len;
@@ -447,6 +459,17 @@ static inline void server_close_desc(struct memif_queue *q, uint16_t t, uint32_t
 static bool server_put(struct memif_port *m, struct memif_queue *q, uint16_t t, unsigned int avail,
 		       const struct port_seg *segs, unsigned int n, struct server_cursor *c)
 {
+	if (p2p_likely(n == 1 && avail)) {
+		const struct memif_desc d = memif_desc_load(&q->ring->desc[t & q->mask]);
+		uint8_t *dst = server_data(m, &d);
+
+		if (p2p_likely(dst && segs->len && d.length >= segs->len)) {
+			frame_copy(dst, segs->data, segs->len);
+			server_close_desc(q, t, segs->len, 0);
+			c->descs = 1;
+			return true;
+		}
+	}
 	*c = (struct server_cursor){ 0 };
 	for (unsigned int i = 0; i < n; i++) {
 		const uint8_t *src = segs[i].data;
