@@ -346,6 +346,8 @@ static int adopt_returning(struct drv *d)
 	for (j = 0; !rc && j < d->n; j++)
 		if (!adopt_running(&d->nic[j]))
 			rc = adopt_tell(d, &d->nic[j]);
+	if (!rc && (d->opts.set & DRV_SET_PAIRS))
+		rc = drv_pairs_write(d);
 	for (j = 0; !rc && j < d->n; j++)
 		if (!adopt_running(&d->nic[j]))
 			rc = drv_step_enable(d, &d->nic[j]);
@@ -365,8 +367,6 @@ int drv_adopt(struct drv *d)
 		rc = adopt_shapes(d, view);
 	if (!rc)
 		rc = adopt_tables(d);
-	if (!rc && (d->opts.set & DRV_SET_PAIRS))
-		rc = drv_pairs_write(d);
 	if (rc)
 		return rc;
 	for (i = 0; i < d->n; i++) {
@@ -379,9 +379,12 @@ int drv_adopt(struct drv *d)
 		if (rc) {
 			adopt_undo(d);
 			drv_wake_close(d);
-			return rc;
 		}
+	} else if (d->opts.set & DRV_SET_PAIRS) {
+		rc = drv_pairs_write(d);
 	}
+	if (rc)
+		return rc;
 	d->introduced = back;
 	d->adopted = d->n - back;
 	return 0;

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The order of a bring-up, what each NIC may reach, and its undoing at every step. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "driver/drv.h"
+#include "fake_fn.h"
+
+#define MEM (64ull << 20)
+
+static int add_all(struct drv *d, struct fake_world *w)
+{
+	struct transport *t;
+	char name[16];
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < w->n; i++) {
+		snprintf(name, sizeof(name), "nic%u", i);
+		assert_int_equal(transport_local_open(&t, &fake_ops, &w->nic[i]), 0);
+		rc = drv_add(d, t, name);
+	}
+	return rc;
+}
+
+static int up(struct drv *d, struct fake_world *w, const struct drv_opts *o)
+{
+	int rc = add_all(d, w);
+
+	return rc ? rc : drv_bring_up(d, o);
+}
+
+static void options(struct drv_opts *o, enum p2p_mode mode)
+{
+	drv_opts_init(o);
+	o->mode = mode;
+	o->slots = 128;
+}
+
+/* Phases that must not overlap, in their order; decode happens for the identity already and once more after the reset. */
+static void check_order(const struct fake_world *w, enum p2p_mode mode)
+{
+	static const enum fake_what order[] = { FAKE_RESET, FAKE_DECODE, FAKE_MASTER, FAKE_CONFIGURE, FAKE_HOST, FAKE_MAP,
+						FAKE_INTRODUCE, FAKE_WAKE, FAKE_PAIR, FAKE_ENABLE };
+	unsigned int k, phase = 0, m;
+	bool reset = false;
+
+	for (k = 0; k < w->events; k++) {
+		enum fake_what what = w->event[k].what;
+
+		reset = reset || what == FAKE_RESET;
+		if (!reset || what == FAKE_UNMAP_ALL || what == FAKE_ATTACH)
+			continue;
+		if (what == FAKE_BELL)
+			what = FAKE_WAKE;
+		if (mode == P2P_MODE_BN && what == FAKE_MAP && phase <= 4)
+			continue; /* main memory, between host registers */
+		for (m = 0; m < P2P_ARRAY_SIZE(order) && order[m] != what; m++)
+			;
+		assert_true(m < P2P_ARRAY_SIZE(order));
+		assert_true(m >= phase);
+		phase = m;
+	}
+	assert_int_equal(phase, P2P_ARRAY_SIZE(order) - 1);
+}
+
+static void check_reach(struct fake_world *w, struct drv *d, enum p2p_mode mode)
+{
+	unsigned int i, j, s, p, maps;
+
+	for (i = 0; i < w->n; i++) {
+		maps = mode == P2P_MODE_BN ? 2 : 0;
+		for (j = 0; j < w->n; j++) {
+			const struct p2p_shape *shape = &d->nic[j].shape;
+
+			for (s = 0; s < p2p_seg_count(shape); s++) {
+				const struct fake_map *m = fake_find_map(&w->nic[i], drv_peer_base(j) + p2p_seg_offset(shape, s),
+									 p2p_seg_bytes(shape, p2p_seg_kind(shape, s)));
+				bool rw = s == p2p_seg_ring(shape, i), ro = false;
+
+				for (p = 0; p <= shape->ports; p++)
+					rw = rw || s == p2p_seg_buf(shape, p, i);
+				for (p = 0; p < shape->ports; p++)
+					ro = ro || (mode == P2P_MODE_RD && s == p2p_seg_rx(shape, p));
+				if (i == j)
+					rw = ro = false;
+				assert_int_equal(m != NULL, rw || ro);
+				if (m)
+					assert_int_equal(m->prot, rw ? P2P_DMA_READ | P2P_DMA_WRITE : P2P_DMA_READ);
+				maps += rw || ro;
+			}
+		}
+		assert_int_equal(w->nic[i].maps, maps);
+	}
+}
+
+static void check_wakes(struct fake_world *w, enum p2p_mode mode)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < w->n; i++) {
+		assert_true(w->nic[i].wake);
+		for (j = 0; j < w->n; j++)
+			assert_int_equal(w->nic[i].bell[j], i != j || mode == P2P_MODE_BN);
+	}
+}
+
+static void test_order(void **state)
+{
+	static const enum p2p_mode modes[] = { P2P_MODE_WR, P2P_MODE_RD, P2P_MODE_BN };
+	struct drv_pair pair = { .a = 0, .a_port = 1, .b = 2, .b_port = 0 };
+	struct fake_world *w;
+	struct drv_opts o;
+	struct drv *d;
+	unsigned int k;
+
+	for (k = 0; k < 3; k++) {
+		options(&o, modes[k]);
+		o.pairs = &pair;
+		o.num_pairs = 1;
+		w = fake_world_make(3, 2, MEM, 2048);
+		assert_int_equal(drv_create(&d), 0);
+		assert_int_equal(up(d, w, &o), 0);
+		/* Only bn has host registers: without them the phase is skipped. */
+		check_order(w, modes[k]);
+		check_reach(w, d, modes[k]);
+		check_wakes(w, modes[k]);
+		assert_int_equal(fake_count(w, FAKE_RESET), 3);
+		assert_int_equal(fake_count(w, FAKE_INTRODUCE), 9);
+		assert_int_equal(fake_count(w, FAKE_PAIR), 2);
+		assert_int_equal(*fake_reg(&w->nic[0], P2P_PORT_BLOCK + P2P_PORT_BLOCK_BYTES + P2P_PORT_PAIR), P2P_PAIR(2, 0));
+		assert_int_equal(*fake_reg(&w->nic[2], P2P_PORT_BLOCK + P2P_PORT_PAIR), P2P_PAIR(0, 1));
+		assert_int_equal(*fake_reg(&w->nic[1], P2P_PEER_BLOCK + 1 * P2P_PEER_BLOCK_BYTES + P2P_PEER_BAR2), 1ull << 63);
+		assert_int_equal(drv_wait_ready(d, 0), 0);
+		assert_int_equal(drv_bn(d) != NULL, modes[k] == P2P_MODE_BN);
+		drv_destroy(d);
+		fake_world_free(w);
+	}
+}
+
+static void check_nothing_left(struct fake_world *w)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < w->n; i++) {
+		struct fake *f = &w->nic[i];
+
+		assert_false(f->running);
+		assert_false(f->configured);
+		assert_false(f->persist);
+		assert_false(f->wake);
+		assert_int_equal(f->maps, 0);
+		for (j = 0; j < P2P_MAX_NICS; j++)
+			assert_false(f->bell[j]);
+	}
+}
+
+/* Fails once at every single call of the driver's, for each mode. */
+static void test_undo(void **state)
+{
+	static const enum p2p_mode modes[] = { P2P_MODE_WR, P2P_MODE_RD, P2P_MODE_BN };
+	struct drv_pair pair = { .a = 0, .a_port = 0, .b = 1, .b_port = 0 };
+	struct fake_world *w;
+	struct drv_opts o;
+	struct drv *d;
+	unsigned int k, at;
+	int rc;
+
+	for (k = 0; k < 3; k++) {
+		for (at = 1;; at++) {
+			options(&o, modes[k]);
+			o.persist = true;
+			o.pairs = &pair;
+			o.num_pairs = 1;
+			w = fake_world_make(2, 1, MEM, 2048);
+			w->fail_at = at;
+			assert_int_equal(drv_create(&d), 0);
+			rc = up(d, w, &o);
+			if (rc) {
+				assert_true(strlen(drv_error(d)) > 10);
+				assert_null(strchr(drv_error(d), '\n'));
+				check_nothing_left(w);
+			}
+			drv_destroy(d);
+			if (rc)
+				check_nothing_left(w);
+			fake_world_free(w);
+			if (!rc)
+				break;
+		}
+		assert_true(at > 100);
+	}
+}
+
+static void test_refused_configuration(void **state)
+{
+	struct fake_world *w = fake_world_make(2, 1, MEM, 2048);
+	struct drv_opts o;
+	struct drv *d;
+
+	options(&o, P2P_MODE_WR);
+	w->nic[1].refuse_configure = true;
+	assert_int_equal(drv_create(&d), 0);
+	assert_int_not_equal(up(d, w, &o), 0);
+	assert_non_null(strstr(drv_error(d), "nic1"));
+	check_nothing_left(w);
+	drv_destroy(d);
+	fake_world_free(w);
+}
+
+static void test_identity(void **state)
+{
+	struct fake_world *w = fake_world_make(2, 1, MEM, 2048);
+	struct drv *d;
+
+	*fake_reg(&w->nic[1], P2P_MAGIC) = 0xffffffff;
+	assert_int_equal(drv_create(&d), 0);
+	assert_int_equal(add_all(d, w), -ENODEV);
+	assert_int_equal(w->nic[1].command, 0);
+	drv_destroy(d);
+	*fake_reg(&w->nic[1], P2P_MAGIC) = P2P_REG_MAGIC_VALUE;
+	*fake_reg(&w->nic[1], P2P_VERSION) = P2P_REG_VERSION_VALUE + 0x10000;
+	assert_int_equal(drv_create(&d), 0);
+	assert_int_equal(add_all(d, w), -EPROTO);
+	drv_destroy(d);
+	assert_int_equal(fake_count(w, FAKE_RESET), 0);
+	fake_world_free(w);
+}
+
+static void test_one_address_twice(void **state)
+{
+	struct fake_world *w = fake_world_make(2, 2, MEM, 2048);
+	struct drv *d;
+
+	*fake_reg(&w->nic[1], P2P_PORT_BLOCK + P2P_PORT_MAC) =
+		*fake_reg(&w->nic[0], P2P_PORT_BLOCK + P2P_PORT_BLOCK_BYTES + P2P_PORT_MAC);
+	assert_int_equal(drv_create(&d), 0);
+	assert_int_equal(add_all(d, w), -EEXIST);
+	assert_non_null(strstr(drv_error(d), "MAC"));
+	drv_destroy(d);
+	fake_world_free(w);
+}
+
+static void test_options(void **state)
+{
+	static const struct { uint32_t batch, stride, slots; } bad[] = {
+		{ 0, 64, 128 }, { 65, 64, 128 }, { 8, 3, 128 }, { 8, 2, 128 }, { 8, 512, 128 }, { 8, 128, 128 }, { 8, 64, 63 },
+		{ 8, 64, 16385 },
+	};
+	struct drv_pair pair[2] = { { 0, 0, 1, 0 }, { 1, 0, 0, 0 } };
+	struct fake_world *w = fake_world_make(2, 1, MEM, 2112);
+	struct drv_opts o;
+	struct drv *d;
+	unsigned int k;
+
+	assert_int_equal(drv_create(&d), 0);
+	assert_int_equal(add_all(d, w), 0);
+	for (k = 0; k < P2P_ARRAY_SIZE(bad); k++) {
+		options(&o, P2P_MODE_WR);
+		o.batch = bad[k].batch;
+		o.stride = bad[k].stride;
+		o.slots = bad[k].slots;
+		assert_int_equal(drv_bring_up(d, &o), -EINVAL);
+	}
+	options(&o, P2P_MODE_WR);
+	o.pairs = pair;
+	o.num_pairs = 2; /* the same two ports twice */
+	assert_int_equal(drv_bring_up(d, &o), -EINVAL);
+	o.num_pairs = 1;
+	pair[0].b_port = 1;
+	assert_int_equal(drv_bring_up(d, &o), -EINVAL);
+	pair[0] = (struct drv_pair){ 0, 0, 0, 0 };
+	assert_int_equal(drv_bring_up(d, &o), -EINVAL);
+	pair[0] = (struct drv_pair){ 0, 0, 2, 0 };
+	assert_int_equal(drv_bring_up(d, &o), -EINVAL);
+	drv_destroy(d);
+	check_nothing_left(w);
+	fake_world_free(w);
+}
+
+static void test_shape(void **state)
+{
+	static const uint32_t bufs[] = { 2048, 2112, 4096, 9728 };
+	struct p2p_shape s[3], larger[3];
+	uint64_t mem[3];
+	unsigned int b, m, i, tight;
+	struct drv_opts o;
+	char err[DRV_ERR_MAX];
+	int rc;
+
+	for (b = 0; b < 4; b++) {
+		for (m = 1; m <= 10; m++) {
+			drv_opts_init(&o);
+			for (i = 0; i < 3; i++) {
+				s[i] = (struct p2p_shape){ .nics = 3, .ports = 1 + i, .buf_size = bufs[b] };
+				mem[i] = 1ull << (20 + m);
+			}
+			rc = drv_shape_choose(s, mem, 3, &o, &tight, err);
+			if (rc) {
+				assert_int_equal(rc, -ENOSPC);
+				s[tight].slots = s[tight].rx_bufs = P2P_MIN_SLOTS;
+				assert_true(p2p_memory_needed(&s[tight]) > mem[tight]);
+				assert_non_null(strstr(err, "KiB"));
+				continue;
+			}
+			for (i = 0; i < 3; i++) {
+				assert_true(p2p_memory_needed(&s[i]) <= mem[i]);
+				assert_int_equal(s[i].slots, s[0].slots);
+				assert_int_equal(s[i].slots & (s[i].slots - 1), 0);
+				assert_true(s[i].slots >= P2P_MIN_SLOTS && s[i].slots <= o.slots);
+				larger[i] = s[i];
+				larger[i].slots = larger[i].rx_bufs = 2 * s[i].slots;
+			}
+			/* Nothing larger would have done. */
+			if (s[0].slots < o.slots)
+				assert_true(p2p_memory_needed(&larger[0]) > mem[0] || p2p_memory_needed(&larger[1]) > mem[1] ||
+					    p2p_memory_needed(&larger[2]) > mem[2]);
+		}
+	}
+}
+
+static void test_shape_asked(void **state)
+{
+	struct p2p_shape s = { .nics = 2, .ports = 1, .buf_size = 2048 };
+	uint64_t mem = MEM;
+	struct drv_opts o;
+	unsigned int tight;
+	char err[DRV_ERR_MAX];
+
+	drv_opts_init(&o);
+	o.slots = 1000; /* rounded down */
+	assert_int_equal(drv_shape_choose(&s, &mem, 1, &o, &tight, err), 0);
+	assert_int_equal(s.slots, 512);
+	assert_int_equal(s.rx_bufs, 1024);
+	o.mode = P2P_MODE_RD;
+	assert_int_equal(drv_shape_choose(&s, &mem, 1, &o, &tight, err), 0);
+	assert_int_equal(s.rx_bufs, 2048);
+	o.rx_bufs = 100;
+	assert_int_equal(drv_shape_choose(&s, &mem, 1, &o, &tight, err), 0);
+	assert_int_equal(s.rx_bufs, 100);
+}
+
+static void test_down(void **state)
+{
+	struct fake_world *w = fake_world_make(3, 1, MEM, 2048);
+	struct drv_opts o;
+	struct drv *d;
+
+	options(&o, P2P_MODE_WR);
+	o.persist = true;
+	assert_int_equal(drv_create(&d), 0);
+	assert_int_equal(up(d, w, &o), 0);
+	drv_destroy(d);
+	assert_true(w->nic[0].running && w->nic[1].running && w->nic[2].running);
+	assert_int_equal(drv_create(&d), 0);
+	assert_int_equal(add_all(d, w), 0);
+	w->events = 0;
+	assert_int_equal(drv_down(d), 0);
+	/* All are disabled before the first is reset. */
+	assert_int_equal(w->event[0].what, FAKE_DISABLE);
+	assert_int_equal(w->event[1].what, FAKE_DISABLE);
+	assert_int_equal(w->event[2].what, FAKE_DISABLE);
+	assert_int_equal(w->event[3].what, FAKE_RESET);
+	check_nothing_left(w);
+	drv_destroy(d);
+	fake_world_free(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_undo),
+		cmocka_unit_test(test_refused_configuration),
+		cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_one_address_twice),
+		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_shape),
+		cmocka_unit_test(test_shape_asked),
+		cmocka_unit_test(test_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
