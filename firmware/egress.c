@@ -146,7 +146,8 @@ unsigned int fw_egress_port(struct fw_nic *n, unsigned int x)
 		port->rr_resume = left;
 		if (!left)
 			port->rr++;
-		idle = got ? 0 : idle + 1;
+		/* In debt is not empty. */
+		idle = got || peer->cons[x].deficit < 0 ? 0 : idle + 1;
 	}
 	moved += egress_send(n, x);
 	return moved;
