@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What stands at the far ends of memif cables in the integration tests.
+ *
+ * cable wake COUNT MIN_US MAX_US SILENCE_MS SEED SPEC SPEC
+ *   Waits until both links are up, is silent for SILENCE_MS, then sends COUNT
+ *   single frames into the first cable, random pauses of MIN_US to MAX_US
+ *   between them, and waits for each at the second, polling.
+ * cable drain RATE MS SPEC
+ *   Takes no more than RATE frames per second (0: all) off the cable for MS
+ *   milliseconds, and counts them by source address.  Frames that come before the
+ *   cable has been backlogged for 100 ms are not counted if RATE is not 0.
+ *
+ * Prints one JSON object.  Exit status 0: the cable was there throughout.
+ */
+#include "tests/unit/memif/env.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define CABLE_STRIDE 2048
+#define CABLE_PATIENCE_NS 10000000000ull
+#define CABLE_FRAME_NS 1000000000ull /* a frame that takes longer is lost */
+#define CABLE_MAX_SOURCES 64
+#define CABLE_BACKLOG_NS 100000000ull
+
+static void cable_nap(uint64_t ns)
+{
+	struct timespec ts = { .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
+
+	nanosleep(&ts, NULL);
+}
+
+static int cable_link_wait(struct env *e, unsigned int n)
+{
+	uint64_t end = env_now_ns() + CABLE_PATIENCE_NS;
+	unsigned int up;
+
+	do {
+		up = 0;
+		for (unsigned int i = 0; i < n; i++) {
+			env_control(&e[i]);
+			up += e[i].port->ops->link_up(e[i].port);
+		}
+		if (up == n)
+			return 0;
+		cable_nap(1000000);
+	} while (env_now_ns() < end);
+	fprintf(stderr, "the links did not come up within 10 s\n");
+	return 1;
+}
+
+static int cable_cmp(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* One frame; its time, or 0 if it did not come. */
+static uint64_t wake_once(struct env *from, struct env *to)
+{
+	uint64_t before = to->received + to->corrupted, t0, t1;
+
+	env_reap(from);
+	t0 = env_now_ns();
+	if (!env_send(from, 1, 60, CABLE_STRIDE))
+		return 0;
+	do {
+		env_receive(to, from->seed);
+		t1 = env_now_ns();
+	} while (to->received + to->corrupted == before && t1 - t0 < CABLE_FRAME_NS);
+	return to->received + to->corrupted == before ? 0 : t1 - t0;
+}
+
+static void wake_report(const struct env *e, uint64_t *ns, unsigned int n)
+{
+	unsigned int over = 0;
+
+	qsort(ns, n, sizeof(*ns), cable_cmp);
+	for (unsigned int i = 0; i < n; i++)
+		over += ns[i] > 100000;
+#define AT(percent) (n ? ns[(uint64_t)(n - 1) * (percent) / 100] : 0)
+	printf("{\"sent\": %" PRIu64 ", \"received\": %u, \"lost\": %" PRIu64 ", \"reordered\": %" PRIu64
+	       ", \"corrupted\": %" PRIu64 ", \"min_ns\": %" PRIu64 ", \"p50_ns\": %" PRIu64 ", \"p90_ns\": %" PRIu64
+	       ", \"p99_ns\": %" PRIu64 ", \"max_ns\": %" PRIu64 ", \"over_100us\": %u}\n", e[0].sent, n, e[1].lost,
+	       e[1].reordered, e[1].corrupted, AT(0), AT(50), AT(90), AT(99), AT(100), over);
+#undef AT
+}
+
+static int cable_wake(char **argv)
+{
+	unsigned int count = (unsigned int)strtoul(argv[0], NULL, 10), seed = (unsigned int)strtoul(argv[4], NULL, 10), n = 0;
+	uint64_t min = strtoull(argv[1], NULL, 10), max = strtoull(argv[2], NULL, 10);
+	uint64_t *ns = calloc(count ? count : 1, sizeof(*ns)), t;
+	struct env e[2];
+
+	if (!ns || max < min)
+		return 2;
+	env_open(&e[0], argv[5], 256, CABLE_STRIDE);
+	env_open(&e[1], argv[6], 256, CABLE_STRIDE);
+	if (cable_link_wait(e, 2))
+		return 1;
+	printf("ready\n");
+	fflush(stdout);
+	cable_nap(strtoull(argv[3], NULL, 10) * 1000000u);
+	for (unsigned int i = 0; i < count; i++) {
+		cable_nap((min + (uint64_t)rand_r(&seed) % (max - min + 1)) * 1000u);
+		t = wake_once(&e[0], &e[1]);
+		if (t)
+			ns[n++] = t;
+		env_control(&e[0]);
+		env_control(&e[1]);
+	}
+	/* What comes late or twice. */
+	cable_nap(200000000);
+	while (env_receive(&e[1], e[0].seed))
+		;
+	wake_report(e, ns, n);
+	env_close(&e[0]);
+	env_close(&e[1]);
+	free(ns);
+	return 0;
+}
+
+static struct source {
+	uint8_t mac[6];
+	uint64_t frames;
+} source[CABLE_MAX_SOURCES];
+static unsigned int sources;
+
+static void drain_count(const struct port_seg *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < sources && memcmp(source[i].mac, s->data + 6, 6); i++)
+		;
+	if (i == CABLE_MAX_SOURCES)
+		return;
+	if (i == sources)
+		memcpy(source[sources++].mac, s->data + 6, 6);
+	source[i].frames++;
+}
+
+static void drain_report(uint64_t frames, uint64_t ns)
+{
+	printf("{\"frames\": %" PRIu64 ", \"seconds\": %.3f, \"sources\": {", frames, (double)ns / 1e9);
+	for (unsigned int i = 0; i < sources; i++) {
+		const uint8_t *m = source[i].mac;
+
+		printf("%s\"%02x:%02x:%02x:%02x:%02x:%02x\": %" PRIu64, i ? ", " : "", m[0], m[1], m[2], m[3], m[4], m[5],
+		       source[i].frames);
+	}
+	printf("}}\n");
+}
+
+static int cable_drain(char **argv)
+{
+	uint64_t rate = strtoull(argv[0], NULL, 10), ms = strtoull(argv[1], NULL, 10), start, now, frames = 0, budget = 0, last;
+	uint64_t full_since = 0;
+	struct port_seg got[ENV_BURST];
+	bool counting = !rate, mid = false;
+	struct env e;
+
+	env_open(&e, argv[2], 1024, CABLE_STRIDE);
+	if (cable_link_wait(&e, 1))
+		return 1;
+	printf("ready\n");
+	fflush(stdout);
+	start = last = env_now_ns();
+	while ((now = env_now_ns()) - start < ms * 1000000u) {
+		unsigned int n, want = ENV_BURST;
+
+		env_control(&e);
+		if (rate) {
+			budget += (now - last) * rate / 1000u;
+			budget = budget > 1000000u * ENV_BURST ? 1000000u * ENV_BURST : budget;
+			want = (unsigned int)(budget / 1000000u);
+		}
+		last = now;
+		n = want >= (rate ? 8 : 1) ? e.port->ops->rx_burst(e.port, got, want) : 0;
+		budget -= rate ? (uint64_t)n * 1000000u : 0;
+		for (unsigned int i = 0; i < n; i++) {
+			if (counting && !mid) {
+				drain_count(&got[i]);
+				frames++;
+			}
+			mid = got[i].flags & PORT_SEG_MORE;
+			got[i].len = e.stride;
+			got[i].flags = 0;
+		}
+		if (n)
+			e.port->ops->rx_post(e.port, got, n);
+		if (!counting && n && n == want) {
+			full_since = full_since ? full_since : now;
+			counting = now - full_since > CABLE_BACKLOG_NS;
+			start = counting ? now : start;
+		} else if (!counting && want >= 8) {
+			full_since = 0;
+		}
+		if (!n)
+			cable_nap(20000);
+	}
+	drain_report(frames, env_now_ns() - start);
+	env_close(&e);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 9 && !strcmp(argv[1], "wake"))
+		return cable_wake(argv + 2);
+	if (argc == 5 && !strcmp(argv[1], "drain"))
+		return cable_drain(argv + 2);
+	fprintf(stderr, "usage: cable wake COUNT MIN_US MAX_US SILENCE_MS SEED SPEC SPEC\n"
+			"       cable drain RATE MS SPEC\n");
+	return 2;
+}
