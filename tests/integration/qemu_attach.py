@@ -20,13 +20,14 @@ FAKE = {"iova": 0x100, "len": 0x108, "command": 0x10C, "result": 0x110, "done": 
 
 class Qemu:
     def __init__(self, qemu, socket, shared):
-        ram = ["-machine", "q35,memory-backend=ram", "-object",
-               "memory-backend-memfd,id=ram,size=64M,share=" + ("on" if shared else "off")] if shared else \
-              ["-machine", "q35", "-m", "64M"]
+        ram = ["-machine", "q35", "-m", "64M"]
+        if shared:
+            ram = ["-machine", "q35,memory-backend=ram",
+                   "-object", "memory-backend-memfd,id=ram,size=64M,share=on"]
         device = '{"driver":"vfio-user-pci","addr":"%d.0","socket":{"type":"unix","path":"%s"}}' % (SLOT, socket)
-        self.p = subprocess.Popen([qemu] + ram + ["-accel", "tcg", "-S", "-display", "none", "-nodefaults", "-monitor",
-                                                  "none", "-qtest", "stdio", "-qtest-log", "/dev/null", "-device", device],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        command = [qemu] + ram + ["-accel", "tcg", "-S", "-display", "none", "-nodefaults", "-monitor", "none",
+                                  "-qtest", "stdio", "-qtest-log", "/dev/null", "-device", device]
+        self.p = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, line):
         self.p.stdin.write(line + "\n")

@@ -36,7 +36,8 @@ fi
 
 # The archive that the machine's own apt configuration names.
 mirror=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list /etc/apt/sources.list 2>/dev/null |
-	sed -n -e 's/^URIs:[[:space:]]*\([^[:space:]]*\).*/\1/p' -e 's/^deb[[:space:]]\(\[[^]]*\][[:space:]]\)\{0,1\}\([^[:space:]]*\).*/\2/p' |
+	sed -n -e 's/^URIs:[[:space:]]*\([^[:space:]]*\).*/\1/p' \
+		-e 's/^deb[[:space:]]\(\[[^]]*\][[:space:]]\)\{0,1\}\([^[:space:]]*\).*/\2/p' |
 	grep '/debian/*$' | head -n 1)
 [ -n "$mirror" ] || skip "no Debian archive in apt's configuration"
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -44,7 +45,7 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 root=$cache/apt
 rm -rf "$root" "$cache/tree.new"
-mkdir -p "$root/lists/partial" "$root/archives/partial" "$root/etc/preferences.d" "$root/etc/apt.conf.d" "$cache/tree.new"
+mkdir -p "$root/lists/partial" "$root/archives/partial" "$root/etc/preferences.d" "$cache/tree.new"
 : >"$root/status"
 for suite in trixie trixie-updates trixie-backports; do
 	echo "deb [signed-by=$keyring] $mirror $suite main"
@@ -71,7 +72,8 @@ bin=$cache/tree/usr/bin/qemu-system-x86_64
 cat >"$launcher.new" <<END
 #!/bin/sh
 t="$cache/tree"
-exec "$loader" --library-path "\$t/usr/lib/x86_64-linux-gnu:\$t/lib/x86_64-linux-gnu:\$t/usr/lib/x86_64-linux-gnu/pulseaudio" \\
+l="\$t/usr/lib/x86_64-linux-gnu"
+exec "$loader" --library-path "\$l:\$t/lib/x86_64-linux-gnu:\$l/pulseaudio" \\
 	"$bin" -L "\$t/usr/share/qemu" -L "\$t/usr/share/seabios" "\$@"
 END
 chmod +x "$launcher.new"

@@ -140,7 +140,7 @@ static void test_refused(void **state)
 	c = open_client(&b, 0);
 	assert_int_equal(vfu_client_dma_map(c, HOST_IOVA, 0x1000, -1, 0, P2P_DMA_READ), 0);
 	assert_int_equal(dma(c, 1, HOST_IOVA, 16), 0);
-	assert_int_equal(dma(c, 2, HOST_IOVA, 16), -EIO); /* the function of this test does not look at prot: the client does */
+	assert_int_equal(dma(c, 2, HOST_IOVA, 16), -EIO); /* the function here does not look at prot: the client does */
 	refusals = 1;
 	assert_int_equal(dma(c, 1, HOST_IOVA, 16), -EIO);
 	assert_int_equal(dma(c, 1, HOST_IOVA, 16), 0);
