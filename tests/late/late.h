@@ -31,7 +31,7 @@ struct late_world;
 
 struct late_cfg {
 	uint64_t seed;
-	uint32_t room_min, room_max; /* requests of a queue at a time; 0, 0: 4 to 32 */
+	uint32_t room_min, room_max; /* requests of a queue at a time; 0, 0: 64 to 96; lines are taken beyond it */
 	uint32_t carry_ns, finish_ns; /* mean delays; 0, 0: seeded */
 	bool prompt;                 /* carry out and finish everything at once: to tell lateness from other causes */
 };

@@ -79,8 +79,8 @@ struct late_world *late_world_create(const struct late_cfg *cfg)
 	w->cfg = *cfg;
 	rng_seed(&w->rng, cfg->seed);
 	if (!w->cfg.room_max) {
-		w->cfg.room_min = 4;
-		w->cfg.room_max = 32;
+		w->cfg.room_min = 64;
+		w->cfg.room_max = 96;
 	}
 	if (!w->cfg.carry_ns)
 		w->cfg.carry_ns = 50u << rng_below(&w->rng, 6);
@@ -470,7 +470,7 @@ static uint32_t submit(struct board_ctx *b, enum board_queue k, struct request *
 	uint64_t t;
 
 	pass(w);
-	if (q->submitted - q->finished >= q->room)
+	if (!r->is_line && q->submitted - q->finished >= q->room)
 		b->overruns++;
 	if (q->submitted - q->finished >= QUEUE_MAX)
 		abort(); /* there is nowhere to put it */
@@ -553,7 +553,10 @@ bool late_done(struct board_ctx *b, enum board_queue q, uint32_t token)
 uint32_t late_room(struct board_ctx *b, enum board_queue q)
 {
 	pass(b->w);
-	return b->q[q].room - (b->q[q].submitted - b->q[q].finished);
+	uint32_t under_way = b->q[q].submitted - b->q[q].finished;
+
+	/* Lines go beyond it. */
+	return under_way < b->q[q].room ? b->q[q].room - under_way : 0;
 }
 
 static uint32_t crc_byte(uint32_t crc, uint8_t v)
