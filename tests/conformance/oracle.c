@@ -38,10 +38,10 @@ unsigned int oracle_frame(struct oracle *o, unsigned int port, const uint8_t dst
 	memset(to, 0, o->ports * sizeof(*to));
 	if (!o->link[port] || (src[0] & 1))
 		return 0;
+	if (!memcmp(dst, reserved, 5) && dst[5] < 16)
+		return 0; /* between neighbours; nothing is learned from it either */
 	o->station[station(src)].known = true;
 	o->station[station(src)].port = port;
-	if (!memcmp(dst, reserved, 5) && dst[5] < 16)
-		return 0;
 	if (!(dst[0] & 1) && o->station[station(dst)].known) {
 		p = o->station[station(dst)].port;
 		to[p] = p != port && o->link[p];

@@ -6,6 +6,7 @@
  *           that stays put and is known everywhere arrives at its port, all of it
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bench.h"
@@ -60,6 +61,15 @@ static void check_exact(struct mesh *m, const bool *to, unsigned int in, uint32_
 		for (p = 0; p < P; p++) {
 			struct mesh_port *mp = &m->port[i][p];
 			uint32_t n = mp->outs - mp->taken;
+
+			if (getenv("MESH_VERBOSE") && (n || to[i * P + p]))
+				fprintf(stderr, "   %c.%u: %u, oracle %u\n", 'a' + i, p, n, to[i * P + p]);
+		}
+	}
+	for (i = 0; i < m->cfg.nics; i++) {
+		for (p = 0; p < P; p++) {
+			struct mesh_port *mp = &m->port[i][p];
+			uint32_t n = mp->outs - mp->taken;
 			const struct mesh_out *o = &mp->out[mp->taken];
 
 			mp->taken = mp->outs;
@@ -104,6 +114,8 @@ static void exact(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mod
 			if (rng_below(&r, 24) == 0) {
 				unsigned int x = rng_below(&r, ports);
 
+				if (getenv("MESH_VERBOSE"))
+					fprintf(stderr, "%u: link %c.%u %d\n", k, 'a' + x / 4, x % 4, !o.link[x]);
 				script_port_link(m->port[x / 4][x % 4].sp, !o.link[x]);
 				oracle_link(&o, x, !o.link[x]);
 				mesh_settle(m, 1500000, 1000000000);
@@ -111,8 +123,11 @@ static void exact(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mod
 			mesh_station(src, 1 + who);
 			pick_dst(&r, dst);
 			oracle_frame(&o, t.at[who], dst, src, to);
+			if (getenv("MESH_VERBOSE"))
+				fprintf(stderr, "%u: %c.%u %u -> %02x..%u\n", k, 'a' + t.at[who] / 4, t.at[who] % 4, src[5],
+					dst[0], dst[5]);
 			seq = mesh_send(m, t.at[who] / 4, t.at[who] % 4, dst, src, len);
-			if (!mesh_settle(m, 300000, 1000000000))
+			if (!mesh_settle(m, 1000000, 1000000000))
 				mesh_fail(m, "does not settle");
 			check_exact(m, to, t.at[who], seq, len);
 		}
