@@ -85,6 +85,8 @@ static int config_list(struct config_ctx *c, const struct cli_opt *opt, const co
 		text = config_scalar(c, s);
 		return text ? config_put(c, opt, s, text) : -ENOMEM;
 	}
+	if (config_setting_is_group(s))
+		return config_fail(c, s, "a list of text is wanted here, as [ \"...\", \"...\" ]");
 	for (k = 0; k < n; k++) {
 		const config_setting_t *e = config_setting_get_elem(s, k);
 

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Bad input ends with status 1 or 2, one line that says what and what to do, and nothing left behind."""
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+
+P2PNIC = os.path.abspath(sys.argv[1])
+TWO = ['--port', 'null:', '--port', 'null:']
+CASES = [  # arguments, status, what the line must contain
+    (['bogus'], 2, 'bogus'),
+    (['run', '--bogus'], 2, '--bogus'),
+    (['run', 'word'], 2, 'word'),
+    (['run', '--batch', '0'], 2, '1 to 64'),
+    (['run', '--batch', '65'], 2, '1 to 64'),
+    (['run', '--stride', '3'], 2, 'power of two'),
+    (['run', '--mode', 'xx'], 2, 'wr|rd|bn'),
+    (['run', '--cores', '4000'], 1, '4000'),
+    (['run', '--mem', '3M'], 2, 'power of two'),
+    (['run', '--nics', '3'], 2, 'even'),
+    (['run', '--nic', 'a'], 2, '--port'),
+    (['run', '--bridge'], 2, '--port'),
+    (['run', *TWO, '--nics', '2'], 2, '--nics'),
+    (['run', '--port', 'null:', '--nic', 'a'], 1, '--nic'),
+    (['run', '--nic', 'a', '--port', 'null:', '--nic', 'a', '--port', 'null:'], 1, 'twice'),
+    (['run', '--nic', 'a b', '--port', 'null:'], 1, 'letters'),
+    (['run', '--port', 'xyz:'], 1, 'xyz'),
+    (['run', '--port', 'null:,foo=1'], 1, 'foo'),
+    (['run', '--port', 'pcap:/no/such.pcap'], 1, '/no/such.pcap'),
+    (['run', '--port', 'pcap:junk'], 1, 'junk'),
+    (['run', *TWO, '--pair', 'nic0.0=nic1.1'], 1, 'no port 1'),
+    (['run', *TWO, '--pair', 'nic0.0=nic2.0'], 1, 'nic2'),
+    (['run', *TWO, '--pair', 'nic0.0=nic0.0'], 1, 'itself'),
+    (['run', *TWO, '--pair', 'nic0.0=nic1.0', '--pair', 'nic1.0=nic0.0'], 1, 'share'),
+    (['run', *TWO, '--stride', '128', '--buf-size', '2112'], 1, 'stride'),
+    (['run', *(['--port', 'null:'] * 16), '--mem', '2M'], 1, 'need'),
+    (['run', *TWO, '--ctl', '/no/such/dir/x.ctl'], 1, '/no/such/dir'),
+    (['run', '-c', 'missing.conf'], 2, 'missing.conf'),
+    (['run', '-c', '.'], 2, 'directory'),
+    (['run', '-c', 'key.conf'], 2, 'key.conf:2'),
+    (['run', '-c', 'syntax.conf'], 2, 'syntax.conf:1'),
+    (['run', '--port', 'pcap:,/dev/full', '--port', 'gen:,count=100', '--seconds', '5'], 1, '/dev/full'),
+    (['nic', '--port', 'null:'], 2, '--socket'),
+    (['nic', '--socket', 'a'], 2, '--port'),
+    (['nic', '--socket', 'junk', '--socket', 'b', '--port', 'null:'], 2, 'twice'),
+    (['nic', '--socket', './junk', '--port', 'null:'], 1, 'no socket'),
+    (['nic', '--socket', '/no/such/dir/a', '--port', 'null:'], 1, '/no/such/dir'),
+    (['nic', '--socket', 'x' * 200, '--port', 'null:'], 1, 'too long'),
+    (['up'], 2, '--nic'),
+    (['up', '--nic', 'here'], 2, 'vfio-user:'),
+    (['up', '--nic', 'vfio-user:'], 2, 'vfio-user:'),
+    (['up', '--nic', 'vfio-user:./none'], 1, 'none'),
+    (['up', '--nic', 'vfio-user:./junk'], 1, 'junk'),
+    (['up', '--nic', 'vfio-user:a', '--nic', 'vfio-user:a'], 2, 'one NIC'),
+    (['up', '--nic', 'vfio-user:a', '--mode', 'bn'], 2, '--monitor'),
+    (['down'], 2, '--nic'),
+    (['down', '--nic', 'vfio-user:none'], 1, 'none'),
+    (['reset', '--nic', 'vfio-user:none'], 1, 'none'),
+    (['show'], 2, 'nics'),
+    (['show', 'bogus'], 2, 'bogus'),
+    (['show', 'stats'], 1, 'no NIC'),
+    (['show', 'stats', '--socket', './junk'], 1, 'junk'),
+]
+
+
+def start_nic(env, *args):
+    nic = subprocess.Popen([P2PNIC, 'nic', *args], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    if b'ready' not in nic.stdout.readline():
+        raise SystemExit('a NIC did not start')
+    return nic
+
+
+def run(args, env):
+    return subprocess.run([P2PNIC, *args], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, encoding='utf-8', timeout=60)
+
+
+def lines(p):
+    # What the board says once about its pages is no error.
+    return [s for s in p.stderr.splitlines() if 'device memory has' not in s]
+
+
+def check(args, status, text, env, errors):
+    p = run(args, env)
+    said = lines(p)
+    if p.returncode != status:
+        errors.append(f'{args}: status {p.returncode}, {status} expected: {said}')
+    if len(said) != 1 or text not in said[0] or not said[0].startswith('p2pnic'):
+        errors.append(f'{args}: one line with {text!r} expected: {said}')
+    left = set(os.listdir('run'))
+    if left:
+        errors.append(f'{args}: left {left} behind')
+
+
+def check_live(env, errors):
+    """Against NICs that run."""
+    a = start_nic(env, '--socket', 'a', '--port', 'null:')
+    twin = start_nic(env, '--socket', 'twin', '--name', 'a', '--port', 'null:')
+    b = start_nic(env, '--socket', 'b', '--port', 'null:')
+    os.symlink('a', 'run/link')
+    both = ['--nic', 'vfio-user:a', '--nic', 'vfio-user:b']
+    for args, text in [
+            (['nic', '--socket', 'a', '--port', 'null:'], 'listens'),
+            (['up', '--nic', 'vfio-user:a', '--nic', 'vfio-user:link'], 'one NIC'),
+            (['up', '--nic', 'vfio-user:a', '--nic', 'vfio-user:twin'], 'MAC'),
+            (['up', *both, '--pair', 'a.0=b.1'], 'no port 1'),
+            (['up', '--nic', 'vfio-user:a', '--nic', 'vfio-user:none'], 'none'),
+            (['up', '--nic', 'vfio-user:a.ctl'], 'a.ctl')]:
+        p = run(args, env)
+        said = lines(p)
+        if p.returncode not in (1, 2) or len(said) != 1 or text not in said[0]:
+            errors.append(f'{args}: status {p.returncode}, one line with {text!r} expected: {said}')
+    p = run(['show', 'nics'], env)
+    if p.returncode or 'running' in p.stdout or 'configured' in p.stdout:
+        errors.append(f'a failed command left a NIC configured:\n{p.stdout}')
+    if run(['up', *both], env).returncode or run(['down', *both], env).returncode:
+        errors.append('up and down fail after the failed attempts')
+    for nic in (a, b, twin):
+        nic.send_signal(signal.SIGTERM)
+        if nic.wait(20):
+            errors.append(f'a NIC ended with status {nic.returncode}')
+        nic.stdout.close()
+    os.unlink('run/link')
+    if os.listdir('run'):
+        errors.append(f'NICs left {os.listdir("run")} behind')
+
+
+def main():
+    errors = []
+    with tempfile.TemporaryDirectory() as top:
+        os.chdir(top)
+        os.mkdir('run', 0o700)
+        for name, text in (('junk', 'not a capture file\n' * 10), ('key.conf', 'batch = 8;\nbogus = 1;\n'),
+                           ('syntax.conf', 'batch 8\n')):
+            with open(name, 'w', encoding='utf-8') as f:
+                f.write(text)
+        env = dict(os.environ, P2PNIC_RUNTIME_DIR=os.path.join(top, 'run'))
+        for args, status, text in CASES:
+            check(args, status, text, env, errors)
+        check_live(env, errors)
+        os.chdir('/')
+    for e in errors:
+        print(e)
+    print(f'{len(CASES) + 6} bad inputs, {len(errors)} complaints')
+    return 1 if errors else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
