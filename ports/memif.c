@@ -588,8 +588,6 @@ static int memif_open(struct port **out, const struct port_spec *spec, char err[
 	}
 	if (m->server) {
 		ret = memif_listener_get(m, err);
-		if (!ret)
-			ret = memif_watch(m, memif_listener_fd(m), MEMIF_EV_LISTENER);
 		if (ret)
 			goto close_port;
 	}
@@ -605,6 +603,7 @@ static int memif_start(struct port *p, const struct port_memory *mem)
 {
 	struct memif_port *m = memif_of(p);
 	uint32_t size = 64;
+	int ret;
 
 	if (m->started || !mem->n || mem->n > PORT_MAX_REGIONS)
 		return -EINVAL;
@@ -618,6 +617,12 @@ static int memif_start(struct port *p, const struct port_memory *mem)
 	m->pool = calloc(size, sizeof(*m->pool));
 	if (!m->pool)
 		return -ENOMEM;
+	ret = m->server ? memif_watch(m, memif_listener_fd(m), MEMIF_EV_LISTENER) : 0;
+	if (ret) {
+		free(m->pool);
+		m->pool = NULL;
+		return ret;
+	}
 	m->pool_mask = size - 1;
 	m->pool_head = m->pool_tail = 0;
 	m->owned = 0;
@@ -643,8 +648,10 @@ static void memif_stop(struct port *p)
 
 	if (!m->started)
 		return;
-	if (m->server)
+	if (m->server) {
+		epoll_ctl(m->epfd, EPOLL_CTL_DEL, memif_listener_fd(m), NULL);
 		memif_listener_accepting(m, false);
+	}
 	memif_down(m, "interface stopped", 0);
 	free(m->pool);
 	m->pool = NULL;

@@ -421,10 +421,15 @@ unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct
 
 uint32_t memif_client_reap(struct memif_port *m, struct memif_queue *q)
 {
-	const uint16_t tail = memif_index_load(&q->ring->tail);
-	const uint32_t n = (uint16_t)(tail - q->tail);
 	uint64_t frames = 0, bytes = 0;
+	uint16_t tail;
+	uint32_t n;
 
+	/* With nothing under way the server's line is left alone. */
+	if (q->head == q->tail)
+		return 0;
+	tail = memif_index_load(&q->ring->tail);
+	n = (uint16_t)(tail - q->tail);
 	if (!n)
 		return 0;
 	if (p2p_unlikely(n > (uint16_t)(q->head - q->tail))) {

@@ -12,6 +12,7 @@ command -v dpdk-testpmd >/dev/null || { echo "skipped: no dpdk-testpmd; apt-get 
 dir=$(mktemp -d /tmp/memif-interop.XXXXXX)
 mkfifo "$dir/in"
 exec 3<>"$dir/in" # testpmd ends when its input does
+queues=
 pmd=
 stop_pmd() {
 	[ -n "$pmd" ] && kill "-${1:-TERM}" "$pmd" 2>/dev/null && wait "$pmd" 2>/dev/null
@@ -29,7 +30,7 @@ start_pmd() {
 	[ "$n" = 1 ] && set -- --port-topology=loop || set --
 	dpdk-testpmd -l 0,1 --no-huge -m 256 --no-pci --no-shconf --single-file-segments --file-prefix="mi$$" \
 		"${args[@]}" -- --auto-start --no-flush-rx --forward-mode=io --total-num-mbufs=16384 \
-		"$@" >"$dir/pmd.log" 2>&1 <&3 &
+		$queues "$@" >"$dir/pmd.log" 2>&1 <&3 &
 	pmd=$!
 }
 
@@ -73,6 +74,23 @@ for n in 1 2; do
 		stop_pmd KILL
 	done
 done
+
+# Two queues each way at the far end; as client, more are asked for and fewer taken.
+queues="--rxq=2 --txq=2"
+start_pmd 1 role=server
+wait_socket
+"$loop" check "$frames" 64 256 "memif:$dir/s,queues=4"
+result "2 queues, testpmd server" $?
+stop_pmd KILL
+rm -f "$dir/s"
+"$loop" check "$frames" 64 256 "memif:$dir/s,role=server" &
+job=$!
+wait_socket
+start_pmd 1 role=client
+wait "$job"
+result "2 queues, testpmd client" $?
+stop_pmd KILL
+queues=
 
 start_pmd 1 role=server
 "$loop" again "$frames" 64 256 "memif:$dir/s" >"$dir/again" &
