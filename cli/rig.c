@@ -294,7 +294,8 @@ void rig_totals(struct rig *r, struct rig_totals *t)
 	memset(t, 0, sizeof(*t));
 	for (k = 0; k < P2P_NUM_DROPS; k++)
 		t->drops += host.drops[k];
-	t->held = bn_held(r->bn);
+	/* Summed over the NICs, what went into rings and has not come out; the host takes some and adds some. */
+	t->held = host.flood_copies - t->drops;
 	t->events[P2P_EV_flood_copies] = host.flood_copies;
 	t->host_desc_bytes = host.desc_bytes;
 	t->host_doorbell_bytes = host.doorbell_bytes;

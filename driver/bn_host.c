@@ -41,7 +41,7 @@ struct bn_nic {
 	struct bn_host_nic o;
 	uint32_t inc, seen, beat, last_beat;
 	uint64_t heard_ns, next_beat_ns;
-	bool up, rung;
+	bool up, rung, met; /* met: has been up */
 	uint32_t units; /* P2P_DW_UNITs of a buffer */
 	uint32_t bufs, mask;
 	struct bn_recv recv[P2P_MAX_PORTS];
@@ -53,7 +53,7 @@ struct bn_host {
 	struct bn_host_stats stats;
 	uint64_t now_ns, next_tick_ns, held;
 	uint32_t random;
-	bool asleep;
+	bool asleep, begun;
 	struct bn_nic nic[P2P_MAX_NICS];
 };
 
@@ -185,7 +185,7 @@ static void bn_up(struct bn_host *h, struct bn_nic *nic)
 	unsigned int r, x;
 	uint32_t k;
 
-	nic->up = true;
+	nic->up = nic->met = true;
 	/* What the former session still held: the NIC has zeroed its rings and reads it no more. */
 	for (r = 0; r <= nic->o.shape.ports; r++)
 		bn_send_free(h, &nic->send[r], nic->mask, nic->send[r].prod, true);
@@ -480,6 +480,19 @@ static int bn_gather(struct bn_host *h, struct bn_nic *nic, unsigned int x, stru
 	return -(int)f->n;
 }
 
+/* Nothing is taken before all NICs have come up once: what waits in a ring is nobody's loss. */
+static bool bn_begun(struct bn_host *h)
+{
+	unsigned int i, r;
+
+	for (i = 0; !h->begun && i < h->opts.nics; i++)
+		for (r = 0; r <= h->nic[i].o.shape.ports; r++)
+			if (!h->nic[i].met || (h->nic[i].up && !h->nic[i].send[r].open))
+				return false;
+	h->begun = true;
+	return true;
+}
+
 static unsigned int bn_receive(struct bn_host *h, unsigned int i, unsigned int x)
 {
 	struct bn_nic *nic = &h->nic[i];
@@ -570,7 +583,7 @@ uint64_t bn_host_step(void *arg, uint64_t now_ns)
 			if (h->nic[i].send[r].cons != h->nic[i].send[r].prod || !h->nic[i].send[r].open)
 				moved += bn_complete(h, &h->nic[i], r);
 	}
-	for (i = 0; i < h->opts.nics; i++)
+	for (i = 0; bn_begun(h) && i < h->opts.nics; i++)
 		for (r = 0; h->nic[i].up && r < h->nic[i].o.shape.ports; r++)
 			moved += bn_receive(h, i, r);
 	bn_ring_bells(h);
