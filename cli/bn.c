@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@ struct bn_task {
 	struct soft_worker *worker; /* its own; NULL: it shares one */
 	bool poll, asleep;
 	uint64_t busy_ns; /* when something was moved last */
+	uint64_t held;    /* a copy for other threads */
 };
 
 static void bn_bell(void *arg, unsigned int nic)
@@ -53,6 +55,7 @@ static uint64_t bn_step(void *arg, uint64_t now_ns)
 	uint64_t until;
 
 	until = bn_host_step(t->host, now_ns);
+	__atomic_store_n(&t->held, bn_host_held(t->host), __ATOMIC_RELAXED);
 	if (!until) {
 		bn_wake(t);
 		t->busy_ns = now_ns;
@@ -172,7 +175,49 @@ struct bn_host_stats bn_stats(const struct bn_task *t)
 	return s;
 }
 
+static const char *const bn_drop_names[] = {
+#define X(name, desc) #name,
+	P2P_DROPS(X)
+#undef X
+};
+
+struct json_object *bn_json(const struct bn_task *t)
+{
+	struct json_object *o = json_object_new_object(), *drops = json_object_new_object();
+	struct bn_host_stats s = bn_stats(t);
+	unsigned int k;
+
+#define PUT(field) json_object_object_add(o, #field, json_object_new_uint64(s.field))
+	PUT(moved);
+	PUT(forwarded);
+	PUT(flood_copies);
+	PUT(desc_bytes);
+	PUT(doorbell_bytes);
+	PUT(holes);
+	PUT(pokes);
+	PUT(bad_line);
+#undef PUT
+	for (k = 0; k < P2P_NUM_DROPS; k++)
+		json_object_object_add(drops, bn_drop_names[k], json_object_new_uint64(s.drops[k]));
+	json_object_object_add(o, "drops", drops);
+	json_object_object_add(o, "held", json_object_new_uint64(bn_held(t)));
+	return o;
+}
+
+void bn_print(const struct bn_task *t, FILE *f)
+{
+	struct bn_host_stats s = bn_stats(t);
+	unsigned int k;
+
+	fprintf(f, "bn's host moved %" PRIu64 " frames, forwarded %" PRIu64 "; %" PRIu64 " descriptor and %" PRIu64
+		" doorbell bytes by CPU", s.moved, s.forwarded, s.desc_bytes, s.doorbell_bytes);
+	for (k = 0; k < P2P_NUM_DROPS; k++)
+		if (s.drops[k])
+			fprintf(f, "; dropped %" PRIu64 " (%s)", s.drops[k], bn_drop_names[k]);
+	fputc('\n', f);
+}
+
 uint64_t bn_held(const struct bn_task *t)
 {
-	return t ? bn_host_held(t->host) : 0;
+	return t ? p2p_count_read(&t->held) : 0;
 }

@@ -3,6 +3,9 @@
 #ifndef CLI_BN_H
 #define CLI_BN_H
 
+#include <json-c/json.h>
+#include <stdio.h>
+
 #include "boards/soft/soft.h"
 #include "cli/opts.h"
 #include "driver/bn_host.h"
@@ -23,6 +26,10 @@ int bn_start(struct bn_task *t, char err[CLI_ERR_MAX]);
 void bn_destroy(struct bn_task *t);
 /* Zeros where t is NULL. */
 struct bn_host_stats bn_stats(const struct bn_task *t);
+/* What the host counted, as a new object. */
+struct json_object *bn_json(const struct bn_task *t);
+/* The same as a line or two. */
+void bn_print(const struct bn_task *t, FILE *f);
 /* Frames in the host's hands. */
 uint64_t bn_held(const struct bn_task *t);
 

@@ -233,7 +233,7 @@ static void measure_json(const struct measure_row *w, struct json_object *list)
 
 static void measure_head(unsigned int nics, double seconds)
 {
-	printf("%u software NICs, %.0f s in all. Frames without FCS; Gb/s on the cable, with FCS, preamble and gap (+24 B).\n"
+	printf("%u software NICs, %g s in all. Frames without FCS; Gb/s on the cable, with FCS, preamble and gap (+24 B).\n"
 	       "Latency at a tenth of the rate. Payload, descriptor and doorbell (lines, bells) bytes are per packet.\n\n"
 	       "%-4s %5s %8s %8s %8s %8s %7s %8s %8s %8s %8s %9s %5s %5s %5s\n", nics, seconds, "mode", "bytes", "Mpps", "Gb/s",
 	       "p50 us", "p99 us", "copies", "p2p B", "host B", "p2p desc", "hst desc", "doorbell", "lost", "corr", "reord");

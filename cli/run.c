@@ -11,6 +11,7 @@
 
 #include <json-c/json.h>
 
+#include "cli/bn.h"
 #include "cli/cli.h"
 #include "cli/ctl_client.h"
 #include "cli/driver_opts.h"
@@ -256,6 +257,8 @@ static int run_print(struct rig *r, const struct cli_run_opts *o, const char *ct
 		gens = json_object_new_array();
 		run_gens(r, gens);
 		json_object_object_add(out, "generators", gens);
+		if (r->bn)
+			json_object_object_add(out, "host", bn_json(r->bn));
 		json_object_object_add(out, "seconds", json_object_new_double(seconds));
 		json_object_object_add(out, "drained", json_object_new_boolean(drained));
 		show_print_json(out, stdout);
@@ -264,6 +267,10 @@ static int run_print(struct rig *r, const struct cli_run_opts *o, const char *ct
 		rig_totals(r, &t);
 		show_table(SHOW_stats, nics, stdout);
 		run_gens(r, NULL);
+		if (r->bn) {
+			fputc('\n', stdout);
+			bn_print(r->bn, stdout);
+		}
 		printf("\n%.1f s: %" PRIu64 " frames in, %" PRIu64 " out, %" PRIu64 " dropped, %" PRId64 " in hand\n", seconds,
 		       t.rx_frames, t.tx_frames, t.drops, (int64_t)t.held);
 	}

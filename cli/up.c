@@ -257,8 +257,10 @@ static int up_run(struct drv *d, const struct up_addr *a, const struct cli_up_op
 		up_report(d, a, o->json);
 		if (o->monitor)
 			up_monitor(d, a);
-		if (host)
+		if (host) {
 			drv_down(d);
+			bn_print(host, stderr);
+		}
 	}
 	bn_destroy(host);
 	return rc;
