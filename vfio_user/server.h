@@ -43,6 +43,10 @@
  *    Where that is noticed (from the server's thread or within serve()) it fails
  *    with -EIO; else it ends with -ETIMEDOUT.
  *
+ *  - a client that owes a reply for longer than dma_timeout_ms must not stall the
+ *    worker again and again: until some reply of it comes, even a late one, all
+ *    further transfers fail with -ETIMEDOUT at once.
+ *
  * A transfer longer than the client's max_data_xfer_size becomes several
  * messages; after an error it is not known which of them took place.
  */

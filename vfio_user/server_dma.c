@@ -62,6 +62,7 @@ void vfu_server_dma_open(struct vfu_server *s)
 	memset(s->abandoned, 0, sizeof(s->abandoned));
 	s->dma_max = s->conn.peer.max_data_xfer < s->cfg.max_data_xfer_bytes ? s->conn.peer.max_data_xfer
 									      : s->cfg.max_data_xfer_bytes;
+	s->dma_stalled = false;
 	s->up = true;
 	pthread_mutex_unlock(&s->lock);
 }
@@ -106,6 +107,7 @@ int vfu_server_dma_reply(struct vfu_server *s, const struct vfu_header *h, const
 	int err = 0;
 
 	pthread_mutex_lock(&s->lock);
+	s->dma_stalled = false;
 	w = find_wait(s, id);
 	if (!w || w->command != from_le16(h->command)) {
 		err = !w && take_abandoned(s, id) ? 0 : -EPROTO;
@@ -147,6 +149,8 @@ static int enlist(struct vfu_server *s, struct vfu_dma_wait *w)
 	else if (s->op_exclusive || (s->op_running && !s->cfg.ops->serve) || pthread_equal(pthread_self(), s->self) ||
 		 waits_already(s))
 		err = -EIO;
+	else if (s->dma_stalled)
+		err = -ETIMEDOUT;
 	else
 		err = take_id(s, &w->id);
 	if (!err) {
@@ -176,6 +180,7 @@ static void await(struct vfu_server *s, struct vfu_dma_wait *w, int64_t deadline
 			w->done = true;
 			w->result = -ETIMEDOUT;
 			abandon(s, w->id);
+			s->dma_stalled = true;
 			vfu_stat(&s->stats.dma_timeouts);
 		} else if (s->op_running && s->cfg.ops->serve) {
 			pthread_mutex_unlock(&s->lock);

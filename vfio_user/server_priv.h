@@ -57,6 +57,7 @@ struct vfu_server {
 	pthread_t self;		   /* the server's thread, as it says itself */
 	bool up;		   /* DMA by message is possible */
 	uint32_t dma_max;	   /* bytes of one message */
+	bool dma_stalled;	   /* a reply is overdue, and none has come since */
 	bool op_running;
 	bool op_exclusive;
 	struct vfu_dma_wait *waits;

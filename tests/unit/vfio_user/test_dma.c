@@ -339,7 +339,8 @@ static void test_timeout(void **state)
 {
 	struct vfu_dma_map m = { to_le32(32), to_le32(3), to_le64(0), to_le64(HOST_IOVA), to_le64(0x1000) };
 	struct vfu_server_stats st;
-	uint8_t dst[16];
+	struct vfu_header h;
+	uint8_t dst[16], body[64];
 	struct bench b;
 	int sock;
 
@@ -351,8 +352,19 @@ static void test_timeout(void **state)
 	sock = raw_open(b.path);
 	assert_int_equal(raw_ask(sock, VFU_DMA_MAP, &m, sizeof(m), NULL, 0), 0);
 	assert_int_equal(b.fake.dma->read(b.fake.dma_opaque, HOST_IOVA, dst, sizeof(dst)), -ETIMEDOUT);
+	/* The next fail without waiting for as long, */
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(b.fake.dma->read(b.fake.dma_opaque, HOST_IOVA, dst, sizeof(dst)), -ETIMEDOUT);
 	vfu_server_stats(b.server, &st);
+	assert_int_equal(st.dma_reads, 1);
 	assert_int_equal(st.dma_timeouts, 1);
+	/* until the client is heard of again. */
+	assert_int_equal(raw_recv(sock, &h, body, sizeof(body)), sizeof(struct vfu_dma_access));
+	raw_send(sock, from_le16(h.id), VFU_DMA_READ, VFU_F_REPLY | VFU_F_ERROR, 0, NULL, 0, 0);
+	assert_true(raw_alive(sock));
+	assert_int_equal(b.fake.dma->read(b.fake.dma_opaque, HOST_IOVA, dst, sizeof(dst)), -ETIMEDOUT);
+	vfu_server_stats(b.server, &st);
+	assert_int_equal(st.dma_reads, 2);
 	close(sock);
 	assert_true(fake_wait(&b.fake, &b.fake.detached, 1));
 	assert_int_equal(b.fake.dma->read(b.fake.dma_opaque, HOST_IOVA, dst, sizeof(dst)), -ENOTCONN);
