@@ -23,8 +23,9 @@
 #include <string.h>
 #include <x86intrin.h>
 
-#define LOOP_BUFS 4096
-#define LOOP_STRIDE 2048
+#define LOOP_BUFS 1280   /* little more than a ring: the fewer go round, the more of them are in a cache */
+#define LOOP_STRIDE 2112 /* an odd number of lines, so that they spread over a cache's sets */
+#define LOOP_BYTES 2048
 #define LOOP_PATIENCE_NS 10000000000ull
 
 static unsigned int nenv;
@@ -78,7 +79,7 @@ static int loop_check(uint64_t count, uint32_t size, uint64_t window)
 			if (n > window - under_way)
 				n = window - under_way;
 			if (n)
-				env_send(from, (unsigned int)(n > ENV_BURST ? ENV_BURST : n), size, LOOP_STRIDE);
+				env_send(from, (unsigned int)(n > ENV_BURST ? ENV_BURST : n), size, LOOP_BYTES);
 			env_reap(from);
 			if (env_receive(to, from->seed))
 				deadline = env_now_ns() + LOOP_PATIENCE_NS / 5;
@@ -206,8 +207,8 @@ static int loop_run(const char *mode, uint64_t count, const char *sizes, uint64_
 		char *next;
 		uint32_t size = (uint32_t)strtoul(p, &next, 10);
 
-		if (size < 22 || size > LOOP_STRIDE) {
-			fprintf(stderr, "size must be 22 to %d\n", LOOP_STRIDE);
+		if (size < 22 || size > LOOP_BYTES) {
+			fprintf(stderr, "size must be 22 to %d\n", LOOP_BYTES);
 			return 2;
 		}
 		p = *next == ',' ? next + 1 : next;
