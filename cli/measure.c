@@ -261,8 +261,6 @@ static int measure_nics(struct measure *m, unsigned int nics, char err[CLI_ERR_M
 		spec = k % 2 ? "gen:sink,tx=off" : "gen:source";
 		rc = rig_add_nic(m->r, name, &spec, 1, err);
 	}
-	for (k = 0; !rc && k < nics; k++)
-		port_gen_pause(m->r->nic[k].port[0], true);
 	if (!rc)
 		rc = run_ctl_path(ctl, sizeof(ctl), m->o, err);
 	return rc ? rc : rig_serve(m->r, ctl, err);

@@ -197,12 +197,28 @@ int rig_serve(struct rig *r, const char *path, char err[CLI_ERR_MAX])
 	return 0;
 }
 
+static void rig_pause(struct rig *r, bool pause)
+{
+	unsigned int i, p;
+
+	for (i = 0; i < r->n; i++)
+		for (p = 0; p < r->nic[i].ports; p++)
+			if (port_is_gen(r->nic[i].port[p]))
+				port_gen_pause(r->nic[i].port[p], pause);
+}
+
+void rig_go(struct rig *r)
+{
+	rig_pause(r, false);
+}
+
 int rig_up(struct rig *r, const struct drv_opts *o, char note[DRV_ERR_MAX], char err[CLI_ERR_MAX])
 {
 	struct transport *t;
 	unsigned int i;
 	int rc;
 
+	rig_pause(r, true);
 	rc = drv_create(&r->drv);
 	if (rc) {
 		snprintf(err, CLI_ERR_MAX, "out of memory");
@@ -334,12 +350,9 @@ bool rig_drain(struct rig *r, uint64_t timeout_ns)
 	const struct timespec nap = { 0, 5000000 };
 	uint64_t end = soft_now_ns() + timeout_ns;
 	struct rig_totals now, before;
-	unsigned int i, p, same = 0;
+	unsigned int same = 0;
 
-	for (i = 0; i < r->n; i++)
-		for (p = 0; p < r->nic[i].ports; p++)
-			if (port_is_gen(r->nic[i].port[p]))
-				port_gen_pause(r->nic[i].port[p], true);
+	rig_pause(r, true);
 	rig_totals(r, &before);
 	now = before;
 	while (same < (now.held ? RIG_STILL_HELD : RIG_STILL)) {

@@ -59,8 +59,12 @@ int rig_serve(struct rig *r, const char *path, char err[CLI_ERR_MAX]);
 int rig_start(struct rig *r, char err[CLI_ERR_MAX]);
 /* Ends them. */
 void rig_stop(struct rig *r);
-/* Introduces the NICs, starts, and waits until they are ready.  note: what the driver has to say, or "". */
+/*
+ * Introduces the NICs, starts, and waits until they are ready.  Generators are
+ * paused from before until rig_go().  note: what the driver has to say, or "".
+ */
 int rig_up(struct rig *r, const struct drv_opts *o, char note[DRV_ERR_MAX], char err[CLI_ERR_MAX]);
+void rig_go(struct rig *r);
 void rig_down(struct rig *r);
 /* What the ports could not complete, after the end. */
 int rig_finish(struct rig *r, char err[CLI_ERR_MAX]);

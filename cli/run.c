@@ -295,6 +295,7 @@ static int run_traffic(struct rig *r, const struct cli_run_opts *o, char err[CLI
 		rc = run_bring_up(r, o, err);
 	if (rc)
 		return rc;
+	rig_go(r);
 	start = soft_now_ns();
 	run_loop(r, o, start);
 	seconds = (double)(soft_now_ns() - start) / 1e9;
