@@ -6,10 +6,12 @@
  *   Waits until both links are up, is silent for SILENCE_MS, then sends COUNT
  *   single frames into the first cable, random pauses of MIN_US to MAX_US
  *   between them, and waits for each at the second, polling.
- * cable drain RATE MS SPEC
+ * cable drain RATE MS SPEC [hello]
  *   Takes no more than RATE frames per second (0: all) off the cable for MS
  *   milliseconds, and counts them by source address.  Frames that come before the
- *   cable has been backlogged for 100 ms are not counted if RATE is not 0.
+ *   cable has been backlogged for 100 ms are not counted if RATE is not 0.  With
+ *   hello it sends a frame ten times a second, so that bridges know its
+ *   address, 02:00:00:00:00:01.
  *
  * Prints one JSON object.  Exit status 0: the cable was there throughout.
  */
@@ -26,6 +28,7 @@
 #define CABLE_FRAME_NS 1000000000ull /* a frame that takes longer is lost */
 #define CABLE_MAX_SOURCES 64
 #define CABLE_BACKLOG_NS 100000000ull
+#define CABLE_HELLO_NS 100000000ull
 
 static void cable_nap(uint64_t ns)
 {
@@ -157,7 +160,18 @@ static void drain_report(uint64_t frames, uint64_t ns)
 	printf("}}\n");
 }
 
-static int cable_drain(char **argv)
+static void drain_hello(struct env *e, uint64_t now)
+{
+	static uint64_t next;
+
+	if (now < next)
+		return;
+	env_reap(e);
+	env_send(e, 1, 60, CABLE_STRIDE);
+	next = now + CABLE_HELLO_NS;
+}
+
+static int cable_drain(char **argv, bool hello)
 {
 	uint64_t rate = strtoull(argv[0], NULL, 10), ms = strtoull(argv[1], NULL, 10), start, now, frames = 0, budget = 0, last;
 	uint64_t full_since = 0;
@@ -175,6 +189,8 @@ static int cable_drain(char **argv)
 		unsigned int n, want = ENV_BURST;
 
 		env_control(&e);
+		if (hello)
+			drain_hello(&e, now);
 		if (rate) {
 			budget += (now - last) * rate / 1000u;
 			budget = budget > 1000000u * ENV_BURST ? 1000000u * ENV_BURST : budget;
@@ -213,9 +229,9 @@ int main(int argc, char **argv)
 {
 	if (argc == 9 && !strcmp(argv[1], "wake"))
 		return cable_wake(argv + 2);
-	if (argc == 5 && !strcmp(argv[1], "drain"))
-		return cable_drain(argv + 2);
+	if ((argc == 5 || (argc == 6 && !strcmp(argv[5], "hello"))) && !strcmp(argv[1], "drain"))
+		return cable_drain(argv + 2, argc == 6);
 	fprintf(stderr, "usage: cable wake COUNT MIN_US MAX_US SILENCE_MS SEED SPEC SPEC\n"
-			"       cable drain RATE MS SPEC\n");
+			"       cable drain RATE MS SPEC [hello]\n");
 	return 2;
 }
