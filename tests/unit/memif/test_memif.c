@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -480,6 +481,64 @@ static void test_wake_up_to_connect(void **state)
 	env_close(&s);
 }
 
+#define PINGS 20000
+
+struct player {
+	struct env *e;
+	uint32_t seed; /* of the other one's frames */
+	bool first;
+	bool starved; /* slept through a frame */
+};
+
+/* One frame goes to and fro between two threads that sleep as soon as they have nothing: a wake-up lost is the end. */
+static void *play(void *arg)
+{
+	struct player *pl = arg;
+	struct env *e = pl->e;
+	struct pollfd pfd = { .events = POLLIN };
+	uint32_t gen;
+
+	e->port->ops->fds(e->port, &pfd.fd, 1, &gen);
+	if (pl->first)
+		env_send(e, 1, 64, 2048);
+	while (e->received < PINGS) {
+		unsigned int n = env_receive(e, pl->seed);
+
+		if (!n) {
+			e->port->ops->arm(e->port, true);
+			n = env_receive(e, pl->seed);
+			if (!n && poll(&pfd, 1, 10000) != 1) {
+				pl->starved = true;
+				break;
+			}
+			env_control(e);
+			e->port->ops->arm(e->port, false);
+		}
+		env_reap(e);
+		while (n && e->sent < e->received + pl->first && e->sent < PINGS)
+			env_send(e, 1, 64, 2048);
+	}
+	return NULL;
+}
+
+static void test_no_wake_up_lost(void **state)
+{
+	struct env s, c;
+	struct player a = { &s, 1, true, false }, b = { &c, 2, false, false };
+	pthread_t t;
+
+	pair(&s, &c, ",role=server", "", 64, 2048);
+	assert_int_equal(pthread_create(&t, NULL, play, &a), 0);
+	play(&b);
+	pthread_join(t, NULL);
+	assert_false(a.starved || b.starved);
+	assert_int_equal(s.received, PINGS);
+	assert_int_equal(c.received, PINGS);
+	assert_int_equal(s.corrupted + s.lost + c.corrupted + c.lost, 0);
+	env_close(&c);
+	env_close(&s);
+}
+
 static void test_spec_errors(void **state)
 {
 	static const char *const bad[] = {
@@ -578,6 +637,7 @@ int main(void)
 		cmocka_unit_test(test_stop_and_start),   cmocka_unit_test(test_last_frames_arrive),
 		cmocka_unit_test(test_secret_and_id),    cmocka_unit_test(test_already_connected),
 		cmocka_unit_test(test_wake_up),          cmocka_unit_test(test_wake_up_to_connect),
+		cmocka_unit_test(test_no_wake_up_lost),
 		cmocka_unit_test(test_spec_errors),      cmocka_unit_test(test_socket_file),
 		cmocka_unit_test(test_abstract),
 		cmocka_unit_test(test_no_descriptor_left),
