@@ -54,7 +54,10 @@ int transport_local_open(struct transport **out, const struct p2p_function_ops *
 /* Connects to a vfio-user server.  0 or -errno with one line in err. */
 int transport_vfio_user_open(struct transport **out, const char *path, char err[DRV_ERR_MAX]);
 
-/* Maps `bytes` of a mappable region for reading and writing, from its start.  munmap() it. */
+/*
+ * Maps `bytes` of a mappable region for reading and writing, from its start.
+ * munmap() it.  -EINVAL: its descriptor is too short or not sealed against shrinking.
+ */
 int transport_region_mmap(struct transport *t, unsigned int region, uint64_t bytes, void **out);
 
 #endif

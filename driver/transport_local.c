@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "driver/transport.h"
@@ -137,6 +138,7 @@ int transport_local_open(struct transport **out, const struct p2p_function_ops *
 int transport_region_mmap(struct transport *t, unsigned int region, uint64_t bytes, void **out)
 {
 	struct p2p_region_info info;
+	struct stat st;
 	void *p;
 	int rc;
 
@@ -145,7 +147,9 @@ int transport_region_mmap(struct transport *t, unsigned int region, uint64_t byt
 		return rc;
 	if (info.fd < 0)
 		return -EACCES;
-	if (info.size < bytes) {
+	/* The descriptor is another process's word: memory that is not there, or that can go, would be a SIGBUS. */
+	if (info.size < bytes || fstat(info.fd, &st) || st.st_size < 0 || info.fd_offset > (uint64_t)st.st_size ||
+	    (uint64_t)st.st_size - info.fd_offset < bytes || !(fcntl(info.fd, F_GET_SEALS) & F_SEAL_SHRINK)) {
 		close(info.fd);
 		return -EINVAL;
 	}

@@ -2,6 +2,7 @@
 #include "fake_fn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -340,8 +341,8 @@ struct fake_world *fake_world_make(unsigned int n, unsigned int ports, uint64_t 
 
 		f->world = w;
 		f->number = i;
-		f->fd = memfd_create("fake", MFD_CLOEXEC);
-		if (f->fd < 0 || ftruncate(f->fd, (off_t)mem))
+		f->fd = memfd_create("fake", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		if (f->fd < 0 || ftruncate(f->fd, (off_t)mem) || fcntl(f->fd, F_ADD_SEALS, F_SEAL_SHRINK))
 			abort();
 		*fake_reg(f, P2P_NUM_PORTS) = ports;
 		*fake_reg(f, P2P_MEM_SIZE) = mem;

@@ -3,8 +3,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -197,6 +200,31 @@ static void test_undo(void **state)
 	}
 }
 
+/* bn maps the doorbell segment: another process's descriptor must not be able to kill the driver. */
+static void test_doorbell_memory(void **state)
+{
+	struct fake_world *w;
+	struct drv_opts o;
+	struct drv *d;
+	unsigned int k;
+
+	for (k = 0; k < 2; k++) {
+		w = fake_world_make(2, 1, MEM, 2048);
+		close(w->nic[1].fd);
+		w->nic[1].fd = memfd_create("bad", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		assert_int_equal(ftruncate(w->nic[1].fd, k ? 1024 : MEM), 0); /* not sealed; sealed but too short */
+		if (k)
+			assert_int_equal(fcntl(w->nic[1].fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+		options(&o, P2P_MODE_BN);
+		assert_int_equal(drv_create(&d), 0);
+		assert_int_equal(up(d, w, &o), -EINVAL);
+		assert_non_null(strstr(drv_error(d), "doorbell"));
+		check_nothing_left(w);
+		drv_destroy(d);
+		fake_world_free(w);
+	}
+}
+
 static void test_refused_configuration(void **state)
 {
 	struct fake_world *w = fake_world_make(2, 1, MEM, 2048);
@@ -376,6 +404,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_undo),
+		cmocka_unit_test(test_doorbell_memory),
 		cmocka_unit_test(test_refused_configuration),
 		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_one_address_twice),
