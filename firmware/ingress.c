@@ -225,24 +225,37 @@ static bool ingress_next(struct fw_nic *n, unsigned int x, struct frame *f)
 	return true;
 }
 
+/* Is it still being met for the first time?  After a while nobody waits for it any longer. */
+static bool ingress_meeting(const struct fw_nic *n, const struct fw_peer *peer, unsigned int ring)
+{
+	if (!peer->intro || peer->met || n->now_ns - peer->intro_ns > FW_MEETING_NS)
+		return false;
+	return peer->state != P2P_PEER_UP || !peer->prod[ring].open;
+}
+
 /*
  * Nothing is received for an egress that is still being introduced: what waits
- * on the cable is nobody's loss.
+ * on the cable is nobody's loss.  A bridge waits for all NICs.
  */
 static bool ingress_ready(struct fw_nic *n, unsigned int x)
 {
 	uint32_t pair = (uint32_t)n->port_reg[x][FW_R_PORT_PAIR];
-	const struct fw_peer *peer;
+	struct fw_peer *peer;
+	unsigned int k;
 
-	if (n->mode == P2P_MODE_BN)
+	if (n->mode == P2P_MODE_BN) {
 		peer = &n->peer[FW_PEER_HOST];
-	else
-		peer = &n->peer[pair & P2P_PAIR_VALID ? (pair >> 8) & 0xff : n->self];
-	if (!peer->intro || peer->state == P2P_PEER_DOWN)
-		return true;
-	if (n->mode == P2P_MODE_BN)
-		return peer->prod[x].open;
-	return peer->state == P2P_PEER_UP && peer->prod[pair & P2P_PAIR_VALID ? pair & 0xff : peer->ports].open;
+		return peer->prod[x].open || !ingress_meeting(n, peer, x);
+	}
+	if (pair & P2P_PAIR_VALID)
+		return !ingress_meeting(n, &n->peer[(pair >> 8) & 0xff], pair & 0xff);
+	for (k = 0; k < n->nactive; k++) {
+		peer = &n->peer[n->active[k]];
+		if (!peer->met && ingress_meeting(n, peer, peer->ports))
+			return false;
+		peer->met = true;
+	}
+	return true;
 }
 
 static void ingress_post(struct fw_nic *n, unsigned int x)

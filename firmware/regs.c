@@ -184,8 +184,10 @@ static int peer_introduce(struct fw_nic *n, unsigned int i)
 		board_win_open(n->board, &p->win_buf, bar2 + reg[FW_R_PEER_BUF] + r * reg[FW_R_PEER_BUF_STEP],
 			       (uint64_t)peer->slots * p->buf_size);
 	}
-	if (n->running)
+	if (n->running) {
 		fw_peer_start(n, i);
+		peer->met = true; /* the others forward on meanwhile */
+	}
 	return 0;
 }
 
