@@ -3,10 +3,15 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
 
 #include "cli/cli.h"
+#include "cli/ctl_client.h"
 #include "cli/options.h"
 #include "cli/rig.h"
+#include "cli/show_table.h"
 #include "vfio_user/server.h"
 
 #define CLI_STRUCT cli_nic_opts
@@ -17,7 +22,7 @@ const struct cli_usage cli_nic_usage = {
 	.synopsis = "--socket PATH --port SPEC... [OPTIONS]",
 	.description =
 		"One software NIC: a PCI device behind a vfio-user socket, to which `p2pnic up` or a VMM attaches. It runs until"
-		" SIGINT or SIGTERM and then removes its sockets. It prints one line when it is ready.\n\n"
+		" SIGINT or SIGTERM, then prints what it counted and removes its sockets. It prints one line when it is ready.\n\n"
 		"Observers (`p2pnic show`) use the control socket PATH.ctl. When its driver leaves, the NIC forwards on if the"
 		" driver asked for it (`p2pnic up` does), else it stops and resets itself.",
 	.examples = "  p2pnic nic --socket /tmp/a --port tap:p2p0\n"
@@ -120,6 +125,42 @@ static void nic_default_name(struct nic_run *n)
 	n->name[len] = '\0';
 }
 
+static void nic_say_ready(const struct nic_run *n, bool json)
+{
+	struct json_object *o;
+
+	if (json) {
+		o = json_object_new_object();
+		json_object_object_add(o, "ready", json_object_new_boolean(true));
+		json_object_object_add(o, "name", json_object_new_string(n->name));
+		json_object_object_add(o, "socket", json_object_new_string(n->path));
+		json_object_object_add(o, "ctl", json_object_new_string(n->ctl));
+		json_object_object_add(o, "pid", json_object_new_int((int)getpid()));
+		printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+		json_object_put(o);
+	} else {
+		printf("%s ready at vfio-user:%s\n", n->name, n->path);
+	}
+	fflush(stdout);
+}
+
+static void nic_say_stats(const struct nic_run *n, bool json)
+{
+	struct json_object *nics = json_object_new_array(), *o;
+	char err[CLI_ERR_MAX];
+
+	if (ctl_stats(n->ctl, nics, err)) {
+		cli_note("nic", "no final statistics: %s", err);
+	} else if (json) {
+		o = show_json(SHOW_stats, nics);
+		show_print_json(o, stdout);
+		json_object_put(o);
+	} else {
+		show_table(SHOW_stats, nics, stdout);
+	}
+	json_object_put(nics);
+}
+
 static int nic_main(const struct cli_nic_opts *o)
 {
 	static struct nic_run n;
@@ -143,10 +184,10 @@ static int nic_main(const struct cli_nic_opts *o)
 		nic_end(&n, false, err);
 		return CLI_FAILED;
 	}
-	printf("%s ready at vfio-user:%s\n", n.name, n.path);
-	fflush(stdout);
+	nic_say_ready(&n, o->json);
 	while (!cli_signal_wait(3600ull * 1000000000u))
 		;
+	nic_say_stats(&n, o->json);
 	rc = nic_end(&n, true, err);
 	if (rc)
 		cli_error("nic", "%s", err);

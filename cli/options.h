@@ -49,7 +49,8 @@
 	X(LIST, port, "port", 'p', "SPEC", 0, 0, "a port: repeat for ports 0 to 7") \
 	X(STR, name, "name", 0, "NAME", 0, 0, "its name in statistics; MAC addresses follow from it (the socket's file name)") \
 	X(U64, core, "core", 0, "N", 0, 4095, "pin the worker to this core") \
-	CLI_SOFT_OPTIONS(X)
+	CLI_SOFT_OPTIONS(X) \
+	X(FLAG, json, "json", 'j', "", 0, 0, "the line that says it is ready, and the final statistics, as a JSON object each")
 
 #define CLI_UP_OPTIONS(X) \
 	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH; repeat for all of the mesh; they are nic0, nic1, ...") \

@@ -84,7 +84,7 @@ static int show_all(bool regs, struct json_object *nics, char err[CLI_ERR_MAX])
 	rc = cli_rundir(dir, sizeof(dir), false, err);
 	if (rc)
 		return rc;
-	n = scandir(dir, &list, show_is_ctl, alphasort);
+	n = scandir(dir, &list, show_is_ctl, versionsort);
 	for (i = 0; i < n; i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, list[i]->d_name);
 		free(list[i]);
