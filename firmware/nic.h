@@ -25,6 +25,7 @@
 #define FW_PEER_HOST P2P_MAX_NICS /* bn: the host, as a peer */
 #define FW_MAX_PEERS (P2P_MAX_NICS + 1)
 #define FW_TICK_NS 1000000ull     /* peers, pokes, ageing are looked at this often */
+#define FW_MEETING_NS 1000000000ull /* a NIC just introduced is waited for so long at most */
 #define FW_QUANTUM_BYTES 4096     /* deficit round robin */
 #define FW_RD_WINDOW 64           /* rd, bn: reads of one ring under way */
 #define FW_HOLE 0xff              /* rd: a slot given up when it was fetched */
@@ -56,6 +57,8 @@ struct fw_prod {
 	struct board_win win_buf;
 	uint64_t deadline_ns, timeout_ns;
 	uint32_t poke, bad_cons;
+	uint32_t again;  /* overdue: descriptors are written once more before this */
+	bool repeating;
 	struct fw_prod *next_dirty;
 	uint32_t held[P2P_MAX_PORTS]; /* rd: receive buffers of each own port that this ring holds */
 	uint8_t peer, ring;
@@ -94,7 +97,8 @@ struct fw_cons {
 };
 
 struct fw_peer {
-	bool intro;
+	bool intro, met; /* introduced; its rings have been open once */
+	uint64_t intro_ns;
 	enum p2p_peer_state state;
 	uint32_t inc;      /* ours towards this peer */
 	uint32_t seen;     /* the peer's, for which our rings are zeroed; 0: none */

@@ -100,6 +100,8 @@ void fw_peer_start(struct fw_nic *n, unsigned int i)
 	peer->heard_ns = n->now_ns;
 	peer->next_beat_ns = n->now_ns;
 	peer->intro = true;
+	peer->met = false;
+	peer->intro_ns = n->now_ns;
 	n->active[n->nactive++] = (uint8_t)i;
 	peer_state(n, i, P2P_PEER_WAITING);
 	n->next_tick_ns = 0;

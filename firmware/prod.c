@@ -36,7 +36,7 @@ void fw_prod_open(struct fw_nic *n, struct fw_peer *peer, unsigned int ring)
 	struct fw_prod *p = &peer->prod[ring];
 
 	fw_prod_free(n, p);
-	p->open = false;
+	p->open = p->repeating = false;
 	p->frame = 0;
 	p->poke = 0;
 	p->timeout_ns = P2P_POKE_MIN_NS;
@@ -333,26 +333,38 @@ void fw_prod_reap(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p)
 	}
 }
 
+/* Writes what is not completed once more, as far as there is room; true when all of it is. */
+static bool prod_repeat(struct fw_nic *n, struct fw_prod *p)
+{
+	uint32_t end, wrap;
+
+	if (!p->repeating || p->again - p->cons > p->pub - p->cons)
+		p->again = p->cons;
+	p->repeating = true;
+	while (p->again != p->pub) {
+		if (!board_room(n->board, BOARD_Q_WRITE))
+			return false;
+		wrap = (p->again | p->mask) + 1;
+		end = (int32_t)(p->pub - wrap) > 0 ? wrap : p->pub;
+		if (end - p->again > P2P_MAX_BATCH)
+			end = p->again + P2P_MAX_BATCH;
+		prod_write(n, p, p->again, end);
+		p->again = end;
+	}
+	p->repeating = false;
+	return true;
+}
+
 uint64_t fw_prod_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p)
 {
-	uint32_t from = p->cons, end, wrap, line[4];
+	uint32_t line[4];
 
 	if (p->open && p->cons == p->pub)
 		return UINT64_MAX;
 	if (n->now_ns < p->deadline_ns)
 		return p->deadline_ns;
-	if (p->open && n->scrub) {
-		while (from != p->pub) {
-			if (!board_room(n->board, BOARD_Q_WRITE))
-				return n->now_ns;
-			wrap = (from | p->mask) + 1;
-			end = (int32_t)(p->pub - wrap) > 0 ? wrap : p->pub;
-			if (end - from > P2P_MAX_BATCH)
-				end = from + P2P_MAX_BATCH;
-			prod_write(n, p, from, end);
-			from = end;
-		}
-	}
+	if (p->open && n->scrub && !prod_repeat(n, p))
+		return n->now_ns;
 	line[P2P_RL_RSVD] = 0;
 	line[P2P_RL_PROD] = p->pub;
 	line[P2P_RL_POKE] = ++p->poke;
