@@ -461,8 +461,9 @@ static void pass_time(struct mesh *m, bool active, uint64_t end)
 		if (t < next)
 			next = t;
 		for (p = 0; p < m->cfg.ports && n->stall_ns <= now; p++)
+			/* What is due already the NIC does not want yet: it will when something else happens. */
 			if ((t = script_port_next(m->port[i][p].sp)) < next)
-				next = t;
+				next = t > now ? t : now + 3000 < next ? now + 3000 : next;
 	}
 	t = next > now + 50 ? next - now : 50;
 	m->ops->advance(m->mb, t < end - now ? t : end - now);

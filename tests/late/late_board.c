@@ -552,9 +552,10 @@ bool late_done(struct board_ctx *b, enum board_queue q, uint32_t token)
 
 uint32_t late_room(struct board_ctx *b, enum board_queue q)
 {
-	pass(b->w);
-	uint32_t under_way = b->q[q].submitted - b->q[q].finished;
+	uint32_t under_way;
 
+	pass(b->w);
+	under_way = b->q[q].submitted - b->q[q].finished;
 	/* Lines go beyond it. */
 	return under_way < b->q[q].room ? b->q[q].room - under_way : 0;
 }

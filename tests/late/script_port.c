@@ -30,7 +30,7 @@ struct script_port {
 	struct rx_frame *rx_head, **rx_tail;
 	uint32_t rx_pending;
 	struct p2p_seg posted[POSTED_MAX];
-	uint32_t posted_prod, posted_cons;
+	uint32_t posted_prod, posted_cons, rx_room;
 	struct tx_seg tx[SENDING_MAX];
 	uint32_t tx_prod, tx_sent, tx_cons; /* taken; left the wire; handed back */
 	uint64_t tx_last_ns;
@@ -70,6 +70,7 @@ struct script_port *script_port_create(const struct script_port_cfg *cfg)
 	if (!sp->cfg.tx_room)
 		sp->cfg.tx_room = 256;
 	rng_seed(&sp->rng, cfg->seed);
+	sp->rx_room = cfg->late ? 64 + rng_below(&sp->rng, 1024) : POSTED_MAX;
 	sp->rx_tail = &sp->rx_head;
 	sp->link = true;
 	return sp;
@@ -295,9 +296,7 @@ uint32_t script_port_rx_post(struct script_port *sp, const struct p2p_seg *segs,
 {
 	uint32_t i;
 
-	if (sp->cfg.late && n > 1 && rng_below(&sp->rng, 4) == 0)
-		n = 1 + rng_below(&sp->rng, n);
-	for (i = 0; i < n && sp->posted_prod - sp->posted_cons < POSTED_MAX; i++) {
+	for (i = 0; i < n && sp->posted_prod - sp->posted_cons < sp->rx_room; i++) {
 		if (sp->cfg.seg_ok && !sp->cfg.seg_ok(sp->cfg.check_arg, &segs[i], true))
 			complain(sp, "a posted buffer lies outside the receive buffers", i);
 		sp->posted[sp->posted_prod++ % POSTED_MAX] = segs[i];
