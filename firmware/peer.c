@@ -85,6 +85,7 @@ static void peer_down(struct fw_nic *n, unsigned int i)
 	peer_state(n, i, P2P_PEER_DOWN);
 	if (!up)
 		return;
+	n->peer[i].met = true;
 	fw_event(n, P2P_EV_peer_down, 1);
 	fw_bridge_flush(n, i, -1);
 }
@@ -100,7 +101,7 @@ void fw_peer_start(struct fw_nic *n, unsigned int i)
 	peer->heard_ns = n->now_ns;
 	peer->next_beat_ns = n->now_ns;
 	peer->intro = true;
-	peer->met = false;
+	peer->ready = false;
 	peer->intro_ns = n->now_ns;
 	n->active[n->nactive++] = (uint8_t)i;
 	peer_state(n, i, P2P_PEER_WAITING);
@@ -184,6 +185,17 @@ static void peer_watch(struct fw_nic *n, unsigned int i)
 	}
 }
 
+/* Ready once every ring of ours has opened; what opens later, in a session after the first, is its own matter. */
+static void peer_ready(struct fw_nic *n, struct fw_peer *peer, unsigned int i)
+{
+	unsigned int r;
+
+	for (r = 0; r < peer_prods(n, peer, i); r++)
+		if (!peer->prod[r].open)
+			return;
+	peer->ready = true;
+}
+
 void fw_peer_tick(struct fw_nic *n, unsigned int i)
 {
 	struct fw_peer *peer = &n->peer[i];
@@ -191,12 +203,14 @@ void fw_peer_tick(struct fw_nic *n, unsigned int i)
 	unsigned int r;
 
 	peer_watch(n, i);
+	if (peer->state == P2P_PEER_UP && !peer->ready)
+		peer_ready(n, peer, i);
 	if (n->now_ns >= peer->next_beat_ns) {
 		peer->beat++;
 		peer->next_beat_ns = n->now_ns + P2P_BEAT_NS;
 		fw_peer_line(n, peer);
 	}
-	at = peer->state == P2P_PEER_WAITING ? n->now_ns + FW_TICK_NS : peer->next_beat_ns;
+	at = peer->state == P2P_PEER_WAITING || (peer->state == P2P_PEER_UP && !peer->ready) ? n->now_ns + FW_TICK_NS : peer->next_beat_ns;
 	for (r = 0; r <= n->ports; r++)
 		fw_cons_tick(n, peer, &peer->cons[r]);
 	for (r = 0; peer->state == P2P_PEER_UP && r < peer_prods(n, peer, i); r++) {
@@ -255,6 +269,8 @@ int fw_peer_info(const struct fw_nic *n, unsigned int i, struct fw_peer_info *in
 		return -FW_EINVAL;
 	peer = &n->peer[n->mode == P2P_MODE_BN && n->peer[FW_PEER_HOST].intro ? FW_PEER_HOST : i];
 	info->state = n->peer[i].intro || peer->intro ? peer->state : P2P_PEER_ABSENT;
+	if (info->state == P2P_PEER_UP && !peer->ready)
+		info->state = P2P_PEER_WAITING;
 	info->inc = peer->inc;
 	info->peer_inc = peer->seen;
 	info->since_ns = peer->since_ns;
