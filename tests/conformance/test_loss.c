@@ -70,6 +70,8 @@ static void lossy(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mod
 		for (i = 0; i < 3 && !(cfg.flags & P2P_FLAG_BRIDGE); i++)
 			for (p = 0; p < 2; p++)
 				mesh_pair(m, i, p, (i + p + 1) % 3, p);
+		if (rng_below(&r, 2)) /* they meet over a fabric that loses already */
+			set_loss(m, kind, &loss);
 		if (!mesh_up(m)) {
 			set_loss(m, kind, &loss);
 			traffic(m, &r, bursts);
