@@ -225,35 +225,23 @@ static bool ingress_next(struct fw_nic *n, unsigned int x, struct frame *f)
 	return true;
 }
 
-/* Is it still being met for the first time?  After a while nobody waits for it any longer. */
-static bool ingress_meeting(const struct fw_nic *n, const struct fw_peer *peer, unsigned int ring)
-{
-	if (!peer->intro || peer->met || n->now_ns - peer->intro_ns > FW_MEETING_NS)
-		return false;
-	return peer->state != P2P_PEER_UP || !peer->prod[ring].open;
-}
-
 /*
  * Nothing is received for an egress that is still being introduced: what waits
- * on the cable is nobody's loss.  A bridge waits for all NICs.
+ * on the cable is nobody's loss.  A bridge waits for all NICs; after a while
+ * nobody is waited for any longer.
  */
-static bool ingress_ready(struct fw_nic *n, unsigned int x)
+static bool ingress_ready(const struct fw_nic *n, unsigned int x)
 {
 	uint32_t pair = (uint32_t)n->port_reg[x][FW_R_PORT_PAIR];
-	struct fw_peer *peer;
+	const struct fw_peer *peer;
 	unsigned int k;
 
-	if (n->mode == P2P_MODE_BN) {
-		peer = &n->peer[FW_PEER_HOST];
-		return peer->prod[x].open || !ingress_meeting(n, peer, x);
-	}
-	if (pair & P2P_PAIR_VALID)
-		return !ingress_meeting(n, &n->peer[(pair >> 8) & 0xff], pair & 0xff);
 	for (k = 0; k < n->nactive; k++) {
 		peer = &n->peer[n->active[k]];
-		if (!peer->met && ingress_meeting(n, peer, peer->ports))
+		if (n->mode != P2P_MODE_BN && (pair & P2P_PAIR_VALID) && n->active[k] != ((pair >> 8) & 0xff))
+			continue;
+		if (!peer->ready && n->now_ns - peer->intro_ns <= FW_MEETING_NS)
 			return false;
-		peer->met = true;
 	}
 	return true;
 }

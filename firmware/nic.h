@@ -97,7 +97,7 @@ struct fw_cons {
 };
 
 struct fw_peer {
-	bool intro, met; /* introduced; its rings have been open once */
+	bool intro, ready; /* introduced; all our rings in it have been open */
 	uint64_t intro_ns;
 	enum p2p_peer_state state;
 	uint32_t inc;      /* ours towards this peer */

@@ -83,9 +83,9 @@ static void peer_down(struct fw_nic *n, unsigned int i)
 
 	peer_end(n, i, P2P_DROP_peer_lost, n->mode == P2P_MODE_RD);
 	peer_state(n, i, P2P_PEER_DOWN);
+	n->peer[i].intro_ns = n->now_ns - FW_MEETING_NS - 1; /* nobody waits for it again */
 	if (!up)
 		return;
-	n->peer[i].met = true;
 	fw_event(n, P2P_EV_peer_down, 1);
 	fw_bridge_flush(n, i, -1);
 }
@@ -210,7 +210,7 @@ void fw_peer_tick(struct fw_nic *n, unsigned int i)
 		peer->next_beat_ns = n->now_ns + P2P_BEAT_NS;
 		fw_peer_line(n, peer);
 	}
-	at = peer->state == P2P_PEER_WAITING || (peer->state == P2P_PEER_UP && !peer->ready) ? n->now_ns + FW_TICK_NS : peer->next_beat_ns;
+	at = peer->state == P2P_PEER_WAITING || !peer->ready ? n->now_ns + FW_TICK_NS : peer->next_beat_ns;
 	for (r = 0; r <= n->ports; r++)
 		fw_cons_tick(n, peer, &peer->cons[r]);
 	for (r = 0; peer->state == P2P_PEER_UP && r < peer_prods(n, peer, i); r++) {

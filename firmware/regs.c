@@ -186,7 +186,7 @@ static int peer_introduce(struct fw_nic *n, unsigned int i)
 	}
 	if (n->running) {
 		fw_peer_start(n, i);
-		peer->met = true; /* the others forward on meanwhile */
+		peer->intro_ns = n->now_ns - FW_MEETING_NS - 1; /* the others forward on meanwhile */
 	}
 	return 0;
 }
