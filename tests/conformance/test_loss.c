@@ -46,6 +46,7 @@ static void lossy(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mod
 		  uint64_t seed, unsigned int bursts)
 {
 	struct mesh_loss loss = { .every = every }, none = { 0 };
+	struct mesh_loss chance = { .ppm = 1000000 / every }; /* every second heartbeat may be always the same peer's */
 	struct mesh_cfg cfg;
 	struct mesh *m;
 	struct rng r;
@@ -71,7 +72,7 @@ static void lossy(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mod
 			for (p = 0; p < 2; p++)
 				mesh_pair(m, i, p, (i + p + 1) % 3, p);
 		if (rng_below(&r, 2)) /* they meet over a fabric that loses already */
-			set_loss(m, kind, &loss);
+			set_loss(m, kind, &chance);
 		if (!mesh_up(m)) {
 			set_loss(m, kind, &loss);
 			traffic(m, &r, bursts);
