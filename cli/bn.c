@@ -85,6 +85,7 @@ static void bn_options(struct bn_task *t, const struct drv *d, struct bn_host_op
 	memset(o, 0, sizeof(*o));
 	o->nics = t->bn->nics;
 	o->batch = t->bn->batch;
+	o->silence_ms = d->opts.silence_ms;
 	o->backpressure = d->opts.backpressure;
 	o->lossy = d->opts.scrub;
 	o->bell = bn_bell;

@@ -82,6 +82,8 @@ int cli_driver_opts(struct drv_opts *o, struct drv_pair *pairs, const struct cli
 		o->rx_bufs = (uint32_t)c->rx_bufs;
 	if (c->age_set)
 		o->age_s = (uint32_t)c->age;
+	if (c->silence_set)
+		o->silence_ms = (uint32_t)c->silence;
 	if (c->flood_pps_set)
 		o->flood_pps = (uint32_t)c->flood_pps;
 	if (c->backpressure_set)

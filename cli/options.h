@@ -22,7 +22,8 @@
 	X(ONOFF, scrub, "scrub", 0, "on|off", 0, 0, \
 	  "overwrite slots before reuse, for a fabric that may lose writes (off: shared memory loses none)") \
 	X(U64, flood_pps, "flood-pps", 0, "N", 0, 4294967295u, "bridge: flooded frames per second and NIC, 0 for no limit (1000000)") \
-	X(U64, age, "age", 0, "SECONDS", 1, 1000000, "bridge: forget a station not heard from for so long (300)")
+	X(U64, age, "age", 0, "SECONDS", 1, 1000000, "bridge: forget a station not heard from for so long (300)") \
+	X(U64, silence, "silence", 0, "MS", 30, 60000, "a NIC not heard from for so long is down; more where NICs are starved of CPU (100)")
 
 /* What software NICs are made of. */
 #define CLI_SOFT_OPTIONS(X) \

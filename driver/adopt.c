@@ -19,7 +19,7 @@
 
 /* What a running NIC says of its mesh. */
 struct adopt_view {
-	uint64_t index, nics, slots, rx_bufs, mode, batch, stride, flags, age_s, flood_pps;
+	uint64_t index, nics, slots, rx_bufs, mode, batch, stride, flags, age_s, flood_pps, silence_ms;
 };
 
 static bool adopt_running(const struct drv_nic *nic)
@@ -43,7 +43,7 @@ static int adopt_read(struct drv *d, struct drv_nic *nic, struct adopt_view *v)
 		{ P2P_NIC_INDEX, &v->index }, { P2P_NUM_NICS, &v->nics }, { P2P_SLOTS, &v->slots },
 		{ P2P_RX_BUFS, &v->rx_bufs }, { P2P_MODE, &v->mode }, { P2P_BATCH, &v->batch },
 		{ P2P_STRIDE, &v->stride }, { P2P_FLAGS, &v->flags }, { P2P_AGE_S, &v->age_s },
-		{ P2P_FLOOD_PPS, &v->flood_pps },
+		{ P2P_FLOOD_PPS, &v->flood_pps }, { P2P_SILENCE_MS, &v->silence_ms },
 	};
 	unsigned int i;
 	int rc = 0;
@@ -137,6 +137,7 @@ static int adopt_options(struct drv *d, const struct adopt_view *v, const char *
 	o->stride = (uint32_t)v->stride;
 	o->age_s = (uint32_t)v->age_s;
 	o->flood_pps = (uint32_t)v->flood_pps;
+	o->silence_ms = (uint32_t)v->silence_ms;
 	o->bridge = v->flags & P2P_FLAG_BRIDGE;
 	o->scrub = v->flags & P2P_FLAG_SCRUB;
 	o->backpressure = v->flags & P2P_FLAG_BACKPRESSURE;

@@ -208,7 +208,7 @@ static void bn_watch(struct bn_host *h, struct bn_nic *nic)
 		nic->last_beat = beat;
 		nic->heard_ns = h->now_ns;
 	}
-	if (h->now_ns - nic->heard_ns >= P2P_SILENCE_NS) {
+	if (h->now_ns - nic->heard_ns >= h->opts.silence_ms * 1000000ull) {
 		if (nic->up || nic->seen)
 			bn_down(h, nic);
 	} else if (inc && inc != nic->seen) {

@@ -33,6 +33,7 @@ struct bn_host_opts {
 	unsigned int nics;
 	struct bn_host_nic nic[P2P_MAX_NICS];
 	uint32_t batch;
+	uint32_t silence_ms; /* a NIC not heard from for so long is down */
 	bool backpressure; /* a full send ring holds up its receive ring instead of dropping */
 	bool lossy;        /* the fabric may lose writes: look for holes */
 	uint32_t seed;     /* unpredictable: incarnations and sequence numbers come from it */

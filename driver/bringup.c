@@ -64,6 +64,7 @@ int drv_step_configure(struct drv *d, struct drv_nic *nic)
 		{ P2P_FLAGS, drv_flags(o) },
 		{ P2P_AGE_S, o->age_s },
 		{ P2P_FLOOD_PPS, o->flood_pps },
+		{ P2P_SILENCE_MS, o->silence_ms },
 		{ P2P_CONTROL, P2P_CTL_CONFIGURE },
 	};
 	uint64_t status, error;

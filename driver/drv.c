@@ -16,6 +16,7 @@ void drv_opts_init(struct drv_opts *o)
 	o->batch = 8;
 	o->stride = 64;
 	o->age_s = 300;
+	o->silence_ms = 100;
 	o->flood_pps = 1000000;
 	o->backpressure = true;
 }

@@ -55,7 +55,7 @@ struct drv_opts {
 	uint32_t slots;   /* at most; the largest power of two that fits is taken */
 	uint32_t rx_bufs; /* per port; 0: from slots */
 	uint32_t batch, stride;
-	uint32_t age_s, flood_pps;
+	uint32_t age_s, flood_pps, silence_ms;
 	bool bridge, scrub, backpressure;
 	bool persist; /* NICs run on when the driver goes */
 	/* Adoption checks against the running NICs only what was asked for by name: DRV_SET_* bits. */

@@ -156,6 +156,8 @@ static int nic_check(struct fw_nic *n)
 		return -FW_EINVAL;
 	n->shape = (struct p2p_shape){ .nics = (uint32_t)reg[FW_R_NUM_NICS], .ports = n->ports, .slots = (uint32_t)slots,
 				       .buf_size = n->strap.buf_size, .rx_bufs = (uint32_t)bufs };
+	if (reg[FW_R_SILENCE_MS] < P2P_SILENCE_MS_MIN || reg[FW_R_SILENCE_MS] > P2P_SILENCE_MS_MAX)
+		return -FW_EINVAL;
 	return p2p_memory_needed(&n->shape) > n->strap.mem_bytes ? -FW_ENOMEM : 0;
 }
 
@@ -235,6 +237,7 @@ int fw_nic_enable(struct fw_nic *n)
 	n->scrub = n->reg[FW_R_FLAGS] & P2P_FLAG_SCRUB;
 	n->bridge = n->reg[FW_R_FLAGS] & P2P_FLAG_BRIDGE;
 	n->backpressure = n->reg[FW_R_FLAGS] & P2P_FLAG_BACKPRESSURE;
+	n->silence_ns = n->reg[FW_R_SILENCE_MS] * 1000000;
 	n->scrub_key = board_random(n->board);
 	n->incarnation = board_random(n->board) | 1;
 	n->flood_last_ns = n->age_last_ns = n->last_tick_ns = n->now_ns;

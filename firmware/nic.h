@@ -166,6 +166,7 @@ struct fw_nic {
 	uint64_t flood_credit_ns; /* token bucket, in ns of credit */
 	uint64_t flood_last_ns, age_last_ns;
 	uint64_t next_tick_ns, last_tick_ns;
+	uint64_t silence_ns; /* after which a peer is down */
 	struct fw_prod *dirty;
 	/* sources to release when their writes have finished, oldest first */
 	struct fw_wait *wait;

@@ -161,7 +161,7 @@ static void peer_watch(struct fw_nic *n, unsigned int i)
 		if (peer->state == P2P_PEER_DOWN)
 			peer_state(n, i, P2P_PEER_WAITING);
 	}
-	if ((int64_t)(n->now_ns - peer->heard_ns) >= (int64_t)P2P_SILENCE_NS && !peer_is_self(n, i) &&
+	if ((int64_t)(n->now_ns - peer->heard_ns) >= (int64_t)n->silence_ns && !peer_is_self(n, i) &&
 	    (peer->state == P2P_PEER_UP || peer->seen)) {
 		peer_down(n, i);
 		fw_peer_line(n, peer);

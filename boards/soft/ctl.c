@@ -97,7 +97,8 @@ static struct json_object *nic_json(const struct soft_nic_stats *s)
 	put_u64(o, "nics", s->nics);
 	put_u64(o, "slots", s->slots);
 	put_u64(o, "buf_size", s->buf_size);
-	put_u64(o, "held", s->held);
+	/* Of one NIC alone it may be below zero: what it took out of rings that others filled. */
+	json_object_object_add(o, "held", json_object_new_int64((int64_t)s->held));
 	put_u64(o, "p2p_bytes", s->events[P2P_EV_p2p_bytes]);
 	put_u64(o, "host_bytes", s->events[P2P_EV_host_bytes]);
 	put_u64(o, "dma_faults", s->events[P2P_EV_dma_faults]);

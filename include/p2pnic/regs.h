@@ -48,6 +48,7 @@
 	X(HOST_AREA, 0x060, 8, RW, 0, "bn: bus address of this NIC's area in host memory") \
 	X(HOST_POOL, 0x068, 8, RW, 0, "bn: bus address of the host's buffer pool") \
 	X(HOST_POOL_BYTES, 0x070, 8, RW, 0, "bn: its size, at most 1 GiB") \
+	X(SILENCE_MS, 0x078, 4, RW, 100, "a peer not heard from for so long is down, 30-60000") \
 	X(SEG_COUNT, 0x080, 4, RO, 0, "segments in device memory; 0 until configured") \
 	X(SEG_SELECT, 0x084, 4, RW, 0, "the segment that SEG_KIND, SEG_OFFSET and SEG_BYTES tell of") \
 	X(SEG_KIND, 0x088, 4, RO, 0, "0 private, 1 doorbell, 2 rx, 3 ring, 4 buf") \

@@ -133,7 +133,8 @@ _Static_assert(offsetof(struct p2p_ring_head, comp) == 64, "layout");
 _Static_assert(offsetof(struct p2p_ring_head, ctrl) == 640, "layout");
 
 #define P2P_BEAT_NS 10000000ull        /* heartbeat */
-#define P2P_SILENCE_NS 100000000ull    /* after this a peer is down */
+#define P2P_SILENCE_MS_MIN 30           /* SILENCE_MS: after this a peer is down */
+#define P2P_SILENCE_MS_MAX 60000
 #define P2P_POKE_MIN_NS 2000000ull     /* first timeout for overdue completions; doubles */
 #define P2P_POKE_MAX_NS 1000000000ull
 

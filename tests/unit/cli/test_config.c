@@ -43,7 +43,7 @@ static void test_every_key(void **state)
 {
 	assert_int_equal(read_text("mode = \"rd\"; batch = 4; stride = 128L; slots = \"1k\"; seconds = 2.5; bridge = true;\n"
 				   "poll = false; backpressure = false; scrub = \"on\"; mem = \"32M\"; buf-size = 4096;\n"
-				   "cores = \"0-1\"; ctl = \"x.ctl\"; json = true; age = 7; flood-pps = 0; rx-bufs = 64; nics = 4;\n"
+				   "cores = \"0-1\"; ctl = \"x.ctl\"; json = true; age = 7; silence = 500; flood-pps = 0; rx-bufs = 64; nics = 4;\n"
 				   "port = [ \"null:\", \"gen:\" ]; pair = \"nic0.0=nic1.0\";\n"), 0);
 	assert_int_equal(o.mode, 1);
 	assert_int_equal(o.batch, 4);
