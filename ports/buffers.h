@@ -16,7 +16,7 @@
 
 /* Posted buffers, oldest first.  The indexes run free; the size is a power of two. */
 struct port_buffers {
-	struct port_seg *seg;
+	struct p2p_seg *seg;
 	uint32_t mask;
 	uint32_t prod;
 	uint32_t cons;
@@ -50,13 +50,13 @@ static inline uint32_t port_buffers_count(const struct port_buffers *b)
 }
 
 /* The k-th oldest buffer; k < port_buffers_count(). */
-static inline struct port_seg *port_buffers_at(const struct port_buffers *b, uint32_t k)
+static inline struct p2p_seg *port_buffers_at(const struct port_buffers *b, uint32_t k)
 {
 	return &b->seg[(b->cons + k) & b->mask];
 }
 
 /* Takes the first k of n buffers and returns k. */
-static inline unsigned int port_buffers_post(struct port_buffers *b, const struct port_seg *segs, unsigned int n)
+static inline unsigned int port_buffers_post(struct port_buffers *b, const struct p2p_seg *segs, unsigned int n)
 {
 	unsigned int i;
 
@@ -72,17 +72,17 @@ static inline unsigned int port_buffers_post(struct port_buffers *b, const struc
  * was written into them back to back: sets lengths and flags, removes them.
  * Returns how many segments.
  */
-static inline unsigned int port_buffers_take(struct port_buffers *b, struct port_seg *out, uint32_t len)
+static inline unsigned int port_buffers_take(struct port_buffers *b, struct p2p_seg *out, uint32_t len)
 {
 	unsigned int n = 0;
 
 	do {
-		struct port_seg s = b->seg[b->cons++ & b->mask];
+		struct p2p_seg s = b->seg[b->cons++ & b->mask];
 		bool more = len > s.len;
 
 		if (!more)
 			s.len = len;
-		s.flags = more ? PORT_SEG_MORE : 0;
+		s.flags = more ? P2P_SEG_MORE : 0;
 		len -= s.len;
 		out[n++] = s;
 	} while (len);
@@ -98,8 +98,8 @@ static inline unsigned int port_buffers_needed(const struct port_buffers *b, uin
 	uint32_t have = port_buffers_count(b), room = 0;
 	unsigned int i;
 
-	if (max > PORT_MAX_SEGS)
-		max = PORT_MAX_SEGS;
+	if (max > P2P_MAX_SEGS)
+		max = P2P_MAX_SEGS;
 	for (i = 0; i < max && i < have; i++) {
 		room += port_buffers_at(b, i)->len;
 		if (room >= len)

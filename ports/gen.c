@@ -371,7 +371,7 @@ static inline bool gen_unsettled(const struct gen_port *g)
 static int gen_start(struct port *p, const struct port_memory *mem)
 {
 	struct gen_port *g = gen_of(p);
-	uint32_t most = mem->rx_bufs < PORT_MAX_SEGS ? mem->rx_bufs : PORT_MAX_SEGS;
+	uint32_t most = mem->rx_bufs < P2P_MAX_SEGS ? mem->rx_bufs : P2P_MAX_SEGS;
 	uint64_t room = (uint64_t)mem->buf_size * most;
 	int rc;
 
@@ -418,7 +418,7 @@ static inline uint32_t gen_size_peek(struct gen_port *g)
 	return z->min + gen_random_below(g, z->max - z->min + 1);
 }
 
-static void gen_pattern_spread(const struct port_seg *segs, unsigned int n, uint64_t key)
+static void gen_pattern_spread(const struct p2p_seg *segs, unsigned int n, uint64_t key)
 {
 	uint32_t at = 0;
 	unsigned int i;
@@ -431,7 +431,7 @@ static void gen_pattern_spread(const struct port_seg *segs, unsigned int n, uint
 }
 
 /* One frame into the oldest buffers; returns its segments, 0 if it does not fit. */
-static inline unsigned int gen_frame_make(struct gen_port *g, struct port_seg *out, unsigned int room, uint32_t len,
+static inline unsigned int gen_frame_make(struct gen_port *g, struct p2p_seg *out, unsigned int room, uint32_t len,
 					  uint64_t now_ns)
 {
 	struct gen_flow *f = &g->flow[g->next_flow];
@@ -470,7 +470,7 @@ static uint64_t gen_quota(struct gen_port *g, uint64_t now_ns)
 	return quota;
 }
 
-static unsigned int gen_rx_burst(struct port *p, struct port_seg *segs, unsigned int n)
+static unsigned int gen_rx_burst(struct port *p, struct p2p_seg *segs, unsigned int n)
 {
 	struct gen_port *g = gen_of(p);
 	uint64_t now_ns, quota, frames = 0, bytes = 0, random = g->random;
@@ -505,7 +505,7 @@ static unsigned int gen_rx_burst(struct port *p, struct port_seg *segs, unsigned
 	return used;
 }
 
-static unsigned int gen_rx_post(struct port *p, const struct port_seg *segs, unsigned int n)
+static unsigned int gen_rx_post(struct port *p, const struct p2p_seg *segs, unsigned int n)
 {
 	unsigned int i;
 
@@ -516,7 +516,7 @@ static unsigned int gen_rx_post(struct port *p, const struct port_seg *segs, uns
 
 /* Checking */
 
-static unsigned int gen_tx_burst(struct port *p, const struct port_seg *segs, unsigned int n)
+static unsigned int gen_tx_burst(struct port *p, const struct p2p_seg *segs, unsigned int n)
 {
 	struct gen_port *g = gen_of(p);
 	uint64_t now_ns, frames = 0, bytes = 0;
@@ -528,7 +528,7 @@ static unsigned int gen_tx_burst(struct port *p, const struct port_seg *segs, un
 	now_ns = port_clock_ns();
 	for (i = 0; i < n; i++) {
 		len += segs[i].len;
-		if (segs[i].flags & PORT_SEG_MORE)
+		if (segs[i].flags & P2P_SEG_MORE)
 			continue;
 		gen_sink_frame(&g->sink, segs + first, i + 1 - first, len, now_ns);
 		frames++;

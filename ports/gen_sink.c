@@ -175,7 +175,7 @@ static void gen_sink_damaged(struct gen_sink *k, const struct gen_info *info)
 }
 
 /* Copies up to 60 bytes of the frame, the rest zeros. */
-static void gen_sink_gather(uint8_t head[GEN_HEAD_BYTES], const struct port_seg *segs, unsigned int n)
+static void gen_sink_gather(uint8_t head[GEN_HEAD_BYTES], const struct p2p_seg *segs, unsigned int n)
 {
 	uint32_t at = 0, len;
 	unsigned int i;
@@ -188,7 +188,7 @@ static void gen_sink_gather(uint8_t head[GEN_HEAD_BYTES], const struct port_seg 
 	}
 }
 
-static bool gen_sink_tail_good(const struct port_seg *segs, unsigned int n, uint32_t len, uint64_t key)
+static bool gen_sink_tail_good(const struct p2p_seg *segs, unsigned int n, uint32_t len, uint64_t key)
 {
 	uint32_t at = 0, skip;
 	unsigned int i;
@@ -205,7 +205,7 @@ static bool gen_sink_tail_good(const struct port_seg *segs, unsigned int n, uint
 	return true;
 }
 
-void gen_sink_frame(struct gen_sink *k, const struct port_seg *segs, unsigned int n, uint32_t len, uint64_t now_ns)
+void gen_sink_frame(struct gen_sink *k, const struct p2p_seg *segs, unsigned int n, uint32_t len, uint64_t now_ns)
 {
 	uint8_t gathered[GEN_HEAD_BYTES];
 	const uint8_t *head = segs[0].data;

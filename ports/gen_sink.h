@@ -74,7 +74,7 @@ struct gen_sink {
  * Takes in one frame of n segments, len bytes in all, at time now_ns.
  * Nothing of the segments is kept.
  */
-void gen_sink_frame(struct gen_sink *k, const struct port_seg *segs, unsigned int n, uint32_t len, uint64_t now_ns);
+void gen_sink_frame(struct gen_sink *k, const struct p2p_seg *segs, unsigned int n, uint32_t len, uint64_t now_ns);
 /* Frees what the sink has made; the sink is then as good as new. */
 void gen_sink_free(struct gen_sink *k);
 

@@ -156,7 +156,7 @@ static void memif_eventfd_drain(int fd)
 
 /* ---- packet path ---- */
 
-static unsigned int memif_rx_burst(struct port *p, struct port_seg *segs, unsigned int n)
+static unsigned int memif_rx_burst(struct port *p, struct p2p_seg *segs, unsigned int n)
 {
 	struct memif_port *m = memif_of(p);
 	unsigned int out = 0, first;
@@ -178,7 +178,7 @@ static unsigned int memif_rx_burst(struct port *p, struct port_seg *segs, unsign
 	return out;
 }
 
-static unsigned int memif_rx_post(struct port *p, const struct port_seg *segs, unsigned int n)
+static unsigned int memif_rx_post(struct port *p, const struct p2p_seg *segs, unsigned int n)
 {
 	struct memif_port *m = memif_of(p);
 	unsigned int k = n < m->owned_max - m->owned ? n : m->owned_max - m->owned, i = 0;
@@ -199,7 +199,7 @@ static uint32_t memif_hash_words(uint32_t h, const uint8_t *p, unsigned int len)
 }
 
 /* Equal for all frames of a flow: addresses, and TCP and UDP ports where no fragment may lack them. */
-static uint32_t memif_flow_hash(const struct port_seg *s)
+static uint32_t memif_flow_hash(const struct p2p_seg *s)
 {
 	const uint8_t *d = s->data;
 	unsigned int l3 = 14;
@@ -227,20 +227,20 @@ static uint32_t memif_flow_hash(const struct port_seg *s)
 	return h ^ h >> 16;
 }
 
-static inline unsigned int memif_tx_queue(struct memif_port *m, struct memif_queue *q, const struct port_seg *segs,
+static inline unsigned int memif_tx_queue(struct memif_port *m, struct memif_queue *q, const struct p2p_seg *segs,
 					  unsigned int n)
 {
 	return m->server ? memif_server_tx(m, q, segs, n) : memif_client_tx(m, q, segs, n);
 }
 
-static unsigned int memif_tx_spread(struct memif_port *m, const struct port_seg *segs, unsigned int n)
+static unsigned int memif_tx_spread(struct memif_port *m, const struct p2p_seg *segs, unsigned int n)
 {
 	unsigned int i = 0, touched = 0;
 
 	while (i < n) {
 		unsigned int len = 1, q = memif_flow_hash(&segs[i]) % m->ntx;
 
-		while (i + len <= n && (segs[i + len - 1].flags & PORT_SEG_MORE))
+		while (i + len <= n && (segs[i + len - 1].flags & P2P_SEG_MORE))
 			len++;
 		if (i + len > n || memif_tx_queue(m, &m->tx[q], &segs[i], len) != len)
 			break;
@@ -256,7 +256,7 @@ static unsigned int memif_tx_spread(struct memif_port *m, const struct port_seg 
 	return i;
 }
 
-static unsigned int memif_tx_burst(struct port *p, const struct port_seg *segs, unsigned int n)
+static unsigned int memif_tx_burst(struct port *p, const struct p2p_seg *segs, unsigned int n)
 {
 	struct memif_port *m = memif_of(p);
 	unsigned int k;

@@ -219,7 +219,7 @@ void memif_client_release(struct memif_port *m)
 		struct memif_queue *q = &m->rx[i];
 
 		for (; q->slot && q->tail != q->head; q->tail++) {
-			struct port_seg s = q->slot[q->tail & q->mask];
+			struct p2p_seg s = q->slot[q->tail & q->mask];
 
 			s.pad = 0;
 			memif_pool_push(m, &s);
@@ -250,7 +250,7 @@ void memif_client_release(struct memif_port *m)
 
 /* ---- packet path ---- */
 
-static inline void client_place(const struct memif_port *m, struct memif_queue *q, uint16_t at, const struct port_seg *s)
+static inline void client_place(const struct memif_port *m, struct memif_queue *q, uint16_t at, const struct p2p_seg *s)
 {
 	const unsigned int k = at & q->mask;
 	struct memif_desc d;
@@ -265,7 +265,7 @@ static inline void client_place(const struct memif_port *m, struct memif_queue *
 	memif_desc_store(&q->ring->desc[k], d);
 }
 
-unsigned int memif_client_post(struct memif_port *m, const struct port_seg *segs, unsigned int n)
+unsigned int memif_client_post(struct memif_port *m, const struct p2p_seg *segs, unsigned int n)
 {
 	struct memif_queue *q = &m->rx[0];
 	unsigned int room = q->fill_max - (uint16_t)(q->head - q->tail), k = n < room ? n : room;
@@ -304,7 +304,7 @@ static bool client_skip(struct memif_port *m, struct memif_queue *q, uint16_t ta
 		if (memif_desc_load(&q->ring->desc[t++ & q->mask]).flags & MEMIF_DESC_NEXT)
 			continue;
 		while (q->tail != t) {
-			struct port_seg s = q->slot[q->tail++ & q->mask];
+			struct p2p_seg s = q->slot[q->tail++ & q->mask];
 
 			s.pad = 0;
 			memif_pool_push(m, &s);
@@ -316,7 +316,7 @@ static bool client_skip(struct memif_port *m, struct memif_queue *q, uint16_t ta
 }
 
 /* Is it anything but a frame of one descriptor as it was placed? */
-static inline bool client_desc_odd(const struct memif_desc *d, const struct port_seg *s)
+static inline bool client_desc_odd(const struct memif_desc *d, const struct p2p_seg *s)
 {
 	return ((d->region ^ (s->region + 1u)) | (d->offset ^ s->pad) | (d->flags & MEMIF_DESC_NEXT)) ||
 	       d->length - 1 >= s->len;
@@ -328,7 +328,7 @@ static inline bool client_desc_odd(const struct memif_desc *d, const struct port
  * end has not come or n is too small.
  */
 static __attribute__((noinline)) int client_rx_odd(struct memif_port *m, struct memif_queue *q, uint16_t tail,
-						   struct port_seg *segs, unsigned int n, uint64_t *bytes)
+						   struct p2p_seg *segs, unsigned int n, uint64_t *bytes)
 {
 	const uint16_t left = (uint16_t)(tail - q->tail);
 	bool empty = false;
@@ -338,9 +338,9 @@ static __attribute__((noinline)) int client_rx_odd(struct memif_port *m, struct 
 
 	do {
 		const uint16_t t = (uint16_t)(q->tail + k);
-		const struct port_seg *s = &q->slot[t & q->mask];
+		const struct p2p_seg *s = &q->slot[t & q->mask];
 
-		if (k == left || k == PORT_MAX_SEGS)
+		if (k == left || k == P2P_MAX_SEGS)
 			break;
 		if (k == n)
 			return -1;
@@ -349,8 +349,8 @@ static __attribute__((noinline)) int client_rx_odd(struct memif_port *m, struct 
 			memif_violation(m, "S2C descriptor changed beyond length and flags");
 			return 0;
 		}
-		segs[k] = (struct port_seg){ .data = s->data, .len = d.length, .region = s->region,
-					     .flags = d.flags & MEMIF_DESC_NEXT ? PORT_SEG_MORE : 0,
+		segs[k] = (struct p2p_seg){ .data = s->data, .len = d.length, .region = s->region,
+					     .flags = d.flags & MEMIF_DESC_NEXT ? P2P_SEG_MORE : 0,
 					     .cookie = s->cookie };
 		empty |= !d.length;
 		sum += d.length;
@@ -368,11 +368,11 @@ static __attribute__((noinline)) int client_rx_odd(struct memif_port *m, struct 
 	return -1;
 }
 
-unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct port_seg *segs, unsigned int n)
+unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct p2p_seg *segs, unsigned int n)
 {
 	const uint16_t tail = memif_index_load(&q->ring->tail);
 	const struct memif_desc *desc = q->ring->desc;
-	const struct port_seg *slot = q->slot;
+	const struct p2p_seg *slot = q->slot;
 	const unsigned int mask = q->mask;
 	uint64_t frames = 0, bytes = 0;
 	unsigned int out = 0;
@@ -386,7 +386,7 @@ unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct
 	}
 	while (t != tail && out < n) {
 		const struct memif_desc d = memif_desc_load(&desc[t & mask]);
-		const struct port_seg *s = &slot[t & mask];
+		const struct p2p_seg *s = &slot[t & mask];
 
 		if (p2p_unlikely(client_desc_odd(&d, s))) {
 			int k;
@@ -448,7 +448,7 @@ uint32_t memif_client_reap(struct memif_port *m, struct memif_queue *q)
 	return n;
 }
 
-unsigned int memif_client_tx(struct memif_port *m, struct memif_queue *q, const struct port_seg *segs,
+unsigned int memif_client_tx(struct memif_port *m, struct memif_queue *q, const struct p2p_seg *segs,
 			     unsigned int n)
 {
 	const unsigned int mask = q->mask;
@@ -468,15 +468,15 @@ unsigned int memif_client_tx(struct memif_port *m, struct memif_queue *q, const 
 		if (n > room)
 			n = room;
 	}
-	while (n && (segs[n - 1].flags & PORT_SEG_MORE))
+	while (n && (segs[n - 1].flags & P2P_SEG_MORE))
 		n--;
 	if (!n || !m->tx_on)
 		return 0;
 	desc = q->ring->desc;
 	meta = q->meta;
 	for (i = 0; i < n; i++, h++) {
-		const struct port_seg *s = &segs[i];
-		const unsigned int more = s->flags & PORT_SEG_MORE;
+		const struct p2p_seg *s = &segs[i];
+		const unsigned int more = s->flags & P2P_SEG_MORE;
 		struct memif_desc d;
 
 		d.flags = more ? MEMIF_DESC_NEXT : 0;

@@ -55,7 +55,7 @@ struct memif_queue {
 	uint16_t tail; /* oldest not finished: see the direction's code */
 	uint16_t seen; /* client C2S: ring->tail last seen */
 	uint16_t fill_max; /* client S2C: most buffers placed at once */
-	struct port_seg *slot; /* client S2C: what lies in each slot; pad holds the offset */
+	struct p2p_seg *slot; /* client S2C: what lies in each slot; pad holds the offset */
 	uint32_t *meta;        /* client C2S: length | MEMIF_META_MORE */
 	uint32_t finished;     /* client C2S: finished but not yet in order, several queues only */
 	int evfd;
@@ -93,7 +93,7 @@ struct memif_port {
 	volatile int bus_hit; /* guard: the far end cut its memory short */
 	unsigned int nrx, ntx, rx_next;
 	uint32_t done; /* segments finished, not yet told by tx_done() */
-	struct port_seg *pool; /* buffers posted, not in a ring: FIFO */
+	struct p2p_seg *pool; /* buffers posted, not in a ring: FIFO */
 	uint32_t pool_mask, pool_head, pool_tail;
 	uint32_t owned, owned_max; /* buffers posted and not returned */
 	uint8_t *order; /* queue of each segment under way, several queues only */
@@ -165,7 +165,7 @@ static inline uint32_t memif_pool_count(const struct memif_port *m)
 	return m->pool_head - m->pool_tail;
 }
 
-static inline void memif_pool_push(struct memif_port *m, const struct port_seg *s)
+static inline void memif_pool_push(struct memif_port *m, const struct p2p_seg *s)
 {
 	m->pool[m->pool_head++ & m->pool_mask] = *s;
 }
@@ -199,9 +199,9 @@ void memif_client_msg(struct memif_port *m, const struct memif_msg *msg, uint64_
 /* Undoes the rings: what was posted goes back to the pool, what was under way is lost. */
 void memif_client_release(struct memif_port *m);
 void memif_client_refill(struct memif_port *m);
-unsigned int memif_client_post(struct memif_port *m, const struct port_seg *segs, unsigned int n);
-unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct port_seg *segs, unsigned int n);
-unsigned int memif_client_tx(struct memif_port *m, struct memif_queue *q, const struct port_seg *segs,
+unsigned int memif_client_post(struct memif_port *m, const struct p2p_seg *segs, unsigned int n);
+unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct p2p_seg *segs, unsigned int n);
+unsigned int memif_client_tx(struct memif_port *m, struct memif_queue *q, const struct p2p_seg *segs,
 			     unsigned int n);
 /* Segments of q that the server has taken since the last call. */
 uint32_t memif_client_reap(struct memif_port *m, struct memif_queue *q);
@@ -211,8 +211,8 @@ void memif_server_claim(struct memif_port *m, const struct memif_claim *c, uint6
 void memif_server_msg(struct memif_port *m, const struct memif_msg *msg, int fd, uint64_t now_ns);
 void memif_server_hold(struct memif_port *m, uint64_t now_ns);
 void memif_server_release(struct memif_port *m);
-unsigned int memif_server_rx(struct memif_port *m, struct memif_queue *q, struct port_seg *segs, unsigned int n);
-unsigned int memif_server_tx(struct memif_port *m, struct memif_queue *q, const struct port_seg *segs,
+unsigned int memif_server_rx(struct memif_port *m, struct memif_queue *q, struct p2p_seg *segs, unsigned int n);
+unsigned int memif_server_tx(struct memif_port *m, struct memif_queue *q, const struct p2p_seg *segs,
 			     unsigned int n);
 
 #endif

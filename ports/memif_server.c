@@ -314,7 +314,7 @@ enum server_take { SERVER_TAKEN, SERVER_WAIT, SERVER_REFUSE, SERVER_BAD };
  * skip.  WAIT: not all of it is there, or no room for it now.
  */
 static enum server_take server_take(struct memif_port *m, const struct memif_queue *q, uint16_t t, unsigned int avail,
-				    struct port_seg *segs, unsigned int n, struct server_frame *f)
+				    struct p2p_seg *segs, unsigned int n, struct server_frame *f)
 {
 	const unsigned int pool = memif_pool_count(m);
 	bool refuse = false;
@@ -322,12 +322,12 @@ static enum server_take server_take(struct memif_port *m, const struct memif_que
 
 	*f = (struct server_frame){ 0 };
 	if (p2p_likely(pool && !(d.flags & MEMIF_DESC_NEXT))) {
-		const struct port_seg *b = &m->pool[m->pool_tail & m->pool_mask];
+		const struct p2p_seg *b = &m->pool[m->pool_tail & m->pool_mask];
 		const uint8_t *src = server_data(m, &d);
 
 		if (p2p_likely(src && d.length - 1 < b->len)) {
 			frame_copy(b->data, src, d.length);
-			segs[0] = (struct port_seg){ .data = b->data, .len = d.length, .region = b->region,
+			segs[0] = (struct p2p_seg){ .data = b->data, .len = d.length, .region = b->region,
 						     .cookie = b->cookie };
 			*f = (struct server_frame){ .descs = 1, .segs = 1, .bytes = d.length };
 			return SERVER_TAKEN;
@@ -344,18 +344,18 @@ static enum server_take server_take(struct memif_port *m, const struct memif_que
 		if (p2p_unlikely(!src))
 			return SERVER_BAD;
 		for (len = d.length; len && !refuse;) {
-			struct port_seg *s = f->segs ? &segs[f->segs - 1] : NULL;
+			struct p2p_seg *s = f->segs ? &segs[f->segs - 1] : NULL;
 			uint32_t k;
 
 			if (!s || f->room == 0) {
-				if (f->segs == PORT_MAX_SEGS) {
+				if (f->segs == P2P_MAX_SEGS) {
 					refuse = true;
 					break;
 				}
 				if (f->segs == n || f->segs == pool)
 					return SERVER_WAIT;
 				if (s)
-					s->flags = PORT_SEG_MORE;
+					s->flags = P2P_SEG_MORE;
 				s = &segs[f->segs];
 				*s = m->pool[(m->pool_tail + f->segs++) & m->pool_mask];
 				f->room = s->len;
@@ -383,7 +383,7 @@ static void server_prefetch(const struct memif_port *m, const struct memif_queue
 		__builtin_prefetch((const void *)((uintptr_t)m->region[d.region].base + d.offset));
 }
 
-unsigned int memif_server_rx(struct memif_port *m, struct memif_queue *q, struct port_seg *segs, unsigned int n)
+unsigned int memif_server_rx(struct memif_port *m, struct memif_queue *q, struct p2p_seg *segs, unsigned int n)
 {
 	const uint16_t head = memif_index_load(&q->ring->head);
 	const unsigned int waiting = (uint16_t)(head - q->tail);
@@ -457,7 +457,7 @@ static inline void server_close_desc(struct memif_queue *q, uint16_t t, uint32_t
 
 /* Copies one frame of n segments into the buffers from ring index t on.  False: too few of them, or a violation. */
 static bool server_put(struct memif_port *m, struct memif_queue *q, uint16_t t, unsigned int avail,
-		       const struct port_seg *segs, unsigned int n, struct server_cursor *c)
+		       const struct p2p_seg *segs, unsigned int n, struct server_cursor *c)
 {
 	if (p2p_likely(n == 1 && avail)) {
 		const struct memif_desc d = memif_desc_load(&q->ring->desc[t & q->mask]);
@@ -507,7 +507,7 @@ static bool server_put(struct memif_port *m, struct memif_queue *q, uint16_t t, 
 	return true;
 }
 
-unsigned int memif_server_tx(struct memif_port *m, struct memif_queue *q, const struct port_seg *segs,
+unsigned int memif_server_tx(struct memif_port *m, struct memif_queue *q, const struct p2p_seg *segs,
 			     unsigned int n)
 {
 	const uint16_t head = memif_index_load(&q->ring->head);
@@ -524,7 +524,7 @@ unsigned int memif_server_tx(struct memif_port *m, struct memif_queue *q, const 
 		uint64_t frame_bytes = segs[i].len;
 		struct server_cursor c;
 
-		while (i + len <= n && (segs[i + len - 1].flags & PORT_SEG_MORE)) {
+		while (i + len <= n && (segs[i + len - 1].flags & P2P_SEG_MORE)) {
 			if (i + len < n)
 				frame_bytes += segs[i + len].len;
 			len++;

@@ -43,17 +43,17 @@ static void null_close(struct port *p)
 	free(p);
 }
 
-static unsigned int null_rx_burst(struct port *p, struct port_seg *segs, unsigned int n)
+static unsigned int null_rx_burst(struct port *p, struct p2p_seg *segs, unsigned int n)
 {
 	return 0;
 }
 
-static unsigned int null_rx_post(struct port *p, const struct port_seg *segs, unsigned int n)
+static unsigned int null_rx_post(struct port *p, const struct p2p_seg *segs, unsigned int n)
 {
 	return n;
 }
 
-static unsigned int null_tx_burst(struct port *p, const struct port_seg *segs, unsigned int n)
+static unsigned int null_tx_burst(struct port *p, const struct p2p_seg *segs, unsigned int n)
 {
 	struct null_port *np = (struct null_port *)p;
 	uint64_t frames = 0, bytes = 0;
@@ -63,7 +63,7 @@ static unsigned int null_tx_burst(struct port *p, const struct port_seg *segs, u
 		return 0;
 	for (i = 0; i < n; i++) {
 		bytes += segs[i].len;
-		frames += !(segs[i].flags & PORT_SEG_MORE);
+		frames += !(segs[i].flags & P2P_SEG_MORE);
 	}
 	p2p_count(&p->stats.tx_frames, frames);
 	p2p_count(&p->stats.tx_bytes, bytes);

@@ -12,7 +12,7 @@
 #include "ports/pace.h"
 #include "ports/schemes.h"
 
-#define PCAP_FRAME_MAX (PORT_MAX_SEGS * 9728u)
+#define PCAP_FRAME_MAX (P2P_MAX_SEGS * 9728u)
 #define PCAP_OUT_BYTES (1u << 20)
 #define PCAP_MAGIC_NS 0xa1b23c4du
 #define PCAP_SNAPLEN 262144u
@@ -291,7 +291,7 @@ static void pcap_out_discard(struct pcap_out *o)
 	o->temp[0] = '\0';
 }
 
-static void pcap_out_put(struct pcap_port *p, const struct port_seg *segs, unsigned int n, uint32_t len,
+static void pcap_out_put(struct pcap_port *p, const struct p2p_seg *segs, unsigned int n, uint32_t len,
 			 const struct timespec *now)
 {
 	struct pcap_out_record r = {
@@ -398,7 +398,7 @@ static int pcap_port_open(struct port **out, const struct port_spec *spec, char 
 static int pcap_port_start(struct port *port, const struct port_memory *mem)
 {
 	struct pcap_port *p = pcap_of(port);
-	uint32_t most = mem->rx_bufs < PORT_MAX_SEGS ? mem->rx_bufs : PORT_MAX_SEGS;
+	uint32_t most = mem->rx_bufs < P2P_MAX_SEGS ? mem->rx_bufs : P2P_MAX_SEGS;
 	int rc;
 
 	if (p->in && p->longest > (uint64_t)mem->buf_size * most)
@@ -424,7 +424,7 @@ static void pcap_port_stop(struct port *port)
 
 /* Working */
 
-static unsigned int pcap_rx_burst(struct port *port, struct port_seg *segs, unsigned int n)
+static unsigned int pcap_rx_burst(struct port *port, struct p2p_seg *segs, unsigned int n)
 {
 	struct pcap_port *p = pcap_of(port);
 	uint64_t quota, frames = 0, bytes = 0;
@@ -457,12 +457,12 @@ static unsigned int pcap_rx_burst(struct port *port, struct port_seg *segs, unsi
 	return used;
 }
 
-static unsigned int pcap_rx_post(struct port *port, const struct port_seg *segs, unsigned int n)
+static unsigned int pcap_rx_post(struct port *port, const struct p2p_seg *segs, unsigned int n)
 {
 	return port_buffers_post(&pcap_of(port)->bufs, segs, n);
 }
 
-static unsigned int pcap_tx_burst(struct port *port, const struct port_seg *segs, unsigned int n)
+static unsigned int pcap_tx_burst(struct port *port, const struct p2p_seg *segs, unsigned int n)
 {
 	struct pcap_port *p = pcap_of(port);
 	unsigned int i, first = 0;
@@ -475,7 +475,7 @@ static unsigned int pcap_tx_burst(struct port *port, const struct port_seg *segs
 	clock_gettime(CLOCK_REALTIME, &now);
 	for (i = 0; i < n; i++) {
 		len += segs[i].len;
-		if (segs[i].flags & PORT_SEG_MORE)
+		if (segs[i].flags & P2P_SEG_MORE)
 			continue;
 		if (p->has_out)
 			pcap_out_put(p, segs + first, i + 1 - first, len, &now);
@@ -526,7 +526,7 @@ static uint64_t pcap_next_event(struct port *port, uint64_t now_ns)
 {
 	struct pcap_port *p = pcap_of(port);
 
-	if (!p->started || !p->next || !port_buffers_needed(&p->bufs, p->next->caplen, PORT_MAX_SEGS))
+	if (!p->started || !p->next || !port_buffers_needed(&p->bufs, p->next->caplen, P2P_MAX_SEGS))
 		return UINT64_MAX;
 	return pace_next_ns(&p->pace, now_ns);
 }

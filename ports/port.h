@@ -22,7 +22,7 @@
  *            filled (rx_burst), each posted buffer at most once.
  *   send:    the board lends filled segments (tx_burst); they belong to the
  *            port until tx_done has counted them, in the order given.
- *   A frame is one or more segments; all but the last carry PORT_SEG_MORE.
+ *   A frame is one or more segments; all but the last carry P2P_SEG_MORE.
  *   Neither rx_burst nor tx_burst ever ends in the middle of a frame.
  */
 #ifndef PORTS_PORT_H
@@ -34,12 +34,7 @@
 
 #define PORT_ERR_MAX 256
 #define PORT_NAME_MAX 64
-#define PORT_MAX_SEGS P2P_MAX_SEGS
 #define PORT_MAX_REGIONS 64
-
-#define PORT_SEG_MORE P2P_SEG_MORE
-
-#define port_seg p2p_seg
 
 struct port_region {
 	uint8_t *base;
@@ -91,11 +86,11 @@ struct port_ops {
 	void (*close)(struct port *p);
 
 	/* Up to n segments of received frames; returns how many. */
-	unsigned int (*rx_burst)(struct port *p, struct port_seg *segs, unsigned int n);
+	unsigned int (*rx_burst)(struct port *p, struct p2p_seg *segs, unsigned int n);
 	/* Empty buffers; takes the first k of them and returns k. */
-	unsigned int (*rx_post)(struct port *p, const struct port_seg *segs, unsigned int n);
+	unsigned int (*rx_post)(struct port *p, const struct p2p_seg *segs, unsigned int n);
 	/* Whole frames; takes the first k segments and returns k.  0 while the link is down. */
-	unsigned int (*tx_burst)(struct port *p, const struct port_seg *segs, unsigned int n);
+	unsigned int (*tx_burst)(struct port *p, const struct p2p_seg *segs, unsigned int n);
 	/* Segments, oldest first, whose memory the port has finished with since the last call. */
 	unsigned int (*tx_done)(struct port *p);
 

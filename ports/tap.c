@@ -268,7 +268,7 @@ static int tap_open(struct port **out, const struct port_spec *spec, char err[PO
 static int tap_start(struct port *port, const struct port_memory *mem)
 {
 	struct tap_port *t = tap_of(port);
-	uint32_t most = mem->rx_bufs < PORT_MAX_SEGS ? mem->rx_bufs : PORT_MAX_SEGS;
+	uint32_t most = mem->rx_bufs < P2P_MAX_SEGS ? mem->rx_bufs : P2P_MAX_SEGS;
 	int rc;
 
 	tap_look(t);
@@ -304,21 +304,21 @@ static unsigned int tap_room(struct tap_port *t, struct iovec *iov, unsigned int
 	unsigned int i;
 
 	*room = 0;
-	if (max > PORT_MAX_SEGS)
-		max = PORT_MAX_SEGS;
+	if (max > P2P_MAX_SEGS)
+		max = P2P_MAX_SEGS;
 	for (i = 0; i < max && i < have && *room < want; i++) {
-		struct port_seg *s = port_buffers_at(&t->bufs, i);
+		struct p2p_seg *s = port_buffers_at(&t->bufs, i);
 
 		iov[i] = (struct iovec){ .iov_base = s->data, .iov_len = s->len };
 		*room += s->len;
 	}
-	return *room >= want || i == PORT_MAX_SEGS ? i : 0;
+	return *room >= want || i == P2P_MAX_SEGS ? i : 0;
 }
 
-static unsigned int tap_rx_burst(struct port *port, struct port_seg *segs, unsigned int n)
+static unsigned int tap_rx_burst(struct port *port, struct p2p_seg *segs, unsigned int n)
 {
 	struct tap_port *t = tap_of(port);
-	struct iovec iov[PORT_MAX_SEGS];
+	struct iovec iov[P2P_MAX_SEGS];
 	uint64_t frames = 0, bytes = 0;
 	unsigned int used = 0, k, tries;
 	size_t room;
@@ -350,20 +350,20 @@ static unsigned int tap_rx_burst(struct port *port, struct port_seg *segs, unsig
 	return used;
 }
 
-static unsigned int tap_rx_post(struct port *port, const struct port_seg *segs, unsigned int n)
+static unsigned int tap_rx_post(struct port *port, const struct p2p_seg *segs, unsigned int n)
 {
 	return port_buffers_post(&tap_of(port)->bufs, segs, n);
 }
 
 /* Sending: the kernel takes a frame or refuses it, it never lets us wait. */
 
-static bool tap_send(struct tap_port *t, const struct port_seg *segs, unsigned int n, size_t len)
+static bool tap_send(struct tap_port *t, const struct p2p_seg *segs, unsigned int n, size_t len)
 {
-	struct iovec iov[PORT_MAX_SEGS];
+	struct iovec iov[P2P_MAX_SEGS];
 	unsigned int i;
 	ssize_t rc;
 
-	if (t->gone || n > PORT_MAX_SEGS)
+	if (t->gone || n > P2P_MAX_SEGS)
 		return false;
 	for (i = 0; i < n; i++)
 		iov[i] = (struct iovec){ .iov_base = segs[i].data, .iov_len = segs[i].len };
@@ -377,7 +377,7 @@ static bool tap_send(struct tap_port *t, const struct port_seg *segs, unsigned i
 	return rc == (ssize_t)len;
 }
 
-static unsigned int tap_tx_burst(struct port *port, const struct port_seg *segs, unsigned int n)
+static unsigned int tap_tx_burst(struct port *port, const struct p2p_seg *segs, unsigned int n)
 {
 	struct tap_port *t = tap_of(port);
 	uint64_t frames = 0, bytes = 0, errors = 0, lost = 0;
@@ -388,7 +388,7 @@ static unsigned int tap_tx_burst(struct port *port, const struct port_seg *segs,
 		return 0;
 	for (i = 0; i < n; i++) {
 		len += segs[i].len;
-		if (segs[i].flags & PORT_SEG_MORE)
+		if (segs[i].flags & P2P_SEG_MORE)
 			continue;
 		if (tap_send(t, segs + first, i + 1 - first, len)) {
 			frames++;
@@ -446,9 +446,9 @@ static void tap_control(struct port *port, uint64_t now_ns)
 static unsigned int tap_fds(struct port *port, int *fds, unsigned int max, uint32_t *gen)
 {
 	struct tap_port *t = tap_of(port);
-	struct iovec iov[PORT_MAX_SEGS];
+	struct iovec iov[P2P_MAX_SEGS];
 	size_t room;
-	bool wait = t->started && !t->gone && tap_room(t, iov, PORT_MAX_SEGS, &room);
+	bool wait = t->started && !t->gone && tap_room(t, iov, P2P_MAX_SEGS, &room);
 
 	if (wait != t->waiting) {
 		t->waiting = wait;

@@ -39,17 +39,17 @@ static void cable_stop(struct port *p)
 	script_port_stop(cable_of(p));
 }
 
-static unsigned int cable_rx_burst(struct port *p, struct port_seg *segs, unsigned int n)
+static unsigned int cable_rx_burst(struct port *p, struct p2p_seg *segs, unsigned int n)
 {
 	return script_port_rx_burst(cable_of(p), segs, n);
 }
 
-static unsigned int cable_rx_post(struct port *p, const struct port_seg *segs, unsigned int n)
+static unsigned int cable_rx_post(struct port *p, const struct p2p_seg *segs, unsigned int n)
 {
 	return script_port_rx_post(cable_of(p), segs, n);
 }
 
-static unsigned int cable_tx_burst(struct port *p, const struct port_seg *segs, unsigned int n)
+static unsigned int cable_tx_burst(struct port *p, const struct p2p_seg *segs, unsigned int n)
 {
 	return script_port_tx_burst(cable_of(p), segs, n);
 }

@@ -15,14 +15,14 @@
 #define ROUNDS 20000
 
 static struct env server, client;
-static struct port_seg segs[ENV_BURST];
+static struct p2p_seg segs[ENV_BURST];
 
 static unsigned int tx(struct env *e)
 {
 	unsigned int n;
 
 	for (n = 0; n < ENV_BURST; n++) {
-		segs[n] = (struct port_seg){ .region = 1, .len = 64 };
+		segs[n] = (struct p2p_seg){ .region = 1, .len = 64 };
 		segs[n].data = e->mem.region[1].base + (size_t)((e->tx_head + n) % e->bufs) * e->stride;
 	}
 	return n;

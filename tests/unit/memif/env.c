@@ -48,7 +48,7 @@ int env_port_open(struct port **out, const char *spec, char err[PORT_ERR_MAX])
 
 void env_open(struct env *e, const char *spec, uint32_t bufs, uint32_t stride)
 {
-	struct port_seg seg = { 0 };
+	struct p2p_seg seg = { 0 };
 	char err[PORT_ERR_MAX];
 
 	memset(e, 0, sizeof(*e));
@@ -133,8 +133,8 @@ uint64_t env_check(const uint8_t *data, uint32_t len, uint32_t seed)
 
 unsigned int env_send(struct env *e, unsigned int n, uint32_t len, uint32_t seg_max)
 {
-	struct port_seg segs[ENV_BURST * PORT_MAX_SEGS];
-	static _Thread_local uint8_t frame[PORT_MAX_SEGS * 16384];
+	struct p2p_seg segs[ENV_BURST * P2P_MAX_SEGS];
+	static _Thread_local uint8_t frame[P2P_MAX_SEGS * 16384];
 	unsigned int k = 0, per = (len + seg_max - 1) / seg_max, took;
 
 	if (n > ENV_BURST)
@@ -145,12 +145,12 @@ unsigned int env_send(struct env *e, unsigned int n, uint32_t len, uint32_t seg_
 		if (per > 1)
 			env_fill(frame, len, e->seed, e->sent + f);
 		do {
-			struct port_seg *s = &segs[k];
+			struct p2p_seg *s = &segs[k];
 			uint32_t part = len - at < seg_max ? len - at : seg_max;
 
-			*s = (struct port_seg){ .region = 1, .len = part };
+			*s = (struct p2p_seg){ .region = 1, .len = part };
 			s->data = e->mem.region[1].base + (size_t)((e->tx_head + k) % e->bufs) * e->stride;
-			s->flags = at + part < len ? PORT_SEG_MORE : 0;
+			s->flags = at + part < len ? P2P_SEG_MORE : 0;
 			if (per > 1)
 				memcpy(s->data, frame + at, part);
 			else
@@ -172,8 +172,8 @@ void env_reap(struct env *e)
 
 unsigned int env_receive(struct env *e, uint32_t seed)
 {
-	struct port_seg segs[ENV_BURST];
-	static _Thread_local uint8_t frame[PORT_MAX_SEGS * 16384];
+	struct p2p_seg segs[ENV_BURST];
+	static _Thread_local uint8_t frame[P2P_MAX_SEGS * 16384];
 	unsigned int n = e->port->ops->rx_burst(e->port, segs, ENV_BURST), frames = 0;
 	uint32_t len = 0;
 
@@ -181,13 +181,13 @@ unsigned int env_receive(struct env *e, uint32_t seed)
 		const uint8_t *whole = frame;
 		uint64_t seq;
 
-		if (len || (segs[i].flags & PORT_SEG_MORE))
+		if (len || (segs[i].flags & P2P_SEG_MORE))
 			memcpy(frame + len, segs[i].data, segs[i].len);
 		else
 			whole = segs[i].data;
 		len += segs[i].len;
 		segs[i].len = e->stride;
-		if (segs[i].flags & PORT_SEG_MORE) {
+		if (segs[i].flags & P2P_SEG_MORE) {
 			segs[i].flags = 0;
 			continue;
 		}

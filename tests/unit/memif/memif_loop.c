@@ -104,12 +104,12 @@ static int loop_check(uint64_t count, uint32_t size, uint64_t window)
 
 static unsigned int flood_step(struct env *from, struct env *to, uint32_t size)
 {
-	struct port_seg segs[ENV_BURST], got[ENV_BURST];
+	struct p2p_seg segs[ENV_BURST], got[ENV_BURST];
 	unsigned int n, k;
 
 	env_reap(from);
 	for (n = 0; n < ENV_BURST && from->tx_head - from->tx_tail + n < from->bufs; n++) {
-		segs[n] = (struct port_seg){ .region = 1, .len = size };
+		segs[n] = (struct p2p_seg){ .region = 1, .len = size };
 		segs[n].data = from->mem.region[1].base + (size_t)((from->tx_head + n) % from->bufs) * from->stride;
 	}
 	if (n) {
@@ -163,10 +163,10 @@ static int loop_flood(uint64_t ms, uint32_t size)
 static int loop_echo(uint64_t ms)
 {
 	const struct port_ops *ops = env[0].port->ops;
-	static struct port_seg ring[LOOP_BUFS];
+	static struct p2p_seg ring[LOOP_BUFS];
 	uint32_t head = 0, tail = 0;
 	uint64_t end = env_now_ns() + ms * 1000000u;
-	struct port_seg got[ENV_BURST];
+	struct p2p_seg got[ENV_BURST];
 
 	do {
 		for (unsigned int k = 0; k < 256; k++) {

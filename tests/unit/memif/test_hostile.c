@@ -444,7 +444,7 @@ static void test_server_chains(void **state)
 
 static void test_server_memory_cut(void **state)
 {
-	struct port_seg segs[32];
+	struct p2p_seg segs[32];
 
 	for (unsigned int what = 0; what < 4; what++) {
 		struct env e;

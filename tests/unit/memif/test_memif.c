@@ -133,7 +133,7 @@ static void test_chains(void **state)
 	exchange(&s, &c, 500, 513, 512);
 	exchange(&s, &c, 500, 1500, 512);
 	exchange(&s, &c, 500, 9 * 512 + 1, 512);
-	exchange(&s, &c, 500, PORT_MAX_SEGS * 512, 512);
+	exchange(&s, &c, 500, P2P_MAX_SEGS * 512, 512);
 	exchange(&s, &c, 500, 1500, 100); /* lent in smaller pieces than the buffers at the other end */
 	env_close(&c);
 	env_close(&s);
@@ -171,7 +171,7 @@ static void test_queues(void **state)
 	while (got[0] < 20000 || got[1] < 20000) {
 		for (unsigned int dir_ = 0; dir_ < 2; dir_++) {
 			struct env *from = dir_ ? &s : &c, *to = dir_ ? &c : &s;
-			struct port_seg seg = { .len = 60, .region = 1 }, in[8];
+			struct p2p_seg seg = { .len = 60, .region = 1 }, in[8];
 			unsigned int n;
 
 			if (sent[dir_] < 20000 && from->tx_head - from->tx_tail < from->bufs) {
@@ -292,7 +292,7 @@ static void test_server_restarts(void **state)
 static void test_stop_and_start(void **state)
 {
 	struct env s, c;
-	struct port_seg seg = { 0 };
+	struct p2p_seg seg = { 0 };
 
 	pair(&s, &c, ",role=server", "", 64, 2048);
 	for (unsigned int round = 0; round < 4; round++) {

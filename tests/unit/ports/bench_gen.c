@@ -9,7 +9,7 @@
 static void bench(const char *opts, uint64_t frames)
 {
 	char spec[128], err[PORT_ERR_MAX];
-	struct port_seg segs[256];
+	struct p2p_seg segs[256];
 	struct gen_report r;
 	uint64_t t, gen_ns = 0, sink_ns = 0, done = 0;
 	struct port *p = NULL;
@@ -31,7 +31,7 @@ static void bench(const char *opts, uint64_t frames)
 		p->ops->tx_burst(p, segs, n);
 		sink_ns += port_clock_ns() - t;
 		for (i = 0; i < n; i++)
-			done += !(segs[i].flags & PORT_SEG_MORE);
+			done += !(segs[i].flags & P2P_SEG_MORE);
 		loop_repost(&l, p, segs, n);
 	}
 	port_gen_report(p, &r);

@@ -33,14 +33,14 @@ static inline void loop_free(struct loop *l)
 }
 
 /* Buffer i, empty. */
-static inline struct port_seg loop_buf(const struct loop *l, uint32_t i)
+static inline struct p2p_seg loop_buf(const struct loop *l, uint32_t i)
 {
-	return (struct port_seg){ .data = l->base + (size_t)i * l->mem.buf_size, .len = l->mem.buf_size, .cookie = i };
+	return (struct p2p_seg){ .data = l->base + (size_t)i * l->mem.buf_size, .len = l->mem.buf_size, .cookie = i };
 }
 
 static inline void loop_post(const struct loop *l, struct port *p)
 {
-	struct port_seg s;
+	struct p2p_seg s;
 	uint32_t i;
 
 	for (i = 0; i < l->mem.rx_bufs; i++) {
@@ -51,9 +51,9 @@ static inline void loop_post(const struct loop *l, struct port *p)
 }
 
 /* Gives the buffers of received segments back. */
-static inline void loop_repost(const struct loop *l, struct port *p, const struct port_seg *segs, unsigned int n)
+static inline void loop_repost(const struct loop *l, struct port *p, const struct p2p_seg *segs, unsigned int n)
 {
-	struct port_seg s;
+	struct p2p_seg s;
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {

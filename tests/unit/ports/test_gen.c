@@ -52,7 +52,7 @@ static void bench_close(struct bench *b)
 	loop_free(&b->l);
 }
 
-static void deliver(struct bench *b, const struct port_seg *segs, unsigned int n)
+static void deliver(struct bench *b, const struct p2p_seg *segs, unsigned int n)
 {
 	assert_int_equal(b->sink->ops->tx_burst(b->sink, segs, n), n);
 	assert_int_equal(b->sink->ops->tx_done(b->sink), n);
@@ -60,9 +60,9 @@ static void deliver(struct bench *b, const struct port_seg *segs, unsigned int n
 }
 
 /* The next frame; returns its segments. */
-static unsigned int next_frame(struct bench *b, struct port_seg segs[PORT_MAX_SEGS])
+static unsigned int next_frame(struct bench *b, struct p2p_seg segs[P2P_MAX_SEGS])
 {
-	struct port_seg s[64];
+	struct p2p_seg s[64];
 	unsigned int n;
 
 	/* A generator never ends within a frame, so that one segment at a time gives single-segment frames. */
@@ -75,7 +75,7 @@ static unsigned int next_frame(struct bench *b, struct port_seg segs[PORT_MAX_SE
 /* Moves whole bursts until the generator gives nothing more or frames have passed. */
 static uint64_t pass(struct bench *b, uint64_t frames)
 {
-	struct port_seg segs[64];
+	struct p2p_seg segs[64];
 	unsigned int n, i;
 	uint64_t done = 0;
 
@@ -84,8 +84,8 @@ static uint64_t pass(struct bench *b, uint64_t frames)
 		if (!n)
 			break;
 		for (i = 0; i < n; i++)
-			done += !(segs[i].flags & PORT_SEG_MORE);
-		assert_false(segs[n - 1].flags & PORT_SEG_MORE);
+			done += !(segs[i].flags & P2P_SEG_MORE);
+		assert_false(segs[n - 1].flags & P2P_SEG_MORE);
 		deliver(b, segs, n);
 		loop_repost(&b->l, b->gen, segs, n);
 	}
@@ -144,7 +144,7 @@ static void test_frames_are_valid(void **state)
 {
 	static const char *const specs[] = { "gen:,size=64-9216,flows=300,seed=7,src=02:aa:00:00:00:01,dst=ff:ff:ff:ff:ff:ff",
 					     "gen:,size=imix,routed" };
-	struct port_seg segs[PORT_MAX_SEGS];
+	struct p2p_seg segs[P2P_MAX_SEGS];
 	unsigned int i, k, spec;
 	struct bench b;
 
@@ -176,7 +176,7 @@ static void test_frames_are_valid(void **state)
 
 static void test_loss(void **state)
 {
-	struct port_seg s[PORT_MAX_SEGS];
+	struct p2p_seg s[P2P_MAX_SEGS];
 	struct gen_report r;
 	struct bench b;
 	unsigned int i;
@@ -202,7 +202,7 @@ static void test_loss(void **state)
 
 static void test_duplicates(void **state)
 {
-	struct port_seg s[PORT_MAX_SEGS], old[PORT_MAX_SEGS];
+	struct p2p_seg s[P2P_MAX_SEGS], old[P2P_MAX_SEGS];
 	struct bench b;
 	unsigned int i;
 
@@ -227,7 +227,7 @@ static void test_duplicates(void **state)
 
 static void test_reordering(void **state)
 {
-	struct port_seg s[PORT_MAX_SEGS], held[200];
+	struct p2p_seg s[P2P_MAX_SEGS], held[200];
 	struct bench b;
 	unsigned int i, n = 0;
 
@@ -286,7 +286,7 @@ static void test_window_against_model(void **state)
 	struct gen_flow f;
 	struct gen_flow_setting set = { .id = 9, .run = 3 };
 	uint8_t frame[64];
-	struct port_seg s = { .data = frame, .len = 60 };
+	struct p2p_seg s = { .data = frame, .len = 60 };
 
 	gen_frame_init();
 	gen_flow_init(&f, &set);
@@ -327,7 +327,7 @@ static void test_sequence_wrap(void **state)
 	struct gen_flow_setting set = { .id = 1 };
 	struct gen_flow f;
 	uint8_t frame[64];
-	struct port_seg s = { .data = frame, .len = 60 };
+	struct p2p_seg s = { .data = frame, .len = 60 };
 	unsigned int i;
 
 	gen_frame_init();
@@ -348,7 +348,7 @@ static void test_sequence_wrap(void **state)
 /* Every single bit of a frame, in turn: one corrupted, none lost, none foreign. */
 static void flip_all(const char *spec, uint32_t buf, uint32_t len, const uint8_t *skip, unsigned int n_skip)
 {
-	struct port_seg s[PORT_MAX_SEGS];
+	struct p2p_seg s[P2P_MAX_SEGS];
 	uint64_t flipped = 0;
 	struct bench b;
 	unsigned int bit;
@@ -393,7 +393,7 @@ static void test_every_bit(void **state)
 
 static void test_routed(void **state)
 {
-	struct port_seg s[PORT_MAX_SEGS];
+	struct p2p_seg s[P2P_MAX_SEGS];
 	struct bench b;
 	unsigned int i;
 
@@ -425,7 +425,7 @@ static void test_routed(void **state)
 static void test_stale_units(void **state)
 {
 	uint8_t before[2048];
-	struct port_seg s[PORT_MAX_SEGS];
+	struct p2p_seg s[P2P_MAX_SEGS];
 	struct bench b;
 	unsigned int at;
 
@@ -458,7 +458,7 @@ static void test_stale_units(void **state)
 static void test_foreign(void **state)
 {
 	uint8_t junk[9300];
-	struct port_seg s = { .data = junk };
+	struct p2p_seg s = { .data = junk };
 	uint64_t x = 1, n = 0;
 	struct gen_report r;
 	struct bench b;
@@ -485,7 +485,7 @@ static void test_foreign(void **state)
 /* A frame in many small segments, the head itself cut. */
 static void test_segments(void **state)
 {
-	struct port_seg s[PORT_MAX_SEGS], cut[PORT_MAX_SEGS];
+	struct p2p_seg s[P2P_MAX_SEGS], cut[P2P_MAX_SEGS];
 	struct bench b;
 	unsigned int i, n, at;
 
@@ -496,7 +496,7 @@ static void test_segments(void **state)
 			cut[n] = s[0];
 			cut[n].data += at;
 			cut[n].len = n == 14 || s[0].len - at < i ? s[0].len - at : i;
-			cut[n].flags = PORT_SEG_MORE;
+			cut[n].flags = P2P_SEG_MORE;
 			at += cut[n].len;
 		}
 		cut[n - 1].flags = 0;
@@ -508,14 +508,14 @@ static void test_segments(void **state)
 	expect(&b, 0, 0, 0, 19, 0);
 	/* Half a frame is not taken. */
 	next_frame(&b, s);
-	s[0].flags = PORT_SEG_MORE;
+	s[0].flags = P2P_SEG_MORE;
 	assert_int_equal(b.sink->ops->tx_burst(b.sink, s, 1), 0);
 	bench_close(&b);
 }
 
 static void test_reset_and_set(void **state)
 {
-	struct port_seg s[PORT_MAX_SEGS];
+	struct p2p_seg s[P2P_MAX_SEGS];
 	struct gen_report r;
 	struct bench b;
 
@@ -556,7 +556,7 @@ static void test_limits(void **state)
 {
 	struct loop l;
 	struct port *p = open_or_fail("gen:,size=9216"), *q = open_or_fail("null:");
-	struct port_seg s[32];
+	struct p2p_seg s[32];
 	struct pollfd pfd;
 	uint32_t gen;
 	int fd;
@@ -597,7 +597,7 @@ static void test_limits(void **state)
 	assert_int_equal(q->ops->start(q, &l.mem), 0);
 	loop_post(&l, q);
 	s[0] = loop_buf(&l, 0);
-	s[0].flags = PORT_SEG_MORE;
+	s[0].flags = P2P_SEG_MORE;
 	s[1] = loop_buf(&l, 1);
 	assert_int_equal(q->ops->tx_burst(q, s, 2), 2);
 	assert_int_equal(q->ops->tx_done(q), 2);
@@ -616,7 +616,7 @@ static void test_seed(void **state)
 		"gen:,size=64-9216,seed=1", "gen:,size=64-9216,seed=1", "gen:,size=64-9216,seed=2",
 	};
 	uint32_t len[3][64];
-	struct port_seg s[PORT_MAX_SEGS];
+	struct p2p_seg s[P2P_MAX_SEGS];
 	struct bench b;
 	unsigned int i, k;
 
@@ -637,7 +637,7 @@ static void test_seed(void **state)
 
 		for (j = 0; j < n; j++) {
 			sum += s[j].len;
-			if (s[j].flags & PORT_SEG_MORE)
+			if (s[j].flags & P2P_SEG_MORE)
 				continue;
 			if (k < 64)
 				assert_int_equal(sum, len[0][k++]);
@@ -657,7 +657,7 @@ struct worker {
 static void *work(void *arg)
 {
 	struct worker *w = arg;
-	struct port_seg segs[32];
+	struct p2p_seg segs[32];
 	unsigned int n;
 
 	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {

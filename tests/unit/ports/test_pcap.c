@@ -178,7 +178,7 @@ static struct port *open_or_fail(const char *spec)
 /* Receives and sends back up to frames frames; returns how many. */
 static unsigned int shovel(const struct loop *l, struct port *p, unsigned int frames)
 {
-	struct port_seg segs[48];
+	struct p2p_seg segs[48];
 	unsigned int n, i, done = 0;
 
 	while (done < frames) {
@@ -186,8 +186,8 @@ static unsigned int shovel(const struct loop *l, struct port *p, unsigned int fr
 		if (!n)
 			break;
 		for (i = 0; i < n; i++)
-			done += !(segs[i].flags & PORT_SEG_MORE);
-		assert_false(segs[n - 1].flags & PORT_SEG_MORE);
+			done += !(segs[i].flags & P2P_SEG_MORE);
+		assert_false(segs[n - 1].flags & P2P_SEG_MORE);
 		assert_int_equal(p->ops->tx_burst(p, segs, n), n);
 		assert_int_equal(p->ops->tx_done(p), n);
 		loop_repost(l, p, segs, n);
@@ -435,7 +435,7 @@ static void test_full_disk(void **state)
 static void test_output_only(void **state)
 {
 	uint8_t frame[FRAME_MAX];
-	struct port_seg s[2];
+	struct p2p_seg s[2];
 	char spec[512], err[PORT_ERR_MAX], out[128];
 	struct port *p;
 	struct loop l;
@@ -452,8 +452,8 @@ static void test_output_only(void **state)
 		loop_post(&l, p);
 		assert_int_equal(p->ops->rx_burst(p, s, 2), 0);
 		len = frame_make(0, frame);
-		s[0] = (struct port_seg){ .data = frame, .len = 13, .flags = PORT_SEG_MORE };
-		s[1] = (struct port_seg){ .data = frame + 13, .len = len - 13 };
+		s[0] = (struct p2p_seg){ .data = frame, .len = 13, .flags = P2P_SEG_MORE };
+		s[1] = (struct p2p_seg){ .data = frame + 13, .len = len - 13 };
 		assert_int_equal(p->ops->tx_burst(p, s, 1), 0);
 		assert_int_equal(p->ops->tx_burst(p, s, 2), 2);
 		assert_int_equal(p->ops->tx_done(p), 2);

@@ -92,7 +92,7 @@ static void frame_make(uint8_t *f, uint32_t len, uint32_t k)
 }
 
 /* Segments of the next frame of our own type; others (the kernel's own multicast) are given back. */
-static unsigned int next_frame(const struct loop *l, struct port *p, struct port_seg *segs, uint32_t mtu)
+static unsigned int next_frame(const struct loop *l, struct port *p, struct p2p_seg *segs, uint32_t mtu)
 {
 	/* Room for one frame only. */
 	unsigned int room = (mtu + 23 + l->mem.buf_size - 1) / l->mem.buf_size;
@@ -122,7 +122,7 @@ static void both_ways(uint32_t buf_size)
 {
 	static const uint32_t sizes[] = { 60, 61, 64, 127, 590, 1514, 2047, 2048, 2049, 4096, 9014 };
 	uint8_t f[9100], g[9100];
-	struct port_seg s[PORT_MAX_SEGS];
+	struct p2p_seg s[P2P_MAX_SEGS];
 	struct port *p;
 	struct loop l;
 	unsigned int i, k, n;
@@ -143,7 +143,7 @@ static void both_ways(uint32_t buf_size)
 		for (k = 0; k < n; k++) {
 			memcpy(g + at, s[k].data, s[k].len);
 			at += s[k].len;
-			assert_int_equal(s[k].flags & PORT_SEG_MORE, k + 1 < n ? PORT_SEG_MORE : 0);
+			assert_int_equal(s[k].flags & P2P_SEG_MORE, k + 1 < n ? P2P_SEG_MORE : 0);
 		}
 		assert_int_equal(at, sizes[i]);
 		assert_memory_equal(f, g, at);
@@ -183,7 +183,7 @@ static void test_both_ways(void **state)
 /* 200 frames wait in the device; bursts give them in order, as buffers allow. */
 static void test_burst(void **state)
 {
-	struct port_seg s[64];
+	struct p2p_seg s[64];
 	uint8_t f[100];
 	struct port *p;
 	struct loop l;
@@ -223,7 +223,7 @@ static void test_burst(void **state)
 
 static void test_link(void **state)
 {
-	struct port_seg s = { 0 };
+	struct p2p_seg s = { 0 };
 	uint8_t f[1600];
 	struct port *p;
 	struct loop l;
@@ -265,7 +265,7 @@ static void test_link(void **state)
 	fd = far_end("p2ptest0");
 	{
 		uint8_t big[4000];
-		struct port_seg segs[PORT_MAX_SEGS];
+		struct p2p_seg segs[P2P_MAX_SEGS];
 		unsigned int n;
 
 		frame_make(big, 4000, 2);
@@ -343,7 +343,7 @@ static void test_refused(void **state)
 static void test_netns(void **state)
 {
 	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), there, fd;
-	struct port_seg s[PORT_MAX_SEGS];
+	struct p2p_seg s[P2P_MAX_SEGS];
 	char spec[128];
 	uint8_t f[60];
 	struct port *p;

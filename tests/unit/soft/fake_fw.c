@@ -146,7 +146,7 @@ static void fp_stop(struct port *p)
 	bump(&((struct fake_port *)p)->stopped);
 }
 
-static unsigned int fp_rx(struct port *p, struct port_seg *segs, unsigned int n)
+static unsigned int fp_rx(struct port *p, struct p2p_seg *segs, unsigned int n)
 {
 	struct fake_port *f = (struct fake_port *)p;
 	uint64_t k;
@@ -157,7 +157,7 @@ static unsigned int fp_rx(struct port *p, struct port_seg *segs, unsigned int n)
 	return k < n ? k : n;
 }
 
-static unsigned int fp_segs(struct port *p, const struct port_seg *segs, unsigned int n)
+static unsigned int fp_segs(struct port *p, const struct p2p_seg *segs, unsigned int n)
 {
 	return n;
 }
