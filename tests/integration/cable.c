@@ -6,6 +6,9 @@
  *   Waits until both links are up, is silent for SILENCE_MS, then sends COUNT
  *   single frames into the first cable, random pauses of MIN_US to MAX_US
  *   between them, and waits for each at the second, polling.
+ * cable raw COUNT MIN_US MAX_US SEED
+ *   The machine's own share: as wake, but two sleeping processes hand an eventfd
+ *   on, with nothing in between.
  * cable drain RATE MS SPEC [hello]
  *   Takes no more than RATE frames per second (0: all) off the cable for MS
  *   milliseconds, and counts them by source address.  Frames that come before the
@@ -18,10 +21,18 @@
 #include "tests/unit/memif/env.h"
 
 #include <inttypes.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define CABLE_STRIDE 2048
 #define CABLE_PATIENCE_NS 10000000000ull
@@ -73,16 +84,21 @@ static uint64_t wake_once(struct env *from, struct env *to)
 	if (!env_send(from, 1, 60, CABLE_STRIDE))
 		return 0;
 	do {
+		/* On few cores the one polling must not keep the one awaited from running. */
+		sched_yield();
 		env_receive(to, from->seed);
 		t1 = env_now_ns();
 	} while (to->received + to->corrupted == before && t1 - t0 < CABLE_FRAME_NS);
 	return to->received + to->corrupted == before ? 0 : t1 - t0;
 }
 
+/* e NULL: only times. */
 static void wake_report(const struct env *e, uint64_t *ns, unsigned int n)
 {
+	static const struct env none[2];
 	unsigned int over = 0;
 
+	e = e ? e : none;
 	qsort(ns, n, sizeof(*ns), cable_cmp);
 	for (unsigned int i = 0; i < n; i++)
 		over += ns[i] > 100000;
@@ -129,13 +145,66 @@ static int cable_wake(char **argv)
 	return 0;
 }
 
+/* Sleeps until in is readable, then makes out readable, or counts. */
+static void raw_relay(int in, int out, uint64_t *count)
+{
+	struct pollfd p = { .fd = in, .events = POLLIN };
+	uint64_t v;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		poll(&p, 1, -1);
+		if (read(in, &v, sizeof(v)) != sizeof(v))
+			_exit(1);
+		v = 1;
+		if (count)
+			__atomic_fetch_add(count, 1, __ATOMIC_RELEASE);
+		else if (write(out, &v, sizeof(v)) != sizeof(v))
+			_exit(1);
+	}
+}
+
+static int cable_raw(char **argv)
+{
+	unsigned int count = (unsigned int)strtoul(argv[0], NULL, 10), seed = (unsigned int)strtoul(argv[3], NULL, 10);
+	uint64_t min = strtoull(argv[1], NULL, 10), max = strtoull(argv[2], NULL, 10), one = 1, t;
+	uint64_t *seen = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t *ns = calloc(count ? count : 1, sizeof(*ns));
+	int first = eventfd(0, EFD_CLOEXEC), second = eventfd(0, EFD_CLOEXEC);
+	pid_t pid[2];
+
+	if (seen == MAP_FAILED || !ns || first < 0 || second < 0 || max < min)
+		return 2;
+	for (unsigned int k = 0; k < 2; k++) {
+		pid[k] = fork();
+		if (!pid[k])
+			raw_relay(k ? second : first, second, k ? seen : NULL);
+	}
+	for (unsigned int i = 0; i < count; i++) {
+		cable_nap((min + (uint64_t)rand_r(&seed) % (max - min + 1)) * 1000u);
+		t = env_now_ns();
+		if (write(first, &one, sizeof(one)) != sizeof(one))
+			return 1;
+		while (__atomic_load_n(seen, __ATOMIC_ACQUIRE) == i)
+			sched_yield();
+		ns[i] = env_now_ns() - t;
+	}
+	for (unsigned int k = 0; k < 2; k++) {
+		kill(pid[k], SIGKILL);
+		waitpid(pid[k], NULL, 0);
+	}
+	wake_report(NULL, ns, count);
+	free(ns);
+	return 0;
+}
+
 static struct source {
 	uint8_t mac[6];
 	uint64_t frames;
 } source[CABLE_MAX_SOURCES];
 static unsigned int sources;
 
-static void drain_count(const struct port_seg *s)
+static void drain_count(const struct p2p_seg *s)
 {
 	unsigned int i;
 
@@ -175,7 +244,7 @@ static int cable_drain(char **argv, bool hello)
 {
 	uint64_t rate = strtoull(argv[0], NULL, 10), ms = strtoull(argv[1], NULL, 10), start, now, frames = 0, budget = 0, last;
 	uint64_t full_since = 0;
-	struct port_seg got[ENV_BURST];
+	struct p2p_seg got[ENV_BURST];
 	bool counting = !rate, mid = false;
 	struct env e;
 
@@ -204,7 +273,7 @@ static int cable_drain(char **argv, bool hello)
 				drain_count(&got[i]);
 				frames++;
 			}
-			mid = got[i].flags & PORT_SEG_MORE;
+			mid = got[i].flags & P2P_SEG_MORE;
 			got[i].len = e.stride;
 			got[i].flags = 0;
 		}
@@ -229,9 +298,12 @@ int main(int argc, char **argv)
 {
 	if (argc == 9 && !strcmp(argv[1], "wake"))
 		return cable_wake(argv + 2);
+	if (argc == 6 && !strcmp(argv[1], "raw"))
+		return cable_raw(argv + 2);
 	if ((argc == 5 || (argc == 6 && !strcmp(argv[5], "hello"))) && !strcmp(argv[1], "drain"))
 		return cable_drain(argv + 2, argc == 6);
 	fprintf(stderr, "usage: cable wake COUNT MIN_US MAX_US SILENCE_MS SEED SPEC SPEC\n"
+			"       cable raw COUNT MIN_US MAX_US SEED\n"
 			"       cable drain RATE MS SPEC [hello]\n");
 	return 2;
 }
