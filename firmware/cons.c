@@ -67,7 +67,7 @@ void fw_cons_open(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 	base = c->next + 0x80000000u + (board_random(n->board) >> 4);
 	if (base + c->mask + 1 < base || !base)
 		base = c->mask + 2;
-	c->next = c->fetch = c->dfetch = c->done = base;
+	c->next = c->fetch = c->dfetch = c->done = c->told = base;
 	c->poke = 0;
 	c->expect = 0;
 	c->active = false;
