@@ -10,7 +10,8 @@
  *   ring(i)   see ring.h         2 + P + i                  peer i
  *   buf(p,i)  packet buffers     2 + P + n + p*n + i        peer i, p's cable; p = P: flood, peer i alone
  *
- * Offsets follow from the configuration alone; P2P_SEG_* registers tell them to
+ * Where receive or packet buffers of a segment fill 2 MiB pages, the first such
+ * segment begins at one.  Offsets follow from the configuration alone; P2P_SEG_* registers tell them to
  * a driver that does not compile this.  Source: design section 3, "Segments".
  */
 #ifndef P2PNIC_LAYOUT_H
@@ -19,6 +20,7 @@
 #include "ring.h"
 
 #define P2P_SEG_ALIGN 4096u
+#define P2P_HUGE_BYTES (2u << 20)
 #define P2P_PRIVATE_BYTES (1u << 20)
 #define P2P_MAX_SEGMENTS (2 + P2P_MAX_PORTS + P2P_MAX_NICS + (P2P_MAX_PORTS + 1) * P2P_MAX_NICS)
 
@@ -102,6 +104,12 @@ static inline uint64_t p2p_seg_bytes(const struct p2p_shape *s, enum p2p_seg_kin
 	return 0;
 }
 
+/* Buffers that fill 2 MiB pages begin at one: the first of their kind; the rest follow without gaps. */
+static inline uint64_t p2p_seg_align(const struct p2p_shape *s, enum p2p_seg_kind kind)
+{
+	return p2p_seg_bytes(s, kind) % P2P_HUGE_BYTES ? P2P_SEG_ALIGN : P2P_HUGE_BYTES;
+}
+
 /* Where segment seg begins in BAR2; seg = p2p_seg_count(): all the memory needed. */
 static inline uint64_t p2p_seg_offset(const struct p2p_shape *s, unsigned int seg)
 {
@@ -116,8 +124,12 @@ static inline uint64_t p2p_seg_offset(const struct p2p_shape *s, unsigned int se
 	} while (0)
 	P2P_TAKE(1u, P2P_SEG_PRIVATE);
 	P2P_TAKE(1u, P2P_SEG_DOORBELL);
+	if (seg >= p2p_seg_rx(s, 0))
+		off = P2P_ALIGN_UP(off, p2p_seg_align(s, P2P_SEG_RX));
 	P2P_TAKE(s->ports, P2P_SEG_RX);
 	P2P_TAKE(s->nics, P2P_SEG_RING);
+	if (seg >= p2p_seg_buf(s, 0, 0))
+		off = P2P_ALIGN_UP(off, p2p_seg_align(s, P2P_SEG_BUF));
 	P2P_TAKE((s->ports + 1) * s->nics, P2P_SEG_BUF);
 #undef P2P_TAKE
 	return off;

@@ -256,7 +256,7 @@ static void map_segment(struct mesh *m, unsigned int from, unsigned int to, unsi
 {
 	uint64_t off = seg_off(m, to, seg);
 
-	if (m->ops->map(m->mb, from, MAP_BASE(to) + off, p2p_seg_offset(&m->shape, seg + 1) - off, to, off, write))
+	if (m->ops->map(m->mb, from, MAP_BASE(to) + off, p2p_seg_bytes(&m->shape, p2p_seg_kind(&m->shape, seg)), to, off, write))
 		mesh_fail(m, "map of segment %u of %c for %c failed", seg, 'a' + to, 'a' + from);
 }
 

@@ -24,6 +24,10 @@ static void test_segments(void **state)
 		n = p2p_seg_count(sh);
 		assert_true(n <= P2P_MAX_SEGMENTS);
 		for (s = 0, at = 0; s < n; s++) {
+			/* No gaps but before the first receive and packet buffers, where these fill 2 MiB pages. */
+			if ((s == p2p_seg_rx(sh, 0) || s == p2p_seg_buf(sh, 0, 0)) &&
+			    p2p_seg_bytes(sh, p2p_seg_kind(sh, s)) % (2u << 20) == 0)
+				at = P2P_ALIGN_UP(at, (uint64_t)(2u << 20));
 			assert_int_equal(p2p_seg_offset(sh, s), at);
 			assert_int_equal(at % P2P_SEG_ALIGN, 0);
 			assert_true(p2p_seg_bytes(sh, p2p_seg_kind(sh, s)) > 0);
