@@ -336,7 +336,7 @@ void fw_prod_reap(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p)
 /* Writes what is not completed once more, as far as there is room; true when all of it is. */
 static bool prod_repeat(struct fw_nic *n, struct fw_prod *p)
 {
-	uint32_t end, wrap;
+	uint32_t end, wrap, most;
 
 	if (!p->repeating || p->again - p->cons > p->pub - p->cons)
 		p->again = p->cons;
@@ -346,8 +346,10 @@ static bool prod_repeat(struct fw_nic *n, struct fw_prod *p)
 			return false;
 		wrap = (p->again | p->mask) + 1;
 		end = (int32_t)(p->pub - wrap) > 0 ? wrap : p->pub;
-		if (end - p->again > P2P_MAX_BATCH)
-			end = p->again + P2P_MAX_BATCH;
+		/* Pieces of any size: nor may it always lose the same piece. */
+		most = 1 + board_random(n->board) % P2P_MAX_BATCH;
+		if (end - p->again > most)
+			end = p->again + most;
 		prod_write(n, p, p->again, end);
 		p->again = end;
 	}
@@ -374,6 +376,7 @@ uint64_t fw_prod_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p)
 	fw_event(n, P2P_EV_pokes, 1);
 	fw_event(n, P2P_EV_control_bytes, 16);
 	p->timeout_ns = p->timeout_ns * 2 < P2P_POKE_MAX_NS ? p->timeout_ns * 2 : P2P_POKE_MAX_NS;
-	p->deadline_ns = n->now_ns + p->timeout_ns;
+	/* Not in step with other rings: a fabric that loses every n-th would lose always the same one's. */
+	p->deadline_ns = n->now_ns + p->timeout_ns - board_random(n->board) % (uint32_t)(p->timeout_ns / 4);
 	return p->deadline_ns;
 }
