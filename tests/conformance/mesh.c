@@ -348,7 +348,7 @@ int mesh_up(struct mesh *m)
 
 	for (i = 0; i < m->cfg.nics; i++)
 		mesh_enable(m, i, true);
-	return mesh_wait_up(m, 2000000000ull);
+	return mesh_wait_up(m, 20000000000ull);
 }
 
 void mesh_kill(struct mesh *m, unsigned int nic)
