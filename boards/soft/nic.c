@@ -169,7 +169,9 @@ uint64_t soft_nic_step(struct soft_nic *nic, uint64_t now_ns)
 {
 	uint64_t until;
 
-	nic->ctx.now_ns = now_ns;
+	/* A call since may have seen a later clock; it never goes back. */
+	if (now_ns > nic->ctx.now_ns)
+		nic->ctx.now_ns = now_ns;
 	nic->in_step = true;
 	until = fw_step(nic->fw);
 	nic->in_step = false;
