@@ -303,6 +303,18 @@ static void worker_sleep(struct soft_worker *w)
 		nic_tell(w->nic[i], false);
 }
 
+/* Spinning must not keep from its core whom we have just woken. */
+static void worker_relax(const struct soft_worker *w)
+{
+	if (!w->opts.poll) {
+		sched_yield();
+		return;
+	}
+#ifdef __x86_64__
+	__builtin_ia32_pause();
+#endif
+}
+
 static void worker_loop(struct soft_worker *w)
 {
 	uint64_t idle_since = soft_now_ns();
@@ -322,9 +334,7 @@ static void worker_loop(struct soft_worker *w)
 			worker_sleep(w);
 			idle_since = soft_now_ns();
 		} else {
-#ifdef __x86_64__
-			__builtin_ia32_pause();
-#endif
+			worker_relax(w);
 		}
 	}
 }
