@@ -135,7 +135,7 @@ unsigned int fw_egress_port(struct fw_nic *n, unsigned int x)
 		moved++;
 	}
 	moved += egress_send(n, x);
-	while (idle < n->nactive && port->stage_n + P2P_MAX_SEGS <= FW_TX_STAGE) {
+	while (idle < n->nactive && moved < FW_STEP_FRAMES && port->stage_n + P2P_MAX_SEGS <= FW_TX_STAGE) {
 		if (port->rr >= n->nactive)
 			port->rr = 0;
 		peer = &n->peer[n->active[port->rr]];

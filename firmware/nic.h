@@ -26,6 +26,7 @@
 #define FW_MAX_PEERS (P2P_MAX_NICS + 1)
 #define FW_TICK_NS 1000000ull     /* peers, pokes, ageing are looked at this often */
 #define FW_MEETING_NS 1000000000ull /* a NIC just introduced is waited for so long at most */
+#define FW_STEP_FRAMES 256        /* a step drops no more than about so many for a port whose cable is down */
 #define FW_QUANTUM_BYTES 4096     /* deficit round robin */
 #define FW_RD_WINDOW 64           /* rd, bn: reads of one ring under way */
 #define FW_HOLE 0xff              /* rd: a slot given up when it was fetched */
