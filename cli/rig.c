@@ -345,6 +345,21 @@ static bool rig_quiet(struct rig *r)
 	return true;
 }
 
+static int rig_look(struct soft_nic *soft, void *arg)
+{
+	return 0;
+}
+
+/* What NICs hold is published after calls: none of them may be busy elsewhere and look idle. */
+static void rig_fresh_totals(struct rig *r, struct rig_totals *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < r->n; i++)
+		soft_nic_call(r->nic[i].soft, rig_look, NULL);
+	rig_totals(r, t);
+}
+
 bool rig_drain(struct rig *r, uint64_t timeout_ns)
 {
 	const struct timespec nap = { 0, 5000000 };
@@ -353,13 +368,13 @@ bool rig_drain(struct rig *r, uint64_t timeout_ns)
 	unsigned int same = 0;
 
 	rig_pause(r, true);
-	rig_totals(r, &before);
+	rig_fresh_totals(r, &before);
 	now = before;
 	while (same < (now.held ? RIG_STILL_HELD : RIG_STILL)) {
 		if (soft_now_ns() >= end)
 			return false;
 		nanosleep(&nap, NULL);
-		rig_totals(r, &now);
+		rig_fresh_totals(r, &now);
 		same = rig_quiet(r) && now.rx_frames == before.rx_frames && now.tx_frames == before.tx_frames &&
 				       now.drops == before.drops ? same + 1 : 0;
 		before = now;
