@@ -109,7 +109,7 @@ int main(int argc, char **argv)
 	for (k = 0; mesh_boards[k]; k++)
 		for (n = 0; n < P2P_ARRAY_SIZE(names); n++)
 			for (mode = P2P_MODE_WR; mode <= P2P_MODE_RD; mode++)
-				for (seed = bench_first_seed(&b); seed <= bench_last_seed(&b, b.deep ? 20 : 1); seed++)
+				for (seed = bench_first_seed(&b); seed <= bench_last_seed(&b, b.deep ? 8 : 1); seed++)
 					stress(&b, mesh_boards[k], names[n], mode, seed, b.deep ? 1000 : 60);
 	return bench_exit(&b);
 }
