@@ -321,8 +321,11 @@ static void nic_tick(struct fw_nic *n)
 
 	/* Silence counts only while we ran ourselves: whoever was stopped with us is not dead. */
 	n->last_tick_ns = n->now_ns;
-	for (k = 0; gap > 2 * P2P_BEAT_NS && k < n->nactive; k++)
-		n->peer[n->active[k]].heard_ns += gap - P2P_BEAT_NS;
+	if (gap > 2 * P2P_BEAT_NS) {
+		fw_event(n, P2P_EV_stalls, 1);
+		for (k = 0; k < n->nactive; k++)
+			n->peer[n->active[k]].heard_ns += gap - P2P_BEAT_NS;
+	}
 
 	if (faults != n->faults) {
 		fw_event(n, P2P_EV_dma_faults, faults - n->faults);

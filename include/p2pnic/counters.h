@@ -71,6 +71,7 @@
 	X(announce, "learning announcements sent to peers") \
 	X(announce_limited, "learning announcements withheld by the rate limit") \
 	X(backpressure, "times receiving paused because a ring was full") \
+	X(stalls, "times this NIC was not run for 20 ms or more: its worker was starved or stopped") \
 	X(dma_faults, "DMA outside the address map or without bus mastering") \
 	X(bad_line, "completion or control lines out of range, ignored")
 
