@@ -154,6 +154,7 @@ def mesh(b):
     wait_for('traffic goes on', 5, lambda: out() > seen + 100)
     nics = b.stats('a', 'z')
     b.equal([drops(n) for n in nics.values()], [{}, {}], 'drops of the NICs that were forwarding')
+    b.equal([n['events']['peer_down'] for n in nics.values()], [0, 0], 'peers that went down')
     b.equal(b.up(['a', 'z'])['adopted'], 2, 'and they can be adopted')
     b.down(['a', 'z'])
 

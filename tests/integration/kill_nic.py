@@ -113,6 +113,7 @@ def one_mode(b, mode):
     b.down(['far'])
     b.equal([p.stop() for p in (*nics, d)], [0, 0, 0, 0], f'{mode}: NICs end with status')
     b.equal(far.stop(), 0, f'{mode}: far end ends with status')
+    b.say(f'{mode}: peers that went down: {({n: stats[n]["events"]["peer_down"] for n in NAMES})}')
     check_survivors(b, mode)
     check_killed(b, mode, 'a to d', 6, '7.out', named_drops(stats['a'], stats['d']))
     check_killed(b, mode, 'd to a', 7, '6.out', named_drops(stats['d'], stats['a'], stats_far))

@@ -164,8 +164,19 @@ class Netns:
         return ['nsenter', f'--net={self.path}', *argv]
 
 
+def machine_state():
+    """(clock ticks stolen by the hypervisor, us in which some task waited for a core)."""
+    waited = 0
+    with open('/proc/stat', encoding='ascii') as f:
+        stolen = int(f.readline().split()[8])
+    with contextlib.suppress(OSError), open('/proc/pressure/cpu', encoding='ascii') as f:
+        waited = int(f.readline().rsplit('total=', 1)[1])
+    return stolen, waited
+
+
 class Bench:
     def __init__(self):
+        self.machine = machine_state()
         self.dir = tempfile.mkdtemp(prefix='p2pt.', dir='/tmp')  # short: socket paths have 107 bytes
         self.env = dict(os.environ, P2PNIC_RUNTIME_DIR=os.path.join(self.dir, 'run'), LC_ALL='C.UTF-8')
         self.procs, self.failures, self.started = [], [], time.monotonic()
@@ -267,7 +278,10 @@ class Bench:
             shutil.rmtree(self.dir, ignore_errors=True)
 
     def explain(self):
-        """What the processes had to say that did not end well, for the log of a failure."""
+        """The machine, and what the processes had to say that did not end well, for the log of a failure."""
+        (stolen, waited), seconds = machine_state(), time.monotonic() - self.started
+        print(f'--- {seconds:.1f} s on {os.cpu_count()} cores; load {os.getloadavg()[0]:.1f}, stolen {stolen - self.machine[0]} ticks,'
+              f' something waited for a core {(waited - self.machine[1]) / seconds / 1e4:.0f}% of the time')
         for p in self.procs:
             if p.popen.returncode == 0:
                 continue

@@ -8,7 +8,8 @@ import time
 from lib import CABLE, Failed, drops, run, wait_for
 
 RATE, COUNT = 5000, 20000
-DRAIN_RATE, DRAIN_MS = 40000, 2500
+DRAIN_RATE, DRAIN_MS = 20000, 2500
+OVERLOAD = 60000  # frames per second of each of the two
 
 
 def outs(b):
@@ -67,10 +68,10 @@ def shares(b, mode, sizes):
     cable = f'memif:{b.path("slow")}'
     sink = '02:00:00:00:00:01'  # the cable says hello from it, or all would be flooded
     macs = ['02:aa:00:00:00:01', '02:aa:00:00:00:02']
-    nics = [b.nic(n, f'gen:{n},src={macs[k]},dst={sink},size={sizes[k]}') for k, n in enumerate(('a', 'b'))]
+    nics = [b.nic(n, f'gen:{n},src={macs[k]},dst={sink},size={sizes[k]},rate={OVERLOAD}') for k, n in enumerate(('a', 'b'))]
     nics.append(b.nic('z', cable))
     far = b.start('drain', [CABLE, 'drain', DRAIN_RATE, DRAIN_MS, cable + ',role=server', 'hello'])
-    b.up(['a', 'b', 'z'], '--mode', mode, '--bridge', '--slots', '256')
+    b.up(['a', 'b', 'z'], '--mode', mode, '--bridge', '--slots', '1024')
     far.expect('ready')
     status = far.wait(30)
     b.equal(status, 0, f'{mode}: cable ends with status')

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <x86intrin.h>
 
 #define LOOP_BUFS 1280   /* little more than a ring: the fewer go round, the more of them are in a cache */
@@ -238,8 +239,12 @@ int main(int argc, char **argv)
 	}
 	for (nenv = 0; nenv < (unsigned int)argc - 5; nenv++)
 		env_open(&env[nenv], argv[5 + nenv], LOOP_BUFS, LOOP_STRIDE);
-	if (loop_link_wait(true))
+	if (loop_link_wait(true)) {
+		/* The far ends may hear of it a little later, and what came before would find their cables down. */
+		if (nenv == 2)
+			nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
 		ret = strcmp(argv[1], "echo") ? loop_run(argv[1], count, argv[3], window) : loop_echo(count);
+	}
 	if (!ret && !strcmp(argv[1], "again"))
 		ret = loop_link_wait(false) && loop_link_wait(true) ? loop_run(argv[1], count, argv[3], window) : 1;
 	for (unsigned int i = 0; i < nenv; i++)
