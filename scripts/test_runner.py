@@ -38,7 +38,7 @@ class Tally:
         self.lock = threading.Lock()
         self.verbose, self.times = verbose, []
         self.passed = self.failed = self.skipped = 0
-        self.failures = []
+        self.failures, self.retried = [], []
 
     def line(self, word, build, name, rest=''):
         print(f'{word:5}{build:6} {name}{rest}', flush=True)
@@ -60,6 +60,12 @@ class Tally:
                 self.failures.append(f'{build} {name}')
                 self.line('FAIL', build, name, f': {outcome} ({seconds:.1f} s)')
                 self.show(output.splitlines() if self.verbose else output.splitlines()[-TAIL_LINES:])
+
+    def again(self, build, name, outcome, seconds, output):
+        with self.lock:
+            self.retried.append(f'{build} {name}')
+            self.line('again ', build, name, f': {outcome} ({seconds:.1f} s)')
+            self.show(output.splitlines()[-TAIL_LINES:])
 
     def show(self, lines):
         for s in lines:
@@ -135,7 +141,8 @@ class Runner:
             for pid in self.running:
                 kill_group(pid)
 
-    def one(self, build, test, prefix):
+    def attempt(self, build, test, prefix):
+        """Runs a test once: its outcome, how long it took, what it printed."""
         logs = os.path.join(TOP, BUILDS[build], 'test-logs')
         os.makedirs(logs, exist_ok=True)
         log = os.path.join(logs, test['name'].replace('/', '_').replace(' ', '_') + '.log')
@@ -148,8 +155,7 @@ class Runner:
                 p = subprocess.Popen(prefix + test['cmd'], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env,
                                      cwd=test['workdir'] or os.path.join(TOP, BUILDS[build]), start_new_session=True)
             except OSError as e:
-                self.tally.record(build, test['name'], f'could not be started: {e}', 0, '')
-                return
+                return f'could not be started: {e}', 0, ''
             with self.lock:
                 self.running.add(p.pid)
             try:
@@ -163,7 +169,15 @@ class Runner:
             with self.lock:
                 self.running.discard(p.pid)
         with open(log, encoding='utf-8', errors='replace') as f:
-            self.tally.record(build, test['name'], outcome, time.monotonic() - start, f.read())
+            return outcome, time.monotonic() - start, f.read()
+
+    def one(self, build, test, prefix):
+        outcome, seconds, output = self.attempt(build, test, prefix)
+        if outcome not in ('ok', 'skip') and 'integration' in suites_of(test):
+            # Processes on a shared machine: a core may be taken away for half a second.  Never silently.
+            self.tally.again(build, test['name'], outcome, seconds, output)
+            outcome, seconds, output = self.attempt(build, test, prefix)
+        self.tally.record(build, test['name'], outcome, seconds, output)
 
     def build(self, build, tests, prefix):
         # Those with networks, processes and pinned threads run alone; the rest share the cores.
@@ -246,6 +260,8 @@ def main():
     if opts.names and not chosen and not tally.failed:
         print(f'./test: no test is called {" or ".join(opts.names)}; ./test --list names them', file=sys.stderr)
         return 2
+    if tally.retried:
+        print('tried twice: ' + ', '.join(tally.retried))
     if tally.failures:
         print('failed: ' + ', '.join(tally.failures))
     slowest = ', '.join(f'{name} {t:.0f} s' for t, name in sorted(tally.times, reverse=True)[:5])

@@ -32,6 +32,8 @@ test('crash', sh, args: ['-c', 'kill -SEGV $$'], suite: ['unit', 'gcc-only'])
 test('skipped', sh, args: ['-c', 'echo first; echo no such thing here; exit 77'], suite: 'integration')
 test('orphan', sh, args: ['-c', 'sleep 4322 & exit 0'], suite: 'integration')
 test('every', sh, args: ['-c', 'exit 0'], suite: ['integration', 'every-build'])
+test('flaky', sh, args: ['-c', 'test -e flaky.seen && exit 0; touch flaky.seen; echo was away; exit 4'], suite: 'integration')
+test('broken', sh, args: ['-c', 'echo still; exit 5'], suite: 'integration')
 test('slow', sh, args: ['-c', 'exit 0'], suite: ['integration', 'long'])
 test('leak', executable('leak', 'leak.c'), suite: 'unit')
 test('ub', executable('ub', 'ub.c'), suite: 'unit')
@@ -61,6 +63,13 @@ has '    \| it is broken'
 has "FAIL gcc    hang: no end after 1 s $times"
 has "FAIL gcc    crash: killed by SIGSEGV $times"
 has 'skip gcc    skipped: no such thing here'
+has "again gcc    flaky: exit status 4 $times"
+has '    \| was away'
+has "ok   gcc    flaky $times"
+has "again gcc    broken: exit status 5 $times"
+has "FAIL gcc    broken: exit status 5 $times"
+has 'tried twice: gcc flaky, gcc broken'
+grep -q 'again.*bad' "$work/out" && fail 'a conformance test was tried twice'
 has "ok   gcc    orphan $times"
 has "ok   gcc    leak $times"
 has "FAIL asan   bad: exit status 3 $times"
@@ -72,7 +81,7 @@ has "ok   asan   race $times"
 has "ok   tsan   leak $times"
 if ! grep -q '^skip tsan   race: ThreadSanitizer' "$work/out"; then
 	has "FAIL tsan   race: exit status 99 $times"
-	[ "$(tail -n 1 "$work/out")" = '16 passed, 8 failed, 1 skipped' ] || fail "it closes with: $(tail -n 1 "$work/out")"
+	[ "$(tail -n 1 "$work/out")" = '17 passed, 9 failed, 1 skipped' ] || fail "it closes with: $(tail -n 1 "$work/out")"
 fi
 grep -q 'asan   \(orphan\|hang\|crash\|skipped\)' "$work/out" && fail 'asan ran what is for gcc alone'
 grep -q slow "$work/out" && fail 'a long test ran without --full'
