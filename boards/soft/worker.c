@@ -29,6 +29,7 @@
 #define SPIN_DEFAULT_NS 50000ull
 #define CONTROL_NS 1000000ull
 #define SLEEP_MAX_NS 100000000ull /* ports' own timeouts */
+#define WAKE_STEPS 2 /* no more busy ones after a long sleep: back to sleep without spinning */
 #define BUSY_STEPS 3 /* so many in a row after a wake-up by the clock: awake */
 
 struct soft_call {
@@ -303,21 +304,14 @@ static void worker_sleep(struct soft_worker *w)
 		nic_tell(w->nic[i], false);
 }
 
-/* Spinning must not keep from its core whom we have just woken. */
-static void worker_relax(const struct soft_worker *w)
-{
-	if (!w->opts.poll) {
-		sched_yield();
-		return;
-	}
-#ifdef __x86_64__
-	__builtin_ia32_pause();
-#endif
-}
-
+/*
+ * Spinning pays where work comes in less than spin_ns.  Who slept longer and finds little
+ * sleeps again at once: on few cores, whom it has just woken may be queued behind it.
+ */
 static void worker_loop(struct soft_worker *w)
 {
-	uint64_t idle_since = soft_now_ns();
+	uint64_t idle_since = soft_now_ns(), spin_ns = w->opts.spin_ns;
+	unsigned int work = 0;
 
 	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
 		uint64_t now = soft_now_ns();
@@ -330,11 +324,17 @@ static void worker_loop(struct soft_worker *w)
 			worker_control(w, now);
 		if (worker_step(w, now) == 0) {
 			idle_since = now;
-		} else if (!w->opts.poll && now - idle_since >= w->opts.spin_ns) {
+			if (++work > WAKE_STEPS)
+				spin_ns = w->opts.spin_ns;
+		} else if (!w->opts.poll && now - idle_since >= spin_ns) {
 			worker_sleep(w);
 			idle_since = soft_now_ns();
+			spin_ns = idle_since - now < w->opts.spin_ns ? w->opts.spin_ns : 0;
+			work = 0;
 		} else {
-			worker_relax(w);
+#ifdef __x86_64__
+			__builtin_ia32_pause();
+#endif
 		}
 	}
 }
