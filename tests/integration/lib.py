@@ -164,6 +164,14 @@ class Netns:
         return ['nsenter', f'--net={self.path}', *argv]
 
 
+def sweep():
+    """Removes what tests left that were killed with no chance to clean up."""
+    for name in os.listdir('/tmp'):
+        part = name.split('.')
+        if part[0] == 'p2pt' and len(part) == 3 and part[1].isdigit() and not os.path.exists(f'/proc/{part[1]}'):
+            shutil.rmtree(os.path.join('/tmp', name), ignore_errors=True)
+
+
 def machine_state():
     """(clock ticks stolen by the hypervisor, us in which some task waited for a core)."""
     waited = 0
@@ -177,7 +185,8 @@ def machine_state():
 class Bench:
     def __init__(self):
         self.machine = machine_state()
-        self.dir = tempfile.mkdtemp(prefix='p2pt.', dir='/tmp')  # short: socket paths have 107 bytes
+        sweep()
+        self.dir = tempfile.mkdtemp(prefix=f'p2pt.{os.getpid()}.', dir='/tmp')  # short: socket paths have 107 bytes
         self.env = dict(os.environ, P2PNIC_RUNTIME_DIR=os.path.join(self.dir, 'run'), LC_ALL='C.UTF-8')
         self.procs, self.failures, self.started = [], [], time.monotonic()
 
