@@ -79,7 +79,7 @@ def one_mode(b, mode):
     nics = [b.nic('a', *(capture_port(b, k) for k in (0, 5, 6))), b.nic('b', *(capture_port(b, k) for k in (1, 2))),
             b.nic('c', *(capture_port(b, k) for k in (3, 4)))]
     d = start_d(b)
-    args = ['--mode', mode, '--slots', str(SLOTS)] + [a for p in PAIRS for a in ('--pair', p)]
+    args = ['--mode', mode, '--slots', str(SLOTS), '--silence', '500'] + [a for p in PAIRS for a in ('--pair', p)]
     b.up(NAMES, *args)
     wait_for('traffic through d', 10, lambda: b.stats('d')['d']['ports'][0]['tx_frames'] > 500 and
              b.stats('d')['d']['ports'][0]['rx_frames'] > 500)
