@@ -599,7 +599,7 @@ uint32_t late_sum(struct board_ctx *b, uint8_t *mem, uint32_t len, uint32_t h, u
 
 uint32_t late_sum_finish(uint32_t running, uint32_t w0, uint32_t where, uint32_t seq)
 {
-	return ~crc_word(crc_word(crc_word(running, w0), where), seq);
+	return ~crc_word(crc_word(crc_word(running, w0 & P2P_D0_SUMMED), where), seq);
 }
 
 uint64_t late_now_ns(struct board_ctx *b)
