@@ -88,6 +88,7 @@ static void bn_options(struct bn_task *t, const struct drv *d, struct bn_host_op
 	o->silence_ms = d->opts.silence_ms;
 	o->backpressure = d->opts.backpressure;
 	o->lossy = d->opts.scrub;
+	o->stride = t->bn->stride;
 	o->bell = bn_bell;
 	o->bell_arg = t;
 	if (getrandom(&o->seed, sizeof(o->seed), 0) != sizeof(o->seed))
@@ -95,6 +96,7 @@ static void bn_options(struct bn_task *t, const struct drv *d, struct bn_host_op
 	for (i = 0; i < o->nics; i++) {
 		o->nic[i].doorbell = t->bn->nic[i].doorbell;
 		o->nic[i].area = t->bn->nic[i].area;
+		o->nic[i].pool = t->bn->nic[i].pool;
 		o->nic[i].pool_offset = t->bn->nic[i].pool_offset;
 		o->nic[i].shape = t->bn->nic[i].shape;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "driver/bn_host.h"
 
+#include <p2pnic/csum.h>
 #include <p2pnic/seg.h>
 
 #include <errno.h>
@@ -52,7 +53,7 @@ struct bn_host {
 	struct bn_host_opts opts;
 	struct bn_host_stats stats;
 	uint64_t now_ns, next_tick_ns, held;
-	uint32_t random;
+	uint32_t random, scrub_key;
 	bool asleep, begun;
 	struct bn_nic nic[P2P_MAX_NICS];
 };
@@ -89,11 +90,27 @@ static void bn_recv_tell(struct bn_host *h, struct bn_nic *nic, unsigned int x)
 	nic->rung = true;
 }
 
+/* Slot base + k takes the k-th buffer handed over: its sequence number is known, so are the words it samples. */
+static void bn_scrub(struct bn_host *h, struct bn_nic *nic, unsigned int x, uint32_t buf, uint32_t seq)
+{
+	uint32_t stride = h->opts.stride, size = nic->o.shape.buf_size, mix = p2p_mix(seq), unit;
+	uint8_t *at = nic->o.pool + ((size_t)x * nic->bufs + buf) * size;
+	le32 word;
+
+	for (unit = 0; unit < size / stride; unit++) {
+		word = to_le32(p2p_scrub_word(h->scrub_key, seq, unit));
+		memcpy(at + unit * stride + p2p_sample_offset(mix, unit, stride), &word, sizeof(word));
+	}
+}
+
 static void bn_refill(struct bn_host *h, struct bn_nic *nic, unsigned int x, uint32_t buf)
 {
 	struct bn_recv *r = &nic->recv[x];
-	uint32_t at = r->refill++ & (nic->bufs - 1);
+	uint32_t at = r->refill & (nic->bufs - 1);
 
+	if (h->opts.lossy)
+		bn_scrub(h, nic, x, buf, r->base + r->refill);
+	r->refill++;
 	r->refs[buf] = BN_WITH_NIC;
 	r->order[at] = buf;
 	le32_store_release(&nic->o.doorbell->ids[(size_t)x * nic->bufs + at], r->place0 + buf * nic->units);
@@ -628,6 +645,8 @@ static int bn_nic_create(struct bn_host *h, struct bn_nic *nic)
 
 	if (!s->ports || s->ports > P2P_MAX_PORTS || s->slots < P2P_MIN_SLOTS || (s->slots & (s->slots - 1)))
 		return -EINVAL;
+	if (h->opts.lossy && (!nic->o.pool || s->buf_size % h->opts.stride))
+		return -EINVAL;
 	nic->bufs = p2p_host_bufs(s);
 	nic->mask = s->slots - 1;
 	nic->units = s->buf_size / P2P_DW_UNIT;
@@ -659,13 +678,15 @@ int bn_host_create(struct bn_host **out, const struct bn_host_opts *opts)
 	unsigned int i;
 	int rc = 0;
 
-	if (!opts->nics || opts->nics > P2P_MAX_NICS || !opts->batch || opts->batch > P2P_MAX_BATCH)
+	if (!opts->nics || opts->nics > P2P_MAX_NICS || !opts->batch || opts->batch > P2P_MAX_BATCH ||
+	    (opts->lossy && (opts->stride < P2P_MIN_STRIDE || (opts->stride & (opts->stride - 1)))))
 		return -EINVAL;
 	h = calloc(1, sizeof(*h));
 	if (!h)
 		return -ENOMEM;
 	h->opts = *opts;
 	h->random = opts->seed;
+	h->scrub_key = bn_random(h);
 	for (i = 0; !rc && i < opts->nics; i++) {
 		h->nic[i].o = opts->nic[i];
 		rc = bn_nic_create(h, &h->nic[i]);

@@ -6,7 +6,9 @@
  * moves each descriptor to the send ring that it names (a flooded one to every
  * other port's), rings the egress NIC's doorbell once per batch, and hands the
  * buffers back to the ingress NIC when the egress NIC has completed them.
- * Payload is never touched.
+ * Payload is never touched; on a lossy fabric a free buffer is scrubbed before it is
+ * handed back: the words that its next frame will be judged by are overwritten, so
+ * that what lies there cannot pass for a frame whose write was lost.
  *
  * It asks nothing of an operating system but the bell, so that a simulator can
  * run it too.  THREADS: step and destroy on one thread; statistics by anyone.
@@ -25,7 +27,8 @@
 struct bn_host_nic {
 	struct p2p_doorbell *doorbell;
 	struct p2p_host_area *area;
-	uint64_t pool_offset; /* of its buffers in the pool; a multiple of P2P_DW_UNIT */
+	uint8_t *pool;        /* its buffers, touched only if the fabric is lossy */
+	uint64_t pool_offset; /* theirs in the pool; a multiple of P2P_DW_UNIT */
 	struct p2p_shape shape;
 };
 
@@ -35,7 +38,8 @@ struct bn_host_opts {
 	uint32_t batch;
 	uint32_t silence_ms; /* a NIC not heard from for so long is down */
 	bool backpressure; /* a full send ring holds up its receive ring instead of dropping */
-	bool lossy;        /* the fabric may lose writes: look for holes */
+	bool lossy;        /* the fabric may lose writes: look for holes, scrub buffers handed to NICs */
+	uint32_t stride;   /* lossy: the NICs' */
 	uint32_t seed;     /* unpredictable: incarnations and sequence numbers come from it */
 	void (*bell)(void *arg, unsigned int nic); /* wake NIC; may be NULL */
 	void *bell_arg;

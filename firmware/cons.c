@@ -72,7 +72,7 @@ void fw_cons_open(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 	c->expect = 0;
 	c->active = false;
 	c->deficit = 0;
-	if (n->scrub)
+	if (n->scrub && n->mode != P2P_MODE_BN) /* bn.c scrubs what it fetches */
 		for (slot = 0; slot <= c->mask; slot++)
 			cons_scrub(n, c, base + slot);
 	c->open = true;
@@ -321,7 +321,7 @@ void fw_cons_complete(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c,
 	bool was = c->done != c->told;
 
 	while (c->done != c->next && !c->pend[c->done & c->mask]) {
-		if (n->scrub)
+		if (n->scrub && n->mode != P2P_MODE_BN)
 			cons_scrub(n, c, c->done + c->mask + 1);
 		c->done++;
 	}
