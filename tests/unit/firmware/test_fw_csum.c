@@ -48,7 +48,7 @@ static uint32_t defined(const uint8_t *frame, uint32_t len, uint32_t stride, uin
 		for (i = at; i < at + 4; i++)
 			message[n++] = i < len ? frame[i] : 0;
 	}
-	put32(message + n, w0);
+	put32(message + n, w0 & 0x07ffffff); /* bn's NIC is left out */
 	put32(message + n + 4, where);
 	put32(message + n + 8, seq);
 	return crc32c(message, n + 12);
