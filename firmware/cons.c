@@ -28,10 +28,9 @@ void fw_cons_tell(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 	line[P2P_CL_CONS] = c->done;
 	line[P2P_CL_INC] = peer->seen;
 	board_charge(n->board, BOARD_STEP_DMA_ISSUE, 1);
-	board_write_line(n->board, &peer->win_ring, c->comp_off, line, BOARD_KIND_COMPLETION);
+	fw_wake_after(peer, board_write_line(n->board, &peer->win_ring, c->comp_off, line, BOARD_KIND_COMPLETION), true);
 	fw_event(n, P2P_EV_completion_bytes, 16);
 	c->told = c->done;
-	peer->completed = true;
 	n->wrote = true;
 }
 

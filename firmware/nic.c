@@ -378,7 +378,7 @@ static uint64_t nic_until(struct fw_nic *n)
 	bool held = false;
 	unsigned int x;
 
-	if (n->dirty || n->wait_head != n->wait_tail)
+	if (n->dirty || n->waking || n->wait_head != n->wait_tail)
 		return 0;
 	for (x = 0; x < n->ports; x++)
 		held |= n->port[x].txq_head != n->port[x].txq_tail || n->port[x].stage_n;
@@ -393,10 +393,12 @@ static uint64_t nic_until(struct fw_nic *n)
 uint64_t fw_step(struct fw_nic *n)
 {
 	unsigned int x, in = 0, out = 0;
-	bool dry = true;
+	uint32_t read = n->last_read;
+	bool dry = true, reading;
 
 	if (!n->running)
 		return UINT64_MAX;
+	reading = !board_done(n->board, BOARD_Q_READ, read);
 	n->now_ns = board_now_ns(n->board);
 	n->step++;
 	n->wrote = n->blocked = false;
@@ -414,7 +416,8 @@ uint64_t fw_step(struct fw_nic *n)
 		out += fw_egress_port(n, x);
 	nic_complete(n, !out);
 	fw_peer_wake(n);
-	if (in || out || n->wrote) {
+	/* Nothing wakes us when a read has finished. */
+	if (in || out || n->wrote || reading || n->last_read != read) {
 		n->tx_poll_ns = TX_POLL_MIN_NS;
 		return 0;
 	}

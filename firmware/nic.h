@@ -110,7 +110,8 @@ struct fw_peer {
 	struct board_win win_rx;    /* rd: its receive buffers; bn: the host's pool */
 	uint64_t rx_bytes;
 	uint32_t ports, slots;
-	bool flushed, completed; /* written to in this step: look whether it sleeps */
+	bool flushed, completed; /* written to: look whether it sleeps */
+	uint32_t wake_tok, wake_last; /* once this write has finished; and again after the last one */
 	uint64_t sent_frames, recv_frames;
 	struct fw_prod prod[P2P_MAX_RINGS];
 	struct fw_cons cons[P2P_MAX_RINGS];
@@ -173,6 +174,7 @@ struct fw_nic {
 	struct fw_wait *wait;
 	uint32_t wait_head, wait_tail, wait_mask;
 	bool asleep, blocked, wrote;
+	bool waking; /* a peer that was written to has not been looked at yet */
 	uint32_t last_read; /* token of the last read submitted */
 	uint64_t tx_poll_ns; /* how long to wait before looking at tx_done again */
 	unsigned int nactive;
@@ -238,6 +240,16 @@ static inline void fw_hold_until(struct fw_nic *n, uint32_t tok, uint32_t ref)
 		return;
 	fw_hold(n, ref);
 	n->wait[n->wait_head++ & n->wait_mask] = (struct fw_wait){ tok, ref };
+}
+
+/* The peer is given descriptors (flushed) or completions by write `tok`: it may sleep (fw_peer_wake()). */
+static inline void fw_wake_after(struct fw_peer *peer, uint32_t tok, bool completions)
+{
+	if (!peer->flushed && !peer->completed)
+		peer->wake_tok = tok;
+	peer->wake_last = tok;
+	peer->completed |= completions;
+	peer->flushed |= !completions;
 }
 
 /* Firmware's own functions, one set per board. */
@@ -329,7 +341,7 @@ void fw_peer_start(struct fw_nic *n, unsigned int i);
 void fw_peer_stop(struct fw_nic *n, unsigned int i, enum p2p_drop why);
 void fw_peer_tick(struct fw_nic *n, unsigned int i);
 void fw_peer_line(struct fw_nic *n, struct fw_peer *peer);
-/* After this step's writes: one barrier, then bells for peers that sleep. */
+/* After writes have finished: one barrier, then bells for peers that sleep. */
 void fw_peer_wake(struct fw_nic *n);
 
 /* ---- ingress.c, egress.c ---- */

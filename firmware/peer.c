@@ -230,10 +230,16 @@ void fw_peer_wake(struct fw_nic *n)
 	unsigned int k;
 	bool any = false;
 
+	n->waking = false;
 	for (k = 0; k < n->nactive; k++) {
 		peer = &n->peer[n->active[k]];
 		if (!peer->flushed && !peer->completed)
 			continue;
+		/* Whoever looks before what we wrote has arrived, and sleeps, will be asleep by its line then. */
+		if (!board_done(n->board, BOARD_Q_WRITE, peer->wake_tok)) {
+			n->waking = true;
+			continue;
+		}
 		if (!any)
 			board_barrier();
 		any = true;
@@ -243,7 +249,12 @@ void fw_peer_wake(struct fw_nic *n)
 			board_bell(n->board, n->active[k] == FW_PEER_HOST ? n->self : n->active[k]);
 			fw_event(n, P2P_EV_doorbells, 1);
 		}
-		peer->flushed = peer->completed = false;
+		if (board_done(n->board, BOARD_Q_WRITE, peer->wake_last)) {
+			peer->flushed = peer->completed = false;
+		} else {
+			peer->wake_tok = peer->wake_last;
+			n->waking = true;
+		}
 	}
 }
 

@@ -247,6 +247,7 @@ static void prod_write(struct fw_nic *n, struct fw_prod *p, uint32_t from, uint3
 	tok = board_write_descs(n->board, &peer->win_ring, p->desc_off + slot * 16, &p->shadow[slot], count);
 	for (k = 0; k < count; k++)
 		p->tok[slot + k] = tok;
+	fw_wake_after(peer, tok, false);
 	fw_event(n, p->peer == FW_PEER_HOST ? P2P_EV_host_desc_bytes : P2P_EV_p2p_desc_bytes, p->local ? 0 : count * 16);
 }
 
@@ -278,7 +279,6 @@ void fw_prod_flush(struct fw_nic *n, struct fw_prod *p)
 		prod_write(n, p, p->pub, end);
 		p->pub = end;
 		fw_event(n, P2P_EV_flushes, 1);
-		prod_peer(n, p)->flushed = true;
 		n->wrote = true;
 	}
 }
@@ -371,8 +371,7 @@ uint64_t fw_prod_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p)
 	line[P2P_RL_PROD] = p->pub;
 	line[P2P_RL_POKE] = ++p->poke;
 	line[P2P_RL_INC] = peer->inc;
-	board_write_line(n->board, &peer->win_ring, p->ctrl_off, line, BOARD_KIND_CONTROL);
-	peer->flushed = true;
+	fw_wake_after(peer, board_write_line(n->board, &peer->win_ring, p->ctrl_off, line, BOARD_KIND_CONTROL), false);
 	fw_event(n, P2P_EV_pokes, 1);
 	fw_event(n, P2P_EV_control_bytes, 16);
 	p->timeout_ns = p->timeout_ns * 2 < P2P_POKE_MAX_NS ? p->timeout_ns * 2 : P2P_POKE_MAX_NS;
