@@ -10,7 +10,7 @@
 
 #define BN_BURST 64
 #define BN_TICK_NS 1000000ull
-#define BN_WITH_NIC 0xff /* the buffer has been handed to its NIC */
+#define BN_WITH_NIC 0xffff /* the buffer has been handed to its NIC */
 
 /* Receive ring (nic, x): the NIC produces, we consume. */
 struct bn_recv {
@@ -20,14 +20,14 @@ struct bn_recv {
 	uint32_t refill; /* free-running count of buffers handed over; slot base + k takes the k-th */
 	uint32_t refill_told;
 	uint32_t *order; /* host_bufs: which buffer was handed over as the k-th */
-	uint8_t *refs;   /* per buffer: send-ring slots that hold it, or BN_WITH_NIC */
+	uint16_t *refs;  /* per buffer: send-ring slots that hold it, or BN_WITH_NIC */
 	uint32_t place0; /* of buffer 0 */
 };
 
 /* Send ring (nic, r): we produce, the NIC consumes by DMA read. */
 struct bn_slot {
 	uint8_t nic, port;
-	bool last; /* of its frame */
+	bool last; /* of its frame; never of an announcement */
 	uint32_t buf;
 };
 struct bn_send {
@@ -55,6 +55,7 @@ struct bn_host {
 	uint64_t now_ns, next_tick_ns, held;
 	uint32_t random, scrub_key;
 	bool asleep, begun;
+	uint32_t round;
 	struct bn_nic nic[P2P_MAX_NICS];
 };
 
@@ -168,24 +169,35 @@ static void bn_accept(struct bn_host *h, struct bn_nic *nic, uint32_t inc)
 	bn_peer_line(h, nic);
 }
 
-static void bn_send_free(struct bn_host *h, struct bn_send *s, uint32_t mask, uint32_t to, bool lost)
+/* Lets go of what the NIC has done with; `counted`: its frames are nobody's any more. */
+static void bn_send_free(struct bn_host *h, struct bn_send *s, uint32_t mask, uint32_t to, bool counted)
 {
 	for (; s->cons != to; s->cons++) {
 		struct bn_slot *slot = &s->slot[s->cons & mask];
 
 		bn_put(h, slot->nic, slot->port, slot->buf);
-		if (!slot->last)
-			continue;
-		h->held--;
-		if (lost)
-			p2p_count(&h->stats.drops[P2P_DROP_peer_lost], 1);
+		if (slot->last && !counted)
+			h->held--;
 	}
+}
+
+/* Frames outstanding at a NIC that is down are lost now; it may still read their buffers (bn_up()). */
+static void bn_send_lose(struct bn_host *h, struct bn_send *s, uint32_t mask)
+{
+	uint32_t seq, lost = 0;
+
+	for (seq = s->cons; seq != s->prod; seq++)
+		lost += s->slot[seq & mask].last;
+	h->held -= lost;
+	p2p_count(&h->stats.drops[P2P_DROP_peer_lost], lost);
 }
 
 static void bn_down(struct bn_host *h, struct bn_nic *nic)
 {
 	unsigned int r;
 
+	for (r = 0; nic->up && r <= nic->o.shape.ports; r++)
+		bn_send_lose(h, &nic->send[r], nic->mask);
 	nic->up = false;
 	do
 		nic->inc = bn_random(h);
@@ -204,8 +216,10 @@ static void bn_up(struct bn_host *h, struct bn_nic *nic)
 
 	nic->up = nic->met = true;
 	/* What the former session still held: the NIC has zeroed its rings and reads it no more. */
-	for (r = 0; r <= nic->o.shape.ports; r++)
+	for (r = 0; r <= nic->o.shape.ports; r++) {
 		bn_send_free(h, &nic->send[r], nic->mask, nic->send[r].prod, true);
+		nic->send[r].deadline_ns = h->now_ns + nic->send[r].timeout_ns;
+	}
 	for (x = 0; x < nic->o.shape.ports; x++) {
 		for (k = 0; k < nic->bufs; k++)
 			if (!nic->recv[x].refs[k])
@@ -312,6 +326,7 @@ static bool bn_room(const struct bn_nic *nic, const struct bn_send *s, uint32_t 
 static void bn_move(struct bn_host *h, struct bn_frame *f, struct bn_nic *to, unsigned int ring)
 {
 	struct bn_send *s = &to->send[ring];
+	bool frame = !(P2P_D0_FLAGS(from_le32(f->d[0].w0)) & P2P_DF_VOID);
 	unsigned int k;
 
 	if (s->cons == s->prod) {
@@ -324,12 +339,13 @@ static void bn_move(struct bn_host *h, struct bn_frame *f, struct bn_nic *to, un
 		d.w0 = to_le32((from_le32(d.w0) & P2P_D0_SUMMED) | P2P_D0(0, 0, 0, 0, f->i));
 		s->descs[s->prod & to->mask] = d;
 		s->slot[s->prod & to->mask] = (struct bn_slot){ .nic = (uint8_t)f->i, .port = (uint8_t)f->x,
-								 .last = k + 1 == f->n, .buf = f->buf[k] };
+								 .last = frame && k + 1 == f->n,
+								 .buf = f->buf[k] };
 		h->nic[f->i].recv[f->x].refs[f->buf[k]]++;
 		s->prod++;
 	}
-	h->held++;
-	p2p_count(&h->stats.forwarded, 1);
+	h->held += frame;
+	p2p_count(&h->stats.forwarded, frame);
 	p2p_count(&h->stats.desc_bytes, 16ull * f->n);
 }
 
@@ -462,7 +478,6 @@ static int bn_gather(struct bn_host *h, struct bn_nic *nic, unsigned int x, stru
 		if (!bn_valid(nic, r, seq)) {
 			if (!bn_hole(h, nic, r, seq))
 				return 0;
-			p2p_count(&h->stats.holes, 1);
 			break;
 		}
 		f->d[f->n] = r->descs[seq & nic->mask];
@@ -491,8 +506,10 @@ static int bn_gather(struct bn_host *h, struct bn_nic *nic, unsigned int x, stru
 			return (int)f->n;
 	}
 	/* A hole; slots gathered before it began a frame that is lost. */
-	if (!f->n)
+	if (!f->n) {
+		p2p_count(&h->stats.holes, 1);
 		return -1;
+	}
 	bn_gap(h, r, g, 1);
 	return -(int)f->n;
 }
@@ -582,7 +599,8 @@ static void bn_ring_bells(struct bn_host *h)
 uint64_t bn_host_step(void *arg, uint64_t now_ns)
 {
 	struct bn_host *h = arg;
-	unsigned int i, r, moved = 0;
+	unsigned int i, r, k, first, moved = 0;
+	bool down;
 
 	h->now_ns = now_ns;
 	if (now_ns >= h->next_tick_ns || h->asleep) {
@@ -600,11 +618,26 @@ uint64_t bn_host_step(void *arg, uint64_t now_ns)
 			if (h->nic[i].send[r].cons != h->nic[i].send[r].prod || !h->nic[i].send[r].open)
 				moved += bn_complete(h, &h->nic[i], r);
 	}
-	for (i = 0; bn_begun(h) && i < h->opts.nics; i++)
+	/* Who comes first finds the room that a full send ring has: begin with each in turn, up and then down. */
+	first = ++h->round % h->opts.nics;
+	down = h->round / h->opts.nics & 1;
+	for (k = 0; bn_begun(h) && k < h->opts.nics; k++) {
+		i = (down ? first + h->opts.nics - k : first + k) % h->opts.nics;
 		for (r = 0; h->nic[i].up && r < h->nic[i].o.shape.ports; r++)
-			moved += bn_receive(h, i, r);
+			moved += bn_receive(h, i, (h->round + r) % h->nic[i].o.shape.ports);
+	}
 	bn_ring_bells(h);
 	return moved ? 0 : h->next_tick_ns;
+}
+
+void bn_host_replace(struct bn_host *h, unsigned int i, struct p2p_doorbell *doorbell)
+{
+	struct bn_nic *nic = &h->nic[i];
+
+	nic->o.doorbell = doorbell;
+	bn_down(h, nic);
+	nic->next_beat_ns = h->now_ns;
+	h->next_tick_ns = 0;
 }
 
 void bn_host_sleep(struct bn_host *h, bool asleep)
@@ -658,7 +691,7 @@ static int bn_nic_create(struct bn_host *h, struct bn_nic *nic)
 		r->descs = nic->o.area->desc + (size_t)x * s->slots;
 		r->place0 = (uint32_t)(nic->o.pool_offset / P2P_DW_UNIT) + x * nic->bufs * nic->units;
 		r->order = calloc(nic->bufs, sizeof(*r->order));
-		r->refs = calloc(nic->bufs, 1);
+		r->refs = calloc(nic->bufs, sizeof(*r->refs));
 		if (!r->order || !r->refs)
 			return -ENOMEM;
 	}

@@ -60,6 +60,8 @@ struct bn_host;
 /* 0, -EINVAL (a shape that can't be), -ENOMEM. */
 int bn_host_create(struct bn_host **out, const struct bn_host_opts *opts);
 void bn_host_destroy(struct bn_host *h);
+/* NIC has begun anew with other memory: its doorbell is here now.  What it held is lost. */
+void bn_host_replace(struct bn_host *h, unsigned int nic, struct p2p_doorbell *doorbell);
 /* One round over everything.  Returns 0 if something was moved, else when to look again at the latest. */
 uint64_t bn_host_step(void *h, uint64_t now_ns);
 /* Before sleeping (true) and after; ask for a bell.  Look once more after true. */
