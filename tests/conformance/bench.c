@@ -17,8 +17,10 @@ int bench_init(struct bench *b, int argc, char **argv)
 			b->seed = strtoull(argv[++i], NULL, 0);
 		} else if (!strcmp(argv[i], "--case") && i + 1 < argc) {
 			b->only = argv[++i];
+		} else if (!strcmp(argv[i], "--mode") && i + 1 < argc) {
+			b->mode = argv[++i];
 		} else {
-			fprintf(stderr, "usage: %s [--long] [--seed N] [--case NAME]\n", argv[0]);
+			fprintf(stderr, "usage: %s [--long] [--seed N] [--case NAME] [--mode wr|rd|bn]\n", argv[0]);
 			return 2;
 		}
 	}
@@ -28,6 +30,11 @@ int bench_init(struct bench *b, int argc, char **argv)
 bool bench_wants(const struct bench *b, const char *name)
 {
 	return !b->only || !strcmp(b->only, name);
+}
+
+bool bench_wants_mode(const struct bench *b, enum p2p_mode mode)
+{
+	return !b->mode || !strcmp(b->mode, bench_mode(mode));
 }
 
 uint64_t bench_first_seed(const struct bench *b)

@@ -3,7 +3,7 @@
  * What the random tests share: a case is a function of a mesh configuration and
  * a seed; the first failure of a case is printed with what reproduces it.
  *
- * usage of every test: TEST [--long] [--seed N] [--case NAME]
+ * usage of every test: TEST [--long] [--seed N] [--case NAME] [--mode wr|rd|bn]
  */
 #ifndef TESTS_CONFORMANCE_BENCH_H
 #define TESTS_CONFORMANCE_BENCH_H
@@ -14,12 +14,14 @@ struct bench {
 	bool deep;           /* --long */
 	uint64_t seed;       /* --seed; 0: the test's own range */
 	const char *only;    /* --case */
+	const char *mode;    /* --mode */
 	unsigned int runs, fails;
 };
 
 /* 0, or 2 for bad usage. */
 int bench_init(struct bench *b, int argc, char **argv);
 bool bench_wants(const struct bench *b, const char *name);
+bool bench_wants_mode(const struct bench *b, enum p2p_mode mode);
 /* Seeds from 1 to n, or the one asked for. */
 uint64_t bench_first_seed(const struct bench *b);
 uint64_t bench_last_seed(const struct bench *b, uint64_t n);

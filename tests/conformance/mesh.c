@@ -191,6 +191,8 @@ struct mesh *mesh_create(const struct mesh_ops *ops, const struct mesh_cfg *cfg)
 		if (nic_power_on(m, i))
 			mesh_fail(m, "NIC %c could not be made", 'a' + i);
 	}
+	if (cfg->mode == P2P_MODE_BN)
+		mesh_host_create(m);
 	return m;
 }
 
@@ -199,6 +201,7 @@ void mesh_destroy(struct mesh *m)
 	unsigned int i, p, k;
 
 	m->ops->close(m->mb);
+	mesh_host_destroy(m);
 	for (i = 0; i < m->cfg.nics; i++) {
 		for (p = 0; p < m->cfg.ports; p++) {
 			script_port_destroy(m->port[i][p].sp);
@@ -241,6 +244,8 @@ static int configure_one(struct mesh *m, unsigned int i)
 			  (unsigned long long)st);
 		return -EIO;
 	}
+	if (c->mode == P2P_MODE_BN)
+		mesh_host_introduce(m, i);
 	return 0;
 }
 
@@ -297,6 +302,8 @@ int mesh_configure(struct mesh *m)
 	for (i = 0; i < m->cfg.nics; i++)
 		for (j = 0; j < m->cfg.nics; j++)
 			introduce(m, i, j);
+	if (m->cfg.mode == P2P_MODE_BN)
+		mesh_host_start(m);
 	return m->failure[0] ? -EIO : 0;
 }
 
@@ -315,8 +322,12 @@ void mesh_enable(struct mesh *m, unsigned int nic, bool on)
 
 static bool all_up(struct mesh *m)
 {
-	unsigned int i, j;
+	unsigned int i, j, dead = 0;
 
+	for (i = 0; i < m->cfg.nics; i++)
+		dead += m->nic[i].dead;
+	if (m->host.h && !dead && !bn_host_ready(m->host.h))
+		return false;
 	for (i = 0; i < m->cfg.nics; i++)
 		for (j = 0; j < m->cfg.nics && !m->nic[i].dead; j++)
 			if (!m->nic[j].dead &&
@@ -383,6 +394,8 @@ int mesh_restart(struct mesh *m, unsigned int nic)
 	m->nic[nic] = (struct mesh_nic){ .kills = m->nic[nic].kills };
 	if (configure_one(m, nic))
 		return -EIO;
+	if (m->host.h)
+		mesh_host_replace(m, nic);
 	for (i = 0; i < m->cfg.nics; i++) {
 		if (m->nic[i].dead)
 			continue;
@@ -403,6 +416,17 @@ static bool port_event(struct mesh *m, unsigned int i)
 	return false;
 }
 
+/* In bn the bell of a NIC's own index is the host's. */
+static bool nic_bell(struct mesh *m, unsigned int i)
+{
+	bool rung = m->nic[i].rung;
+
+	if (m->cfg.mode != P2P_MODE_BN)
+		return m->ops->take_bell(m->mb, i);
+	m->nic[i].rung = false;
+	return rung;
+}
+
 /* Steps one NIC unless it sleeps or stands still; returns true if it did something. */
 static bool step_nic(struct mesh *m, unsigned int i)
 {
@@ -411,7 +435,7 @@ static bool step_nic(struct mesh *m, unsigned int i)
 	if (n->dead || n->stall_ns > *m->now)
 		return false;
 	if (n->sleeping) {
-		if (*m->now < n->until_ns && !m->ops->take_bell(m->mb, i) && !port_event(m, i))
+		if (*m->now < n->until_ns && !nic_bell(m, i) && !port_event(m, i))
 			return false;
 		n->sleeping = false;
 		m->ops->sleep(m->mb, i, false);
@@ -429,7 +453,7 @@ static bool step_nic(struct mesh *m, unsigned int i)
 		return false;
 	if (!n->arming) {
 		n->arming = true;
-		m->ops->take_bell(m->mb, i);
+		nic_bell(m, i);
 		m->ops->sleep(m->mb, i, true);
 		return true;
 	}
@@ -449,6 +473,8 @@ static void pass_time(struct mesh *m, bool active, uint64_t end)
 		return;
 	}
 	if ((t = m->ops->next(m->mb)) < next)
+		next = t;
+	if ((t = mesh_host_next(m)) < next)
 		next = t;
 	for (i = 0; i < m->cfg.nics; i++) {
 		const struct mesh_nic *n = &m->nic[i];
@@ -472,23 +498,23 @@ static void pass_time(struct mesh *m, bool active, uint64_t end)
 void mesh_run(struct mesh *m, uint64_t ns)
 {
 	uint64_t end = *m->now + ns;
-	unsigned int k, i, first;
+	unsigned int k, i, first, who = m->cfg.nics + (m->cfg.mode == P2P_MODE_BN);
 	bool active;
 
 	while (*m->now < end && !m->failure[0]) {
 		active = false;
-		first = rng_below(&m->rng, m->cfg.nics);
-		for (k = 0; k < m->cfg.nics; k++) {
-			i = (first + k) % m->cfg.nics;
+		first = rng_below(&m->rng, who);
+		for (k = 0; k < who; k++) {
+			i = (first + k) % who;
 			if (m->cfg.stall) {
 				if (rng_below(&m->rng, 4000) == 0)
-					m->nic[i].stall_ns = *m->now + rng_below(&m->rng, 2000000);
+					mesh_stall(m, i, rng_below(&m->rng, 2000000));
 				if (rng_below(&m->rng, 3) == 0) {
 					active = true;
 					continue;
 				}
 			}
-			active |= step_nic(m, i);
+			active |= i == m->cfg.nics ? mesh_host_step(m) : step_nic(m, i);
 		}
 		if (*m->now < end)
 			pass_time(m, active, end);
@@ -497,7 +523,10 @@ void mesh_run(struct mesh *m, uint64_t ns)
 
 void mesh_stall(struct mesh *m, unsigned int nic, uint64_t ns)
 {
-	m->nic[nic].stall_ns = *m->now + ns;
+	if (nic == m->cfg.nics)
+		m->host.stall_ns = *m->now + ns;
+	else
+		m->nic[nic].stall_ns = *m->now + ns;
 }
 
 /* Grows whenever a frame or a station gets anywhere. */
@@ -505,9 +534,12 @@ static uint64_t activity(struct mesh *m)
 {
 	static const enum p2p_event telling[] = { P2P_EV_forwarded, P2P_EV_flood_copies, P2P_EV_learned, P2P_EV_aged,
 		P2P_EV_flushed, P2P_EV_announce, P2P_EV_holes, P2P_EV_peer_up, P2P_EV_peer_down, P2P_EV_scrubs };
-	uint64_t sum = 0;
+	struct bn_host_stats host = mesh_host_stats(m);
+	uint64_t sum = host.moved + host.forwarded + host.holes;
 	unsigned int i, p, e;
 
+	for (e = 0; e < P2P_NUM_DROPS; e++)
+		sum += host.drops[e];
 	for (i = 0; i < m->cfg.nics; i++) {
 		for (p = 0; p < m->cfg.ports; p++) {
 			const struct port_stats *s = script_port_stats(m->port[i][p].sp);
@@ -545,7 +577,7 @@ static bool drained(struct mesh *m)
 {
 	unsigned int i, p;
 
-	if (mesh_held(m))
+	if (mesh_held(m) || (m->host.h && bn_host_held(m->host.h)))
 		return false;
 	for (i = 0; i < m->cfg.nics; i++)
 		for (p = 0; p < m->cfg.ports; p++)
@@ -596,11 +628,20 @@ uint32_t mesh_untaken(struct mesh *m, unsigned int nic, unsigned int port)
 
 uint64_t mesh_event(struct mesh *m, int nic, enum p2p_event e)
 {
+	struct bn_host_stats host = mesh_host_stats(m);
 	uint64_t sum = 0;
 	unsigned int i;
 
 	if (nic >= 0)
 		return m->ops->events(m->mb, nic)[e];
+	if (e == P2P_EV_flood_copies)
+		sum = host.flood_copies;
+	else if (e == P2P_EV_holes)
+		sum = host.holes;
+	else if (e == P2P_EV_pokes)
+		sum = host.pokes;
+	else if (e == P2P_EV_bad_line)
+		sum = host.bad_line;
 	for (i = 0; i < m->cfg.nics; i++)
 		sum += m->nic[i].dead ? 0 : m->ops->events(m->mb, i)[e];
 	return sum + m->past_events[e];
@@ -615,14 +656,17 @@ uint64_t mesh_drops(struct mesh *m, int nic, enum p2p_drop d)
 		return m->ops->drops(m->mb, nic)[d];
 	for (i = 0; i < m->cfg.nics; i++)
 		sum += m->nic[i].dead ? 0 : m->ops->drops(m->mb, i)[d];
-	return sum + m->past_drops[d];
+	return sum + m->past_drops[d] + mesh_host_stats(m).drops[d];
 }
 
 uint64_t mesh_held(struct mesh *m)
 {
-	uint64_t sum = 0;
-	unsigned int i;
+	struct bn_host_stats host = mesh_host_stats(m);
+	uint64_t sum = host.flood_copies;
+	unsigned int i, d;
 
+	for (d = 0; d < P2P_NUM_DROPS; d++)
+		sum -= host.drops[d];
 	for (i = 0; i < m->cfg.nics; i++)
 		sum += m->nic[i].dead ? 0 : m->ops->held(m->mb, i);
 	return sum;

@@ -15,6 +15,7 @@
 #ifndef TESTS_CONFORMANCE_MESH_H
 #define TESTS_CONFORMANCE_MESH_H
 
+#include <driver/bn_host.h>
 #include <firmware/fw.h>
 #include <tests/late/rng.h>
 #include <tests/late/script_port.h>
@@ -58,6 +59,10 @@ struct mesh_ops {
 	/* A piece of target's BAR2, whole segments. */
 	int (*map)(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint64_t size, unsigned int target,
 		   uint64_t offset, bool write);
+	/* bn: main memory, which is at `mem` and in the file fd from fd_off on. */
+	int (*map_host)(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint64_t size, void *mem, int fd,
+			uint64_t fd_off);
+	void *(*mem)(struct mesh_board *mb, unsigned int nic, uint64_t offset); /* of BAR2, as the host sees it */
 	void (*unmap)(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint64_t size);
 	const uint64_t *(*events)(struct mesh_board *mb, unsigned int nic);
 	const uint64_t *(*drops)(struct mesh_board *mb, unsigned int nic);
@@ -104,9 +109,22 @@ struct mesh_port {
 
 struct mesh_nic {
 	bool dead, arming, sleeping;
+	bool rung; /* bn: by the host */
 	uint32_t idle;
 	uint64_t until_ns, stall_ns;
 	uint64_t kills;
+};
+
+/* bn: the host loop, stepped like a NIC (mesh_host.c). */
+struct mesh_host {
+	struct bn_host *h; /* NULL: none, or dead */
+	int fd;
+	uint8_t *mem; /* areas of all NICs, then the pool */
+	uint64_t bytes, pool_off;
+	bool arming, sleeping;
+	uint32_t idle, lives;
+	uint64_t until_ns, stall_ns;
+	struct bn_host_stats past; /* of former lives */
 };
 
 struct mesh {
@@ -118,6 +136,7 @@ struct mesh {
 	struct p2p_shape shape;
 	struct mesh_nic nic[P2P_MAX_NICS];
 	struct mesh_port port[P2P_MAX_NICS][P2P_MAX_PORTS];
+	struct mesh_host host;
 	/* of NICs that died: what they had counted, so that sums go on */
 	uint64_t past_events[P2P_NUM_EVENTS], past_drops[P2P_NUM_DROPS];
 	char failure[320];
@@ -140,6 +159,19 @@ int mesh_up(struct mesh *m);
 /* Life and death. */
 void mesh_kill(struct mesh *m, unsigned int nic);
 int mesh_restart(struct mesh *m, unsigned int nic); /* power on, configured, introduced both ways, enabled */
+
+/* bn.  Before mesh_configure() ends: main memory; then the registers of each NIC that tell of it. */
+void mesh_host_create(struct mesh *m);
+void mesh_host_destroy(struct mesh *m);
+void mesh_host_introduce(struct mesh *m, unsigned int nic);
+/* The host loop's life.  A NIC that came back has another doorbell. */
+void mesh_host_start(struct mesh *m);
+void mesh_host_kill(struct mesh *m);
+void mesh_host_replace(struct mesh *m, unsigned int nic);
+bool mesh_host_step(struct mesh *m);
+uint64_t mesh_host_next(const struct mesh *m);
+/* Of all its lives; all zero in other modes. */
+struct bn_host_stats mesh_host_stats(const struct mesh *m);
 
 /* Time. */
 void mesh_run(struct mesh *m, uint64_t ns);

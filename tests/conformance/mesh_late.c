@@ -97,6 +97,17 @@ static int late_map(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint6
 			    LATE_PROT_READ | (write ? LATE_PROT_WRITE : 0));
 }
 
+static int late_map_host(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint64_t size, void *mem, int fd,
+			 uint64_t fd_off)
+{
+	return late_nic_map(mb->nic[nic], bus, size, NULL, mem, 0, LATE_PROT_READ | LATE_PROT_WRITE);
+}
+
+static void *late_mem(struct mesh_board *mb, unsigned int nic, uint64_t offset)
+{
+	return late_nic_mem(mb->nic[nic], offset);
+}
+
 static void late_unmap(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint64_t size)
 {
 	late_nic_unmap(mb->nic[nic], bus, size);
@@ -152,6 +163,7 @@ const struct mesh_ops mesh_late = {
 	.advance = late_advance, .next = late_next, .nic_create = late_create, .nic_kill = late_kill,
 	.step = late_step, .sleep = late_sleep, .busy = late_busy, .take_bell = late_bell_taken,
 	.reg_read = late_reg_read, .reg_write = late_reg_write, .bus_master = late_bus_master, .map = late_map,
-	.unmap = late_unmap, .events = late_events, .drops = late_drops, .held = late_held, .peer = late_peer,
+	.map_host = late_map_host, .mem = late_mem, .unmap = late_unmap, .events = late_events, .drops = late_drops,
+	.held = late_held, .peer = late_peer,
 	.faults = late_faults, .overruns = late_overruns, .lose = late_lose,
 };

@@ -229,6 +229,20 @@ static int soft_map(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint6
 	return err;
 }
 
+static int soft_map_host(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint64_t size, void *mem, int fd,
+			 uint64_t fd_off)
+{
+	int err = soft_iommu_map(&mb->nic[nic]->iommu, bus, size, fd, fd_off, P2P_DMA_READ | P2P_DMA_WRITE);
+
+	soft_nic_retranslate(mb->nic[nic]);
+	return err;
+}
+
+static void *soft_mem(struct mesh_board *mb, unsigned int nic, uint64_t offset)
+{
+	return mb->nic[nic]->mem.base + offset;
+}
+
 static void soft_unmap(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint64_t size)
 {
 	struct soft_iommu *m = &mb->nic[nic]->iommu;
@@ -272,6 +286,7 @@ const struct mesh_ops mesh_soft = {
 	.name = "soft", .open = soft_open, .close = soft_close, .clock = soft_clock, .advance = soft_advance,
 	.next = soft_next, .nic_create = soft_create, .nic_kill = soft_kill, .step = soft_step, .sleep = soft_sleep,
 	.busy = soft_busy, .take_bell = soft_take_bell, .reg_read = soft_reg_read, .reg_write = soft_reg_write,
-	.bus_master = soft_bus_master, .map = soft_map, .unmap = soft_unmap, .events = soft_events, .drops = soft_drops,
+	.bus_master = soft_bus_master, .map = soft_map, .map_host = soft_map_host, .mem = soft_mem, .unmap = soft_unmap,
+	.events = soft_events, .drops = soft_drops,
 	.held = soft_held, .peer = soft_peer, .faults = soft_faults,
 };

@@ -219,23 +219,38 @@ static int do_pace(struct run *r)
 	return 0;
 }
 
+static bool is_host(struct run *r)
+{
+	return r->cfg.mode == P2P_MODE_BN && !strcmp(arg(r, 1), "host");
+}
+
 static int do_stall(struct run *r)
 {
-	mesh_stall(r->m, nic_arg(r, 1), number(r, arg(r, 2)));
+	mesh_stall(r->m, is_host(r) ? r->cfg.nics : nic_arg(r, 1), number(r, arg(r, 2)));
 	return 0;
 }
 
 static int do_kill(struct run *r)
 {
+	if (is_host(r)) {
+		mesh_host_kill(r->m);
+		return 0;
+	}
 	mesh_kill(r->m, nic_arg(r, 1));
 	return 0;
 }
 
 static int do_restart(struct run *r)
 {
-	unsigned int n = nic_arg(r, 1), i;
-	int err = mesh_restart(r->m, n);
+	unsigned int n, i;
+	int err;
 
+	if (is_host(r)) {
+		mesh_host_start(r->m);
+		return mesh_wait_up(r->m, 2000000000ull);
+	}
+	n = nic_arg(r, 1);
+	err = mesh_restart(r->m, n);
 	if (err)
 		return err;
 	for (i = 0; i < r->pairs; i++)
@@ -486,6 +501,17 @@ static int run_line(struct run *r)
 	return bad(r, "'%s' is no command", r->word[0]);
 }
 
+/* "p2p:" and "bn:" before a command. */
+static bool for_mode(struct run *r)
+{
+	bool p2p = !strcmp(r->word[0], "p2p:");
+
+	if (!p2p && strcmp(r->word[0], "bn:"))
+		return true;
+	memmove(r->word, r->word + 1, --r->words * sizeof(r->word[0]));
+	return r->words && p2p == (r->cfg.mode != P2P_MODE_BN);
+}
+
 int script_head(const char *path, struct script_head *head)
 {
 	char line[512], *word[MAX_WORDS];
@@ -494,7 +520,7 @@ int script_head(const char *path, struct script_head *head)
 
 	if (!f)
 		return -errno;
-	*head = (struct script_head){ .modes = 1u << P2P_MODE_WR | 1u << P2P_MODE_RD, .seeds = 4 };
+	*head = (struct script_head){ .modes = (1u << P2P_NUM_MODES) - 1, .seeds = 4 };
 	while (fgets(line, sizeof(line), f)) {
 		n = split(line, word);
 		if (!n)
@@ -570,7 +596,7 @@ void script_run(const char *path, const struct mesh_ops *ops, enum p2p_mode mode
 	while (!err && fgets(line, sizeof(line), f)) {
 		at++;
 		r.words = split(line, r.word);
-		if (r.words)
+		if (r.words && for_mode(&r))
 			err = run_line(&r);
 	}
 	fclose(f);

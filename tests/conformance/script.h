@@ -7,7 +7,7 @@
  * Before `up`:
  *   mesh nics=2 ports=1 [slots= buf= batch= stride= rxbufs= age= flood= txroom= txframe=TIME
  *        bridge backpressure noscrub order sleep stall]
- *   modes wr rd bn            the modes to run in
+ *   modes wr rd bn            the modes to run in (default: all)
  *   boards late soft          the boards to run on (default: all)
  *   seeds N                   late board: how many interleavings (default 4)
  *   untraced                  drops depend on timing: boards need not agree beyond what the script expects
@@ -18,6 +18,7 @@
  *   link a.0 up|down          stand a.0 on|off          pace a.0 TIME
  *   stall b TIME              kill b                    restart b
  *   enable a | disable a
+ *   kill host                 restart host              stall host TIME   (bn)
  *   lose payload|desc|completion|control|beat [every=N] [ppm=N] [part]
  *   run TIME                  settle [TIME]             drain TIME
  * Expectations:
@@ -32,6 +33,8 @@
  *   reg a OFFSET = VALUE
  *   books                     exact, with nothing held
  *   faults 0                  no DMA fault on any NIC (also checked at the end, unless `faults ignore` came)
+ *
+ * `p2p: COMMAND` is for wr and rd alone, `bn: COMMAND` for bn.
  *
  * The trace, which must be the same on every board, in every interleaving: frames out of every port by ingress, in
  * order, with length and hash; all drops; port counters; events that count what happened to frames and stations.

@@ -212,8 +212,9 @@ int main(int argc, char **argv)
 	for (k = 0; mesh_boards[k]; k++) {
 		uint64_t n = !mesh_boards[k]->late ? 1 : b.deep ? 40 : 2;
 
-		for (mode = P2P_MODE_WR; mode <= P2P_MODE_RD; mode++) {
-			for (seed = bench_first_seed(&b); seed <= bench_last_seed(&b, n); seed++) {
+		for (mode = P2P_MODE_WR; mode < P2P_NUM_MODES; mode++) {
+			for (seed = bench_first_seed(&b);
+			     bench_wants_mode(&b, mode) && seed <= bench_last_seed(&b, n); seed++) {
 				if (bench_wants(&b, "exact"))
 					exact(&b, mesh_boards[k], mode, seed, b.deep ? 1500 : 250);
 				if (bench_wants(&b, "free"))

@@ -131,6 +131,52 @@ static void kill_one(struct bench *b, const struct mesh_ops *ops, enum p2p_mode 
 	bench_end(b, "kill", m);
 }
 
+/* bn: the host loop dies under load and another takes its place, after a while or before anybody noticed. */
+static void kill_host(struct bench *b, const struct mesh_ops *ops, uint64_t seed, unsigned int deaths)
+{
+	struct mesh_cfg cfg;
+	struct mesh *m;
+	struct rng r;
+	unsigned int i, k, before;
+
+	rng_seed(&r, seed ^ 0x4057);
+	mesh_cfg_default(&cfg, NICS, PORTS);
+	cfg.mode = P2P_MODE_BN;
+	cfg.seed = seed;
+	cfg.rx_bufs = 512;
+	cfg.in_order = true;
+	cfg.stall = ops->late;
+	cfg.flags |= P2P_FLAG_BACKPRESSURE;
+	m = mesh_create(ops, &cfg);
+	if (!mesh_configure(m)) {
+		for (i = 0; i < NICS; i++) {
+			mesh_pair(m, i, 0, (i + 1) % NICS, 0);
+			mesh_pair(m, i, 1, (i + 2) % NICS, 1);
+		}
+		mesh_up(m);
+	}
+	for (k = 0; k < deaths && !mesh_failure(m); k++) {
+		load(m, &r, 30);
+		mesh_host_kill(m);
+		if (rng_below(&r, 2)) {
+			load(m, &r, 10);
+			mesh_run(m, rng_below(&r, 200000000));
+		}
+		mesh_host_start(m);
+		load(m, &r, 30);
+		mesh_wait_up(m, 2000000000ull);
+		before = m->port[k % NICS][0].outs;
+		load(m, &r, 10);
+		mesh_run(m, 2000000);
+		if (m->port[k % NICS][0].outs == before)
+			mesh_fail(m, "%c gets nothing after the host came back", 'a' + k % NICS);
+	}
+	if (!mesh_settle(m, 20000000, 5000000000ull))
+		mesh_fail(m, "does not settle");
+	probe(m);
+	bench_end(b, "host", m);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int k, mode;
@@ -140,8 +186,13 @@ int main(int argc, char **argv)
 	if (bench_init(&b, argc, argv))
 		return 2;
 	for (k = 0; mesh_boards[k]; k++)
-		for (mode = P2P_MODE_WR; mode <= P2P_MODE_RD; mode++)
-			for (seed = bench_first_seed(&b); seed <= bench_last_seed(&b, b.deep ? 60 : 4); seed++)
-				kill_one(&b, mesh_boards[k], mode, seed, b.deep ? 10 : 3);
+		for (mode = P2P_MODE_WR; mode < P2P_NUM_MODES; mode++)
+			for (seed = bench_first_seed(&b);
+			     bench_wants_mode(&b, mode) && seed <= bench_last_seed(&b, b.deep ? 60 : 4); seed++)
+				if (bench_wants(&b, "kill"))
+					kill_one(&b, mesh_boards[k], mode, seed, b.deep ? 10 : 3);
+	for (k = 0; mesh_boards[k] && bench_wants(&b, "host"); k++)
+		for (seed = bench_first_seed(&b); seed <= bench_last_seed(&b, b.deep ? 60 : 4); seed++)
+			kill_host(&b, mesh_boards[k], seed, b.deep ? 20 : 6);
 	return bench_exit(&b);
 }
