@@ -52,7 +52,7 @@ struct bn_nic {
 struct bn_host {
 	struct bn_host_opts opts;
 	struct bn_host_stats stats;
-	uint64_t now_ns, next_tick_ns, held;
+	uint64_t now_ns, next_tick_ns, last_tick_ns, held;
 	uint32_t random, scrub_key;
 	bool asleep, begun;
 	uint32_t round;
@@ -421,9 +421,10 @@ static uint32_t bn_slot_buf(const struct bn_nic *nic, const struct bn_recv *r, u
 	return r->order[(seq - r->base) & (nic->bufs - 1)];
 }
 
+/* Nothing is valid that no buffer was handed over for. */
 static bool bn_valid(const struct bn_nic *nic, const struct bn_recv *r, uint32_t seq)
 {
-	return le32_load_acquire(&r->descs[seq & nic->mask].seq) == seq;
+	return (int32_t)(r->refill - (seq - r->base)) > 0 && le32_load_acquire(&r->descs[seq & nic->mask].seq) == seq;
 }
 
 /* As the firmware's: a slot after it, within two batches, is there, and it still is not. */
@@ -596,6 +597,17 @@ static void bn_ring_bells(struct bn_host *h)
 	}
 }
 
+/* Silence counts only while we ran ourselves: whoever was stopped with us is not dead. */
+static void bn_stalled(struct bn_host *h)
+{
+	uint64_t gap = h->now_ns - h->last_tick_ns;
+	unsigned int i;
+
+	for (i = 0; h->last_tick_ns && gap > 2 * P2P_BEAT_NS && i < h->opts.nics; i++)
+		h->nic[i].heard_ns += gap - P2P_BEAT_NS;
+	h->last_tick_ns = h->now_ns;
+}
+
 uint64_t bn_host_step(void *arg, uint64_t now_ns)
 {
 	struct bn_host *h = arg;
@@ -605,6 +617,7 @@ uint64_t bn_host_step(void *arg, uint64_t now_ns)
 	h->now_ns = now_ns;
 	if (now_ns >= h->next_tick_ns || h->asleep) {
 		h->next_tick_ns = now_ns + (h->asleep ? P2P_BEAT_NS : BN_TICK_NS);
+		bn_stalled(h);
 		for (i = 0; i < h->opts.nics; i++) {
 			bn_watch(h, &h->nic[i]);
 			if (h->nic[i].up)
@@ -684,6 +697,7 @@ static int bn_nic_create(struct bn_host *h, struct bn_nic *nic)
 	nic->mask = s->slots - 1;
 	nic->units = s->buf_size / P2P_DW_UNIT;
 	nic->inc = bn_random(h);
+	nic->beat = bn_random(h); /* not where a former life's may have ended */
 	nic->last_beat = le32_load_acquire(&nic->o.area->peer.w[P2P_PL_BEAT]);
 	for (x = 0; x < s->ports; x++) {
 		struct bn_recv *r = &nic->recv[x];

@@ -96,7 +96,7 @@ void fw_peer_start(struct fw_nic *n, unsigned int i)
 
 	peer->inc = peer_new_inc(n, peer->inc);
 	peer->seen = 0;
-	peer->beat = 0;
+	peer->beat = board_random(n->board); /* not where a former life's ended: that would not be heard */
 	peer->last_beat = from_le32(peer->head->peer.w[P2P_PL_BEAT]);
 	peer->heard_ns = n->now_ns;
 	peer->next_beat_ns = n->now_ns;
@@ -207,7 +207,8 @@ void fw_peer_tick(struct fw_nic *n, unsigned int i)
 		peer_ready(n, peer, i);
 	if (n->now_ns >= peer->next_beat_ns) {
 		peer->beat++;
-		peer->next_beat_ns = n->now_ns + P2P_BEAT_NS;
+		/* Two peers in step would share a fabric's every second loss so that one hears nothing. */
+		peer->next_beat_ns = n->now_ns + P2P_BEAT_NS - board_random(n->board) % FW_TICK_NS;
 		fw_peer_line(n, peer);
 	}
 	at = peer->state == P2P_PEER_WAITING || !peer->ready ? n->now_ns + FW_TICK_NS : peer->next_beat_ns;
