@@ -72,6 +72,8 @@ void mesh_host_start(struct mesh *m)
 				  .seed = (uint32_t)(m->cfg.seed * 2654435761u + ++m->host.lives) };
 	unsigned int i;
 
+	if (m->host.h)
+		mesh_host_kill(m);
 	for (i = 0; i < m->cfg.nics; i++)
 		o.nic[i] = (struct bn_host_nic){
 			.doorbell = doorbell(m, i),
