@@ -10,6 +10,7 @@
 #include "cli/bn.h"
 #include "cli/rig.h"
 #include "ports/gen.h"
+#include "ports/pcap.h"
 
 #define RIG_READY_NS 5000000000ull
 /* Looks at 5 ms intervals at which nothing may have changed: with nothing in hand, with something. */
@@ -340,7 +341,8 @@ static bool rig_quiet(struct rig *r)
 
 	for (i = 0; i < r->n; i++)
 		for (p = 0; p < r->nic[i].ports; p++)
-			if (port_is_gen(r->nic[i].port[p]) && !port_gen_quiet(r->nic[i].port[p]))
+			if (!port_pcap_quiet(r->nic[i].port[p]) ||
+			    (port_is_gen(r->nic[i].port[p]) && !port_gen_quiet(r->nic[i].port[p])))
 				return false;
 	return true;
 }

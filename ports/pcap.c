@@ -10,24 +10,11 @@
 
 #include "ports/buffers.h"
 #include "ports/pace.h"
+#include "ports/pcap.h"
+#include "ports/pcap_out.h"
 #include "ports/schemes.h"
 
 #define PCAP_FRAME_MAX (P2P_MAX_SEGS * 9728u)
-#define PCAP_OUT_BYTES (1u << 20)
-#define PCAP_MAGIC_NS 0xa1b23c4du
-#define PCAP_SNAPLEN 262144u
-
-/* The file being written: records gather in buf and are counted as sent once they are in the file. */
-struct pcap_out {
-	char path[PATH_MAX];
-	char temp[PATH_MAX + 32]; /* where it is written until it is whole; "" when path is no regular file */
-	int fd;
-	int error; /* the first errno of a write; nothing is written after it */
-	size_t used;
-	uint64_t frames, bytes; /* waiting in buf */
-	uint64_t refused;
-	uint8_t *buf;
-};
 
 struct pcap_port {
 	struct port port;
@@ -42,24 +29,11 @@ struct pcap_port {
 	uint32_t longest;
 	struct pace pace;
 	char error[PORT_ERR_MAX]; /* of an input that broke while it was read */
-	/* output */
-	bool has_out;
-	struct pcap_out out;
+	struct pcap_out *out; /* NULL: what is sent is dropped */
 
 	struct port_buffers bufs;
 	uint32_t done;
 	bool started;
-};
-
-/* What is written: pcap with nanoseconds, in the byte order of the host, as the format has it. */
-struct pcap_out_header {
-	uint32_t magic;
-	uint16_t major, minor;
-	uint32_t zone, accuracy, snaplen, linktype;
-};
-
-struct pcap_out_record {
-	uint32_t sec, nsec, caplen, len;
 };
 
 static const struct port_ops pcap_ops_in;
@@ -111,6 +85,8 @@ static int pcap_in_reopen(struct pcap_port *p, char err[PORT_ERR_MAX])
 			 p->in_path, name ? name : "unknown");
 		return -EINVAL;
 	}
+	/* The kernel reads further ahead, so that the worker finds what it needs in memory. */
+	posix_fadvise(fileno(pcap_file(p->in)), 0, 0, POSIX_FADV_SEQUENTIAL);
 	return 0;
 }
 
@@ -181,142 +157,6 @@ static void pcap_in_advance(struct pcap_port *p)
 		snprintf(p->error, PORT_ERR_MAX, "pcap: '%.120s' was emptied while it was read", p->in_path);
 }
 
-/* Output */
-
-static int pcap_out_flush(struct pcap_port *p)
-{
-	struct pcap_out *o = &p->out;
-	size_t at = 0;
-	ssize_t n;
-
-	while (at < o->used && !o->error) {
-		n = write(o->fd, o->buf + at, o->used - at);
-		if (n >= 0)
-			at += (size_t)n;
-		else if (errno != EINTR)
-			o->error = errno;
-	}
-	if (o->error) {
-		p2p_count(&p->port.stats.tx_error, o->frames);
-		o->refused += o->frames;
-	} else {
-		p2p_count(&p->port.stats.tx_frames, o->frames);
-		p2p_count(&p->port.stats.tx_bytes, o->bytes);
-		p2p_count(&p->port.stats.copies, o->frames);
-	}
-	o->used = 0;
-	o->frames = o->bytes = 0;
-	return -o->error;
-}
-
-/*
- * The file is written under another name beside the one it will have, which it
- * gets when it is whole.  Devices and pipes can only be written in place.
- */
-static int pcap_out_create(struct pcap_out *o, const char *path, char err[PORT_ERR_MAX])
-{
-	unsigned int try;
-	struct stat st;
-
-	if (strlen(path) >= PATH_MAX) {
-		snprintf(err, PORT_ERR_MAX, "pcap: output '%.100s...': the name is too long", path);
-		return -ENAMETOOLONG;
-	}
-	if (stat(path, &st) == 0) {
-		if (!realpath(path, o->path))
-			goto failed;
-		if (!S_ISREG(st.st_mode)) {
-			o->fd = open(o->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-			if (o->fd < 0)
-				goto failed;
-			return 0;
-		}
-		if (access(o->path, W_OK))
-			goto failed;
-	} else {
-		memcpy(o->path, path, strlen(path) + 1);
-	}
-	for (try = 0; try < 100; try++) {
-		snprintf(o->temp, sizeof(o->temp), "%s.partial.%u.%u", o->path, (unsigned int)getpid(), try);
-		o->fd = open(o->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-		if (o->fd >= 0)
-			return 0;
-		if (errno != EEXIST)
-			break;
-	}
-	o->temp[0] = '\0';
-failed:
-	try = (unsigned int)errno;
-	snprintf(err, PORT_ERR_MAX, "pcap: cannot write '%.120s': %s", path, strerror((int)try));
-	return -(int)try;
-}
-
-static int pcap_out_open(struct pcap_port *p, const char *path, char err[PORT_ERR_MAX])
-{
-	static const struct pcap_out_header h = {
-		.magic = PCAP_MAGIC_NS, .major = 2, .minor = 4, .snaplen = PCAP_SNAPLEN, .linktype = 1,
-	};
-	struct pcap_out *o = &p->out;
-	struct stat a, b;
-	int rc;
-
-	if (p->in && stat(path, &a) == 0 && stat(p->in_path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino) {
-		snprintf(err, PORT_ERR_MAX, "pcap: '%.120s' is both input and output: give another file for the output", path);
-		return -EINVAL;
-	}
-	o->buf = malloc(PCAP_OUT_BYTES);
-	if (!o->buf) {
-		snprintf(err, PORT_ERR_MAX, "pcap: out of memory");
-		return -ENOMEM;
-	}
-	rc = pcap_out_create(o, path, err);
-	if (rc)
-		return rc;
-	p->has_out = true;
-	memcpy(o->buf, &h, sizeof(h));
-	o->used = sizeof(h);
-	rc = pcap_out_flush(p);
-	if (rc)
-		snprintf(err, PORT_ERR_MAX, "pcap: cannot write '%.120s': %s", path, strerror(-rc));
-	return rc;
-}
-
-static void pcap_out_discard(struct pcap_out *o)
-{
-	if (o->fd >= 0)
-		close(o->fd);
-	o->fd = -1;
-	if (o->temp[0])
-		unlink(o->temp);
-	o->temp[0] = '\0';
-}
-
-static void pcap_out_put(struct pcap_port *p, const struct p2p_seg *segs, unsigned int n, uint32_t len,
-			 const struct timespec *now)
-{
-	struct pcap_out_record r = {
-		.sec = (uint32_t)now->tv_sec, .nsec = (uint32_t)now->tv_nsec, .caplen = len, .len = len,
-	};
-	struct pcap_out *o = &p->out;
-	unsigned int i;
-
-	if (o->used + sizeof(r) + len > PCAP_OUT_BYTES)
-		pcap_out_flush(p);
-	if (o->error || sizeof(r) + len > PCAP_OUT_BYTES) {
-		o->refused++;
-		p2p_count(&p->port.stats.tx_error, 1);
-		return;
-	}
-	memcpy(o->buf + o->used, &r, sizeof(r));
-	o->used += sizeof(r);
-	for (i = 0; i < n; i++) {
-		memcpy(o->buf + o->used, segs[i].data, segs[i].len);
-		o->used += segs[i].len;
-	}
-	o->frames++;
-	o->bytes += len;
-}
-
 /* Open and close */
 
 static void pcap_port_close(struct port *port)
@@ -325,8 +165,7 @@ static void pcap_port_close(struct port *port)
 
 	if (p->in)
 		pcap_close(p->in);
-	pcap_out_discard(&p->out);
-	free(p->out.buf);
+	pcap_out_close(p->out);
 	port_buffers_free(&p->bufs);
 	free(p);
 }
@@ -378,14 +217,13 @@ static int pcap_port_open(struct port **out, const struct port_spec *spec, char 
 		snprintf(err, PORT_ERR_MAX, "pcap: out of memory");
 		return -ENOMEM;
 	}
-	p->out.fd = -1;
 	p->loops_left = loop ? loop - 1 : UINT64_MAX;
 	pace_init(&p->pace, rate, 1);
 	memcpy(p->in_path, spec->target, strlen(spec->target) + 1);
 	if (*spec->target)
 		rc = pcap_in_open(p, err);
 	if (!rc && output)
-		rc = pcap_out_open(p, output, err);
+		rc = pcap_out_open(&p->out, output, p->in ? p->in_path : NULL, &p->port.stats, err);
 	if (rc) {
 		pcap_port_close(&p->port);
 		return rc;
@@ -417,8 +255,8 @@ static void pcap_port_stop(struct port *port)
 	struct pcap_port *p = pcap_of(port);
 
 	p->started = false;
-	if (p->has_out)
-		pcap_out_flush(p);
+	if (p->out)
+		pcap_out_kick(p->out);
 	port_buffers_free(&p->bufs);
 }
 
@@ -477,14 +315,16 @@ static unsigned int pcap_tx_burst(struct port *port, const struct p2p_seg *segs,
 		len += segs[i].len;
 		if (segs[i].flags & P2P_SEG_MORE)
 			continue;
-		if (p->has_out)
-			pcap_out_put(p, segs + first, i + 1 - first, len, &now);
+		if (p->out && !pcap_out_put(p->out, segs + first, i + 1 - first, len, &now))
+			break;
 		frames++;
 		bytes += len;
 		first = i + 1;
 		len = 0;
 	}
-	if (!p->has_out) {
+	if (p->out) {
+		pcap_out_publish(p->out, i < n);
+	} else {
 		p2p_count(&port->stats.tx_frames, frames);
 		p2p_count(&port->stats.tx_bytes, bytes);
 	}
@@ -505,8 +345,8 @@ static void pcap_control(struct port *port, uint64_t now_ns)
 {
 	struct pcap_port *p = pcap_of(port);
 
-	if (p->has_out && p->out.used)
-		pcap_out_flush(p);
+	if (p->out)
+		pcap_out_kick(p->out);
 }
 
 /* Nobody calls control() while the worker sleeps. */
@@ -544,29 +384,9 @@ static bool pcap_exhausted(struct port *port)
 static int pcap_finish(struct port *port, char err[PORT_ERR_MAX])
 {
 	struct pcap_port *p = pcap_of(port);
-	struct pcap_out *o = &p->out;
-	int rc = 0;
+	int rc = p->out ? pcap_out_finish(p->out, err) : 0;
 
-	if (p->has_out && o->fd >= 0) {
-		pcap_out_flush(p);
-		/* Some file systems find out that there is no room only when the data leave the cache. */
-		if (o->temp[0] && !o->error && fdatasync(o->fd))
-			o->error = errno;
-		if (close(o->fd) && !o->error)
-			o->error = errno;
-		o->fd = -1;
-		if (!o->error && o->temp[0] && rename(o->temp, o->path))
-			o->error = errno;
-		if (!o->error)
-			o->temp[0] = '\0';
-	}
-	if (o->error) {
-		snprintf(err, PORT_ERR_MAX, "pcap: writing '%.100s': %.40s; frames not written: %llu; %s", o->path,
-			 strerror(o->error), (unsigned long long)o->refused,
-			 o->temp[0] ? "the incomplete file was removed" : "what was written is incomplete");
-		rc = -o->error;
-		pcap_out_discard(o);
-	} else if (p->error[0]) {
+	if (!rc && p->error[0]) {
 		memcpy(err, p->error, PORT_ERR_MAX);
 		rc = -EIO;
 	}
@@ -584,3 +404,10 @@ static int pcap_finish(struct port *port, char err[PORT_ERR_MAX])
 const struct port_ops port_pcap_ops = { PCAP_OPS };
 /* An input that ends. */
 static const struct port_ops pcap_ops_in = { PCAP_OPS, .exhausted = pcap_exhausted };
+
+bool port_pcap_quiet(const struct port *port)
+{
+	const struct pcap_port *p = (const struct pcap_port *)port;
+
+	return (port->ops != &port_pcap_ops && port->ops != &pcap_ops_in) || !p->out || pcap_out_quiet(p->out);
+}

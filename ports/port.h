@@ -51,8 +51,8 @@ struct port_memory {
 };
 
 /*
- * Counters, written by the worker with p2p_count(), read by anyone with
- * p2p_count_read().  PORT_COUNTERS in <p2pnic/counters.h> is the list.
+ * Counters, each written by one thread, the worker or one of the port's own,
+ * with p2p_count(), read by anyone with p2p_count_read().  PORT_COUNTERS in <p2pnic/counters.h> is the list.
  */
 struct port_stats {
 #define X(name, desc) uint64_t name;

@@ -5,12 +5,15 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ports/pcap.h"
 #include "ports/port.h"
 #include "loop.h"
 
@@ -173,6 +176,12 @@ static struct port *open_or_fail(const char *spec)
 	if (port_open(&p, spec, err))
 		fail_msg("%s", err);
 	return p;
+}
+
+static void wait_quiet(const struct port *p)
+{
+	while (!port_pcap_quiet(p))
+		usleep(1000);
 }
 
 /* Receives and sends back up to frames frames; returns how many. */
@@ -457,8 +466,10 @@ static void test_output_only(void **state)
 		assert_int_equal(p->ops->tx_burst(p, s, 1), 0);
 		assert_int_equal(p->ops->tx_burst(p, s, 2), 2);
 		assert_int_equal(p->ops->tx_done(p), 2);
+		assert_false(port_pcap_quiet(p));
 		p->ops->control(p, 0);
-		assert_true(p->stats.tx_frames == 1);
+		wait_quiet(p);
+		assert_true(p2p_count_read(&p->stats.tx_frames) == 1);
 		p->ops->stop(p);
 		assert_int_equal(p->ops->tx_burst(p, s, 2), 0);
 		if (pass)
@@ -475,6 +486,170 @@ static void test_output_only(void **state)
 	assert_int_equal(files_in_dir(), 1);
 	unlink(out);
 	loop_free(&l);
+}
+
+#define SLOW_LEN 9000u
+#define SLOW_LATER 500u /* frames that come while the pipe is read at last */
+
+static void slow_frame(uint32_t k, uint8_t *frame)
+{
+	memset(frame, (int)(k % 251), SLOW_LEN);
+	memcpy(frame, &k, sizeof(k));
+}
+
+/* Sends frame k as two segments; false: the port does not take it now. */
+static bool slow_send(struct port *p, uint32_t k)
+{
+	uint8_t frame[SLOW_LEN];
+	struct p2p_seg s[2] = {
+		{ .data = frame, .len = 77, .flags = P2P_SEG_MORE }, { .data = frame + 77, .len = SLOW_LEN - 77 },
+	};
+	unsigned int n;
+
+	slow_frame(k, frame);
+	n = p->ops->tx_burst(p, s, 2);
+	assert_true(n == 0 || n == 2);
+	assert_int_equal(p->ops->tx_done(p), n);
+	memset(frame, 0xee, sizeof(frame)); /* done: the memory is ours again */
+	return n;
+}
+
+struct reader {
+	int fd;
+	uint32_t frames, wrong;
+};
+
+static bool read_all(int fd, void *data, size_t len)
+{
+	size_t at = 0;
+	ssize_t n;
+
+	for (; at < len; at += (size_t)n) {
+		n = read(fd, (uint8_t *)data + at, len - at);
+		if (n <= 0)
+			return false;
+	}
+	return true;
+}
+
+static void *reader_main(void *arg)
+{
+	uint8_t want[SLOW_LEN], have[SLOW_LEN];
+	struct reader *r = arg;
+	uint32_t head[6], rec[4];
+
+	r->wrong += !read_all(r->fd, head, sizeof(head)) || head[0] != 0xa1b23c4d;
+	for (; read_all(r->fd, rec, sizeof(rec)); r->frames++) {
+		if (rec[2] != SLOW_LEN || rec[3] != SLOW_LEN || !read_all(r->fd, have, sizeof(have))) {
+			r->wrong++;
+			break;
+		}
+		slow_frame(r->frames, want);
+		r->wrong += memcmp(have, want, sizeof(want)) != 0;
+	}
+	return NULL;
+}
+
+/* A pipe: opened for reading first, as opening it for writing waits for a reader. */
+static struct port *slow_open(struct loop *l, struct reader *r)
+{
+	char spec[512];
+	struct port *p;
+
+	assert_int_equal(mkfifo(path_of("fifo"), 0600), 0);
+	r->fd = open(path_of("fifo"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(r->fd >= 0);
+	snprintf(spec, sizeof(spec), "pcap:,%s", path_of("fifo"));
+	p = open_or_fail(spec);
+	assert_int_equal(fcntl(r->fd, F_SETFL, 0), 0);
+	loop_init(l, 16, 2048);
+	assert_int_equal(p->ops->start(p, &l->mem), 0);
+	return p;
+}
+
+/* Until the port takes no more; a port that waited for its reader would hang here. */
+static uint32_t slow_fill(struct port *p)
+{
+	uint32_t k = 0;
+
+	while (slow_send(p, k)) {
+		k++;
+		p->ops->control(p, 0);
+		assert_true(k < 100000);
+	}
+	p->ops->control(p, 0);
+	p->ops->arm(p, true);
+	p->ops->arm(p, false);
+	return k;
+}
+
+/* Nobody reads: nothing blocks, what does not fit is not taken. Then somebody does: all is there, each frame counted once. */
+static void test_slow_output(void **state)
+{
+	struct reader r = { 0 };
+	char err[PORT_ERR_MAX];
+	pthread_t thread;
+	struct port *p;
+	struct loop l;
+	uint32_t k, n;
+
+	p = slow_open(&l, &r);
+	k = slow_fill(p);
+	assert_true(k > 100);
+	assert_false(port_pcap_quiet(p));
+	assert_true(p2p_count_read(&p->stats.tx_frames) < k);
+	assert_int_equal(pthread_create(&thread, NULL, reader_main, &r), 0);
+	for (n = k + SLOW_LATER; k < n;) {
+		if (slow_send(p, k))
+			k++;
+		else
+			usleep(100);
+	}
+	p->ops->stop(p);
+	assert_int_equal(p->ops->finish(p, err), 0);
+	assert_true(port_pcap_quiet(p));
+	assert_true(p->stats.tx_frames == n && p->stats.tx_error == 0 && p->stats.copies == n);
+	assert_true(p->stats.tx_bytes == (uint64_t)n * SLOW_LEN);
+	p->ops->close(p);
+	pthread_join(thread, NULL);
+	assert_int_equal(r.wrong, 0);
+	assert_int_equal(r.frames, n);
+	close(r.fd);
+	unlink(path_of("fifo"));
+	loop_free(&l);
+}
+
+/* The reader goes away, or the port is given up, while the writing waits: both end, and every frame is accounted for. */
+static void test_slow_given_up(void **state)
+{
+	struct reader r = { 0 };
+	char err[PORT_ERR_MAX];
+	struct port *p;
+	struct loop l;
+	uint32_t k;
+	int pass;
+
+	for (pass = 0; pass < 2; pass++) {
+		p = slow_open(&l, &r);
+		k = slow_fill(p);
+		if (pass) {
+			close(r.fd);
+			wait_quiet(p);
+			assert_true(slow_send(p, k));
+			p->ops->stop(p);
+			assert_int_equal(p->ops->finish(p, err), -EPIPE);
+			assert_non_null(strstr(err, "incomplete"));
+			assert_true(p->stats.tx_error > 0 && p->stats.tx_frames + p->stats.tx_error == k + 1);
+			assert_int_equal(p->ops->finish(p, err), -EPIPE);
+			p->ops->close(p);
+		} else {
+			p->ops->stop(p);
+			p->ops->close(p);
+			close(r.fd);
+		}
+		unlink(path_of("fifo"));
+		loop_free(&l);
+	}
 }
 
 /* A file that is cut short after it was opened ends the input and is reported. */
@@ -519,6 +694,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_bad_input),
 		cmocka_unit_test(test_too_long_for_buffers), cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_output_only), cmocka_unit_test(test_cut_while_read),
+		cmocka_unit_test(test_slow_output), cmocka_unit_test(test_slow_given_up),
 	};
 
 	return cmocka_run_group_tests_name("ports_pcap", tests, setup, teardown);
