@@ -73,24 +73,6 @@ static void bn_fetch_descs(struct fw_nic *n, struct fw_peer *peer, struct fw_con
 	}
 }
 
-/*
- * The words of slot `slot` that frame `seq` will be judged by, before it is read: should nothing arrive, what lay there
- * must not pass for it.  Not earlier, as for other rings: the number is the ingress's, known from the descriptor.
- */
-static void bn_scrub(struct fw_nic *n, struct fw_cons *c, uint32_t slot, uint32_t seq, uint32_t bytes)
-{
-	uint8_t *buf = c->bufs + (size_t)slot * c->buf_size;
-	uint32_t h = p2p_mix(seq), unit, units = bytes / n->stride;
-	le32 word;
-
-	for (unit = 0; unit < units; unit++) {
-		word = to_le32(p2p_scrub_word(n->scrub_key, seq, unit));
-		memcpy(buf + unit * n->stride + p2p_sample_offset(h, unit, n->stride), &word, 4);
-	}
-	board_charge(n->board, BOARD_STEP_SCRUB_WORD, units);
-	fw_event(n, P2P_EV_scrubs, 1);
-}
-
 void fw_bn_fetch(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 {
 	uint32_t slot, len, bytes, place, unit = n->stride > P2P_DW_UNIT ? n->stride : P2P_DW_UNIT;
@@ -117,8 +99,9 @@ void fw_bn_fetch(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 			d->csum = to_le32(~from_le32(d->csum));
 			continue;
 		}
+		/* Not earlier, as for other rings: the number is the ingress's, known from the descriptor. */
 		if (n->scrub)
-			bn_scrub(n, c, slot, from_le32(d->seq), bytes);
+			fw_cons_scrub(n, c, slot, from_le32(d->seq), bytes / n->stride);
 		n->last_read = board_read(n->board, &peer->win_rx, (uint64_t)place * P2P_DW_UNIT,
 					  c->bufs + (size_t)slot * c->buf_size, bytes, BOARD_KIND_PAYLOAD);
 		c->tok[slot] = n->last_read;

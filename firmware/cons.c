@@ -34,11 +34,10 @@ void fw_cons_tell(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 	n->wrote = true;
 }
 
-/* What the slot's next sequence number will sample must not pass for data that arrived. */
-static void cons_scrub(struct fw_nic *n, struct fw_cons *c, uint32_t seq)
+void fw_cons_scrub(struct fw_nic *n, struct fw_cons *c, uint32_t slot, uint32_t seq, uint32_t units)
 {
-	uint8_t *buf = c->bufs + (size_t)(seq & c->mask) * c->buf_size;
-	uint32_t h = p2p_mix(seq), unit, units = c->buf_size / n->stride;
+	uint8_t *buf = c->bufs + (size_t)slot * c->buf_size;
+	uint32_t h = p2p_mix(seq), unit;
 	le32 word;
 
 	for (unit = 0; unit < units; unit++) {
@@ -47,6 +46,12 @@ static void cons_scrub(struct fw_nic *n, struct fw_cons *c, uint32_t seq)
 	}
 	board_charge(n->board, BOARD_STEP_SCRUB_WORD, units);
 	fw_event(n, P2P_EV_scrubs, 1);
+}
+
+/* The whole slot that will take `seq`, whose length nobody knows yet. */
+static void cons_scrub(struct fw_nic *n, struct fw_cons *c, uint32_t seq)
+{
+	fw_cons_scrub(n, c, seq & c->mask, seq, c->buf_size / n->stride);
 }
 
 void fw_cons_open(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)

@@ -271,6 +271,7 @@ static inline void fw_wake_after(struct fw_peer *peer, uint32_t tok, bool comple
 #define fw_prod_tick FW_LOCAL(fw_prod_tick)
 #define fw_cons_open FW_LOCAL(fw_cons_open)
 #define fw_cons_close FW_LOCAL(fw_cons_close)
+#define fw_cons_scrub FW_LOCAL(fw_cons_scrub)
 #define fw_cons_tell FW_LOCAL(fw_cons_tell)
 #define fw_cons_poll FW_LOCAL(fw_cons_poll)
 #define fw_cons_complete FW_LOCAL(fw_cons_complete)
@@ -325,6 +326,11 @@ uint64_t fw_prod_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p)
 /* Session begins: opens the ring now or, slots of the former one being held, in a later tick. */
 void fw_cons_open(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c);
 void fw_cons_close(struct fw_nic *n, struct fw_cons *c);
+/*
+ * What `seq` will sample in the first `units` units of a slot must not pass for data that arrived: should nothing
+ * arrive, the checksum shows it.
+ */
+void fw_cons_scrub(struct fw_nic *n, struct fw_cons *c, uint32_t slot, uint32_t seq, uint32_t units);
 /* Writes the completion line. */
 void fw_cons_tell(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c);
 /*
