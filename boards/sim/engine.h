@@ -4,8 +4,11 @@
  * fabric.  Firmware's board and the poll-mode model's NICs share it.
  *
  * Two queues, writes and reads.  A request begins when dma_*_latency has passed
- * since its submission, the engine's gap since the one before it, and there is
- * room in flight; requests of a queue begin in order.
+ * since its submission and there is room in flight; requests of a queue begin in
+ * order, two writes at least max(dma_write_gap, dma_overhead + dma_byte * bytes of
+ * the former) apart, two reads dma_read_gap.  The data of reads pass the engine on
+ * their way back, one read after the other, each in dma_overhead + dma_byte * bytes:
+ * that is part of a read's latency and the limit of its rate.
  */
 #ifndef BOARDS_SIM_ENGINE_H
 #define BOARDS_SIM_ENGINE_H

@@ -34,8 +34,8 @@
 	X(route_cycles, "cycles", 0, 1e5, "one route lookup") \
 	X(dma_write_gap, "ns", 0, 1e6, "the DMA engine begins two writes at least so far apart") \
 	X(dma_read_gap, "ns", 0, 1e6, "and two reads") \
-	X(dma_write_byte, "ns/B", 0, 10, "and each byte of the write before it adds so much") \
-	X(dma_read_byte, "ns/B", 0, 10, "and each byte of the read before it") \
+	X(dma_overhead, "ns", 0, 1e6, "a request keeps the engine's data path so long, beside its bytes: a write before the next begins, a read when its data have come") \
+	X(dma_byte, "ns/B", 0, 10, "and so long for each byte") \
 	X(dma_write_latency, "ns", 0, 1e6, "submission of a write to its first TLP") \
 	X(dma_read_latency, "ns", 0, 1e6, "submission of a read to its request, and last completion to done, together") \
 	X(dma_writes, "count", 1, 4096, "writes in flight: submitted and not finished") \
