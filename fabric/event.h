@@ -43,15 +43,23 @@ static inline bool fab_event_queued(const struct fab_event *e)
 }
 /* The time of the event that runs, or ran last; where fab_queue_run() ended. */
 uint64_t fab_now(const struct fab_queue *q);
-/* at_ps not before fab_now().  A queued event is moved (and goes behind those already due at that time). */
+/*
+ * An at_ps before fab_now() means now; an event at FAB_NEVER is queued and never runs.  A queued event is moved (and
+ * goes behind those already due at that time).
+ */
 void fab_schedule(struct fab_queue *q, struct fab_event *e, uint64_t at_ps);
 void fab_cancel(struct fab_queue *q, struct fab_event *e);
 /* When the next event is due; FAB_NEVER. */
 uint64_t fab_queue_next(const struct fab_queue *q);
-/* Runs all events up to and including until_ps; the clock is until_ps then, unless fab_queue_stop() was called. */
+/*
+ * Runs all events up to and including until_ps; the clock is until_ps then, unless fab_queue_stop() was called.
+ * FAB_NEVER: runs until there are no more, and the clock is that of the last.
+ */
 void fab_queue_run(struct fab_queue *q, uint64_t until_ps);
 /* From within an event: fab_queue_run() returns after it. */
 void fab_queue_stop(struct fab_queue *q);
 uint64_t fab_queue_count(const struct fab_queue *q); /* events run so far */
+/* 0, or -ENOMEM: the queue could not grow, an event is missing, and fab_queue_run() returns at once from then on. */
+int fab_queue_error(const struct fab_queue *q);
 
 #endif
