@@ -238,6 +238,7 @@ struct fab_tlp_view {
 	uint32_t remaining;   /* completion: bytes still to come of its request, this one's included */
 	const uint8_t *data;  /* NULL: not carried */
 	const struct fab_node *link; /* the node whose link to its parent it is on */
+	uint16_t link_id;            /* its number, as in requester and completer */
 	bool up;
 };
 typedef void fab_trace_fn(void *arg, const struct fab_tlp_view *tlp);
