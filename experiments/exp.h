@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Experiments: what `p2pnic sim` does.
+ *
+ * An experiment is a list of points, each a configuration that is run by itself
+ * in a process of its own, and a table made of their results.  What a point gives
+ * depends on its configuration alone, so that a table is the same to the byte
+ * however many processes or machines computed it.
+ */
+#ifndef EXPERIMENTS_EXP_H
+#define EXPERIMENTS_EXP_H
+
+#include <stdio.h>
+
+#include "topo.h"
+
+#define EXP_MAX_FRAMES 32
+
+struct exp_request {
+	const char *experiment;
+	struct exp_spec spec;        /* of fig5 ... scale: what the user changed in the reference; of run, sweep: the file's */
+	bool time_set, method_set;   /* the user said how long; by which methods */
+	unsigned int methods;        /* bits 1 << enum exp_method; all if none was said */
+	unsigned int num_frames, frames[EXP_MAX_FRAMES]; /* 0: the experiment's own */
+	unsigned int jobs;           /* processes at a time; 0: one a CPU */
+	bool json, progress;         /* progress: a bar on stderr */
+	const char *csv, *svg, *trace, *out; /* files, a directory; NULL: none */
+	uint64_t trace_limit;        /* TLPs */
+};
+
+struct exp_kind_of {
+	const char *name;
+	bool file; /* needs one */
+	int (*run)(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX]);
+	const char *help;
+};
+/* Ended by a NULL name. */
+extern const struct exp_kind_of exp_experiments[];
+
+/* 0; -EINVAL or -ENOENT: asked for wrongly; another -errno: it could not be done.  One line in err. */
+int exp_do(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX]);
+
+#endif
