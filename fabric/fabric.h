@@ -169,9 +169,13 @@ typedef void fab_req_fn(struct fab_req *r);
 /*
  * The caller's; untouched by it from submission until done() is called, once.
  *   write: done() when the last TLP has left: the source may be reused, and later
- *          writes of this requester to the same target stay behind it.
+ *          writes of this requester to the same target stay behind it.  It may be called
+ *          before fab_write() returns (a link that is free takes the TLP at once), and may
+ *          submit the next request.
  *   read:  done() when all bytes are stored, or the read has timed out.
- * Requests of one node and direction leave in the order of submission; reads may finish in any order.
+ * Requests of one node and direction leave in the order of submission (a CPU's: of each root port), and a read
+ * does not leave before a write that was submitted earlier.  Reads may finish in any order.
+ * A requester reaches its own addresses too: such TLPs turn round in the endpoint and see no link.
  */
 struct fab_req {
 	uint64_t addr;
@@ -182,6 +186,9 @@ struct fab_req {
 	/* the fabric's own */
 	uint32_t sent, got;
 	struct fab_req *next;
+	struct fab_tlp *held;     /* completions that came before the last one */
+	uint64_t order, ready_ps;
+	bool gone;                /* a part timed out: the destination stays as it is */
 };
 void fab_write(struct fab_node *n, struct fab_req *r);
 void fab_read(struct fab_node *n, struct fab_req *r);
@@ -202,11 +209,13 @@ struct fab_dir_stats {
 	uint64_t dllp_bytes;
 	uint64_t busy_ps;       /* transmitting */
 	uint64_t stall_ps[FAB_NUM_CLASSES]; /* something of the class waited and had no credit */
-	uint64_t lost[FAB_NUM_TYPES];
-	uint32_t queue, queue_max; /* TLPs waiting for this direction */
+	uint64_t lost[FAB_NUM_TYPES]; /* dropped by the component that this direction leads to */
+	uint32_t queue, queue_max; /* waiting for this direction: TLPs; at their source requests and reads to answer */
 };
 struct fab_node_stats {
-	uint64_t unsupported, timeouts;
+	uint64_t unsupported;  /* TLPs to addresses that nobody claims, counted where they were found out: the top of the tree */
+	uint64_t timeouts;     /* reads (MRd TLPs) that timed out */
+	uint64_t unexpected;   /* completions of reads that had timed out before; dropped */
 	uint64_t mem_read_bytes, mem_write_bytes; /* root: DRAM traffic */
 	uint64_t mem_busy_ps;                     /* the busiest channel's */
 	uint64_t cache_bytes;                     /* served without DRAM */
