@@ -12,6 +12,9 @@
  * one per line, buffer ids combined up to 64 bytes.  What NICs write to main memory
  * is there when it has arrived.  With C cores a step's cycles take a C-th of their time.
  *
+ * LIFE  create host and NICs, fab_finish(), start.  Forwarders are destroyed before their ports and their host, the
+ *   host before the world, and none of them runs any more.
+ *
  * THE POLL-MODE MODEL  A NIC writes a frame to main memory and then, batched, receive
  * descriptors (16 bytes each); a core polls its queue's ring, takes up to `batch`, spends
  * cycles, writes send descriptors to main memory and rings the egress NIC's doorbell
@@ -34,7 +37,7 @@ void sim_host_destroy(struct sim_host *h);
 struct fab_node *sim_host_node(struct sim_host *h); /* the root complex */
 const struct sim_host_profile *sim_host_profile(const struct sim_host *h);
 
-/* What cores did since the last reset. */
+/* What cores did since the last reset.  Times are sums over the cores: busy_ps + poll_ps = cores_used * time passed. */
 struct sim_cpu_stats {
 	uint64_t busy_ps;    /* with packets */
 	uint64_t poll_ps;    /* looking in vain */
@@ -62,6 +65,8 @@ enum sim_pmd_app { SIM_PMD_TESTPMD, SIM_PMD_L3FWD };
 /* An ordinary NIC: the profile's DMA engine, MACs and link; no firmware. */
 struct sim_pmd_nic;
 int sim_pmd_create(struct sim_host *h, enum sim_pmd_app app, struct sim_pmd **out);
+/* Bytes of a buffer's data, 64-9728, before the first NIC; 2048 by default.  Longer frames are dropped. */
+int sim_pmd_buffers(struct sim_pmd *p, uint32_t bytes);
 void sim_pmd_destroy(struct sim_pmd *p);
 /* parent: where it is plugged in; ports as for sim_nic_create (MACs). */
 int sim_pmd_add_nic(struct sim_pmd *p, const char *name, const struct sim_nic_profile *prof, struct fab_node *parent,
