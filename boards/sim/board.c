@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The board contract: DMA, device memory, ports. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "internal.h"
+
+#define CHUNK 256u
+
+static bool maps_join(const struct sim_map *a, const struct sim_map *c)
+{
+	return a->bus + a->size == c->bus && a->to + a->size == c->to && a->read == c->read && a->write == c->write;
+}
+
+/* The map that holds this bus address. */
+static const struct sim_map *map_find(const struct sim_nic *n, uint64_t bus)
+{
+	unsigned int lo = 0, hi = n->maps, mid;
+
+	while (hi > lo) {
+		mid = (lo + hi) / 2;
+		if (n->map[mid].bus > bus)
+			hi = mid;
+		else if (bus - n->map[mid].bus >= n->map[mid].size)
+			lo = mid + 1;
+		else
+			return &n->map[mid];
+	}
+	return NULL;
+}
+
+/* Remembers all that joins around `bus`; false: nothing is there. */
+static bool win_resolve(struct sim_nic *n, struct board_win *w, uint64_t bus)
+{
+	const struct sim_map *first = n->bus_master ? map_find(n, bus) : NULL, *last = first;
+
+	w->gen = 0;
+	if (!first)
+		return false;
+	while (last + 1 < n->map + n->maps && maps_join(last, last + 1))
+		last++;
+	while (first > n->map && maps_join(first - 1, first))
+		first--;
+	w->lo = first->bus;
+	w->hi = last->bus + last->size;
+	w->delta = first->to - first->bus;
+	w->read = first->read;
+	w->write = first->write;
+	w->gen = n->gen;
+	return true;
+}
+
+/* Where [off, off + len) of the window is: on the fabric, or in device memory (*local).  False: a fault. */
+static bool win_translate(struct sim_nic *n, struct board_win *w, uint64_t off, uint32_t len, bool write, uint64_t *addr,
+			  uint8_t **local)
+{
+	uint64_t bus = w->bus + off;
+
+	*local = NULL;
+	if (p2p_unlikely(off > w->bytes || len > w->bytes - off || !len || bus < off))
+		return false;
+	if (bus & P2P_BUS_LOCAL) {
+		bus &= ~P2P_BUS_LOCAL;
+		if (!n->mem || bus > n->mem_bytes || len > n->mem_bytes - bus)
+			return false;
+		*local = n->mem + bus;
+		return true;
+	}
+	if ((w->gen != n->gen || bus < w->lo || bus >= w->hi) && !win_resolve(n, w, bus))
+		return false;
+	if (len > w->hi - bus || !(write ? w->write : w->read))
+		return false;
+	*addr = bus + w->delta;
+	return true;
+}
+
+static struct sim_request *request_get(struct sim_nic *n)
+{
+	struct sim_request *r = n->spare, *chunk, **more;
+	unsigned int k;
+
+	if (p2p_likely(r != NULL)) {
+		n->spare = r->next;
+		return r;
+	}
+	more = realloc(n->chunk, (n->chunks + 1) * sizeof(*more));
+	if (!more)
+		return NULL;
+	n->chunk = more;
+	chunk = malloc(CHUNK * sizeof(*chunk));
+	if (!chunk)
+		return NULL;
+	n->chunk[n->chunks++] = chunk;
+	for (k = 1; k < CHUNK; k++) {
+		chunk[k].next = n->spare;
+		n->spare = &chunk[k];
+	}
+	return chunk;
+}
+
+/* Finished requests leave their queue in order. */
+static void queue_advance(struct sim_nic *n, unsigned int q)
+{
+	struct sim_request *r;
+
+	while ((r = n->head[q]) && r->finished) {
+		n->head[q] = r->next;
+		if (!r->next)
+			n->tail[q] = &n->head[q];
+		r->next = n->spare;
+		n->spare = r;
+		n->ctx.q[q].finished++;
+	}
+}
+
+static void on_dma_done(struct sim_dma *d)
+{
+	struct sim_request *r = (struct sim_request *)d;
+	struct sim_nic *n = r->nic;
+	bool read = r->queue == BOARD_Q_READ, wake;
+
+	if (r->local && read)
+		memcpy(d->req.data, r->local, d->req.len);
+	else if (r->local)
+		memcpy(r->local, d->req.data, d->req.len);
+	/* The sources of what is not payload stay as they are: nothing waits for those but room. */
+	wake = read || r->local || r->kind == BOARD_KIND_PAYLOAD || n->ctx.q[r->queue].pinched;
+	r->finished = true;
+	queue_advance(n, r->queue);
+	if (wake && n->idle)
+		sim_nic_wake(&n->ctx, fab_now(n->q));
+}
+
+static uint32_t submit(struct board_ctx *b, unsigned int q, struct board_win *w, uint64_t off, void *data,
+		       const uint32_t *line, uint32_t len, enum board_kind kind)
+{
+	struct sim_nic *n = sim_nic_of(b);
+	struct sim_request *r = request_get(n);
+	bool read = q == BOARD_Q_READ, ok;
+	unsigned int i;
+
+	b->acts++;
+	ok = r && n->engine && win_translate(n, w, off, len, !read, &r->dma.req.addr, &r->local);
+	if (p2p_unlikely(!ok)) {
+		b->faults++;
+		if (read)
+			memset(data, 0xff, len);
+		if (!r) /* no memory: as if it had been carried out, out of turn */
+			return 0;
+	}
+	r->nic = n;
+	r->next = NULL;
+	r->queue = (uint8_t)q;
+	r->kind = (uint8_t)kind;
+	r->finished = !ok;
+	for (i = 0; line && i < 4; i++)
+		r->line[i] = to_le32(line[i]);
+	*n->tail[q] = r;
+	n->tail[q] = &r->next;
+	b->q[q].submitted++;
+	if (p2p_unlikely(!ok)) {
+		queue_advance(n, q);
+		return 2 * b->q[q].submitted + 1;
+	}
+	r->dma.req.data = line ? (void *)r->line : data;
+	r->dma.req.len = len;
+	r->dma.local = r->local != NULL;
+	r->dma.done = on_dma_done;
+	r->dma.not_before_ps = sim_nic_time_ps(b);
+	if (read)
+		sim_engine_read(n->engine, &r->dma);
+	else
+		sim_engine_write(n->engine, &r->dma);
+	if (n->by_hand)
+		fab_queue_run(n->q, fab_now(n->q)); /* what takes no time has happened when we return */
+	return 2 * b->q[q].submitted + 1;
+}
+
+uint32_t sim_board_write(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src, uint32_t len,
+			 enum board_kind kind)
+{
+	return submit(b, BOARD_Q_WRITE, w, off, (void *)(uintptr_t)src, NULL, len, kind);
+}
+
+uint32_t sim_board_write_line(struct board_ctx *b, struct board_win *w, uint64_t off, const uint32_t words[4],
+			      enum board_kind kind)
+{
+	return submit(b, BOARD_Q_WRITE, w, off, NULL, words, 16, kind);
+}
+
+uint32_t sim_board_read(struct board_ctx *b, struct board_win *w, uint64_t off, void *dst, uint32_t len,
+			enum board_kind kind)
+{
+	return submit(b, BOARD_Q_READ, w, off, dst, NULL, len, kind);
+}
+
+uint64_t sim_board_now_ns(struct board_ctx *b)
+{
+	return sim_ps_to_ns(fab_now(sim_nic_of(b)->q));
+}
+
+uint32_t sim_board_random(struct board_ctx *b)
+{
+	return (uint32_t)(sim_random(&sim_nic_of(b)->random) >> 32);
+}
+
+/* Hardware polls: a bell is for those who step NICs by hand and let them sleep. */
+void sim_board_bell(struct board_ctx *b, unsigned int peer)
+{
+	struct sim_nic *n;
+
+	for (n = sim_nic_of(b)->w->nic; n; n = n->next)
+		if (!n->dead && fw_nic_index(n->fw) == peer)
+			n->bell = true;
+}
+
+void sim_board_event(struct board_ctx *b, unsigned int vector, unsigned int arg)
+{
+	if (vector < BOARD_NUM_VECTORS)
+		sim_nic_of(b)->events[vector]++;
+}
+
+/* ---- device memory ---- */
+
+static void remains_free(struct sim_remains *r)
+{
+	sim_engine_destroy(r->engine);
+	if (r->mem)
+		munmap(r->mem, r->mem_bytes);
+	free(r->state);
+	free(r);
+}
+
+static void remains_sweep(struct sim_nic *n, bool all)
+{
+	struct sim_remains **at = &n->remains, *r;
+
+	while ((r = *at)) {
+		if (!all && r->engine && sim_engine_busy(r->engine)) {
+			at = &r->next;
+			continue;
+		}
+		*at = r->next;
+		remains_free(r);
+	}
+}
+
+void sim_nic_drop_memory(struct sim_nic *n)
+{
+	struct sim_remains *r;
+	unsigned int q;
+
+	for (q = 0; q < BOARD_NUM_QUEUES; q++) {
+		n->head[q] = NULL;
+		n->tail[q] = &n->head[q];
+		n->ctx.q[q].finished = n->ctx.q[q].submitted;
+	}
+	if (n->engine)
+		sim_engine_drop(n->engine);
+	r = calloc(1, sizeof(*r));
+	if (r) {
+		*r = (struct sim_remains){ .next = n->remains, .engine = n->engine, .mem = n->mem,
+					   .mem_bytes = n->mem_bytes, .state = n->state };
+		n->remains = r;
+	} /* else they stay allocated: somebody may still read them */
+	n->engine = NULL;
+	n->mem = NULL;
+	n->state = NULL;
+	remains_sweep(n, false);
+}
+
+void sim_nic_free_dma(struct sim_nic *n)
+{
+	unsigned int k;
+
+	sim_nic_drop_memory(n);
+	remains_sweep(n, true);
+	for (k = 0; k < n->chunks; k++)
+		free(n->chunk[k]);
+	free(n->chunk);
+}
+
+int sim_board_layout(struct board_ctx *b, const struct p2p_shape *shape)
+{
+	struct sim_nic *n = sim_nic_of(b);
+	uint64_t bytes = p2p_memory_needed(shape);
+	void *mem;
+	int err;
+
+	if (n->mem)
+		sim_nic_drop_memory(n);
+	mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (mem == MAP_FAILED)
+		return -ENOMEM;
+	err = sim_engine_create(n->q, &n->place->prof, n->place->node, &n->engine);
+	if (err) {
+		munmap(mem, bytes);
+		return err;
+	}
+	n->mem = mem;
+	n->mem_bytes = bytes;
+	n->shape = *shape;
+	n->rx_off = p2p_seg_offset(shape, p2p_seg_rx(shape, 0));
+	n->ring_off = p2p_seg_offset(shape, p2p_seg_ring(shape, 0));
+	n->buf_off = p2p_seg_offset(shape, p2p_seg_buf(shape, 0, 0));
+	return 0;
+}
+
+void sim_board_layout_drop(struct board_ctx *b)
+{
+	sim_nic_drop_memory(sim_nic_of(b));
+}
+
+void *sim_board_segment(struct board_ctx *b, unsigned int seg)
+{
+	struct sim_nic *n = sim_nic_of(b);
+
+	return n->mem && seg < p2p_seg_count(&n->shape) ? n->mem + p2p_seg_offset(&n->shape, seg) : NULL;
+}
+
+void *sim_board_state(struct board_ctx *b, size_t bytes)
+{
+	struct sim_nic *n = sim_nic_of(b);
+
+	free(n->state);
+	n->state = calloc(1, bytes);
+	return n->state;
+}
+
+/* ---- ports ---- */
+
+static void memory_fill(const struct sim_nic *n, unsigned int p, struct port_memory *m)
+{
+	const struct p2p_shape *s = &n->shape;
+	unsigned int i;
+
+	*m = (struct port_memory){ .n = 1 + s->nics, .buf_size = s->buf_size, .rx_bufs = s->rx_bufs };
+	m->region[0] = (struct port_region){ .base = n->mem + p2p_seg_offset(s, p2p_seg_rx(s, p)),
+					     .size = p2p_seg_bytes(s, P2P_SEG_RX), .fd = -1 };
+	for (i = 0; i < s->nics; i++)
+		m->region[1 + i] = (struct port_region){ .base = n->mem + p2p_seg_offset(s, p2p_seg_buf(s, p, i)),
+							 .size = p2p_seg_bytes(s, P2P_SEG_BUF), .fd = -1 };
+}
+
+int sim_board_ports_start(struct board_ctx *b)
+{
+	struct sim_nic *n = sim_nic_of(b);
+	struct port_memory m;
+	unsigned int p;
+	int err = 0;
+
+	for (p = 0; p < n->ports; p++) {
+		memory_fill(n, p, &m);
+		err = b->port[p]->ops->start(b->port[p], &m);
+		if (err)
+			goto stop_ports;
+	}
+	b->ports_on = true;
+	return 0;
+stop_ports:
+	while (p--)
+		b->port[p]->ops->stop(b->port[p]);
+	return err;
+}
+
+void sim_board_ports_stop(struct board_ctx *b)
+{
+	struct sim_nic *n = sim_nic_of(b);
+	unsigned int p;
+
+	for (p = 0; p < n->ports && b->ports_on; p++)
+		b->port[p]->ops->stop(b->port[p]);
+	b->ports_on = false;
+}
