@@ -141,6 +141,8 @@ void sim_nic_free_dma(struct sim_nic *n);    /* with the fabric gone */
 
 /* ---- mac.c ---- */
 bool sim_port_is_mac(const struct port *p);
+/* Called when next_event() has another answer by itself: a source was given. */
+void sim_mac_waker(struct port *mac, void (*wake)(void *arg), void *arg);
 
 /* ---- mac_frame.c: the frames of MACs ---- */
 #define SIM_FRAME_MIN 60u /* without FCS */

@@ -57,6 +57,8 @@ struct sim_mac {
 	struct fab_queue *q;
 	sim_time_fn *time_ps;
 	const void *time_arg;
+	void (*wake)(void *arg); /* NULL: nobody */
+	void *wake_arg;
 	uint64_t byte_fs, rx_ps, tx_ps;
 	uint32_t fifo_bytes;
 	bool started;
@@ -539,6 +541,14 @@ void sim_mac_attach(struct port *mac, sim_time_fn *time_ps, const void *arg)
 	m->time_arg = arg;
 }
 
+void sim_mac_waker(struct port *mac, void (*wake)(void *arg), void *arg)
+{
+	struct sim_mac *m = mac_of(mac);
+
+	m->wake = wake;
+	m->wake_arg = arg;
+}
+
 void sim_mac_source(struct port *mac, const struct sim_source *s)
 {
 	struct sim_mac *m = mac_of(mac);
@@ -559,6 +569,8 @@ void sim_mac_source(struct port *mac, const struct sim_source *s)
 	m->left = s->max_frames ? s->max_frames : UINT64_MAX;
 	m->next_fs = from_ps * SIM_FS_PER_PS;
 	mac_next(m);
+	if (m->wake)
+		m->wake(m->wake_arg);
 }
 
 void sim_mac_offered(const struct port *mac, uint64_t *frames, uint64_t *missed)

@@ -148,7 +148,7 @@ static uint64_t nic_poll_ps(const struct sim_nic *n, uint64_t at_ps)
 		at_ps = n->busy_ps;
 	if (!n->poll_ps)
 		return at_ps;
-	since = (at_ps - n->phase_ps) % n->poll_ps; /* modulo 2^64 before the phase: none is */
+	since = (at_ps - n->phase_ps) % n->poll_ps; /* busy_ps, and so at_ps, is at or after the phase */
 	return since ? at_ps - since + n->poll_ps : at_ps;
 }
 
@@ -207,6 +207,15 @@ void sim_nic_wake(struct board_ctx *b, uint64_t at_ps)
 	at_ps = nic_poll_ps(n, at_ps);
 	if (!fab_event_queued(&n->event) || at_ps < n->event.at_ps)
 		fab_schedule(n->q, &n->event, at_ps);
+}
+
+static void port_changed(void *arg)
+{
+	struct sim_nic *n = arg;
+	uint64_t at_ps = nic_ports_ps(n, fab_now(n->q));
+
+	if (at_ps != FAB_NEVER)
+		sim_nic_wake(&n->ctx, at_ps);
 }
 
 void sim_nic_auto(struct board_ctx *b, bool on)
@@ -328,9 +337,12 @@ static void nic_settle(struct sim_nic *n)
 {
 	unsigned int p;
 
-	for (p = 0; p < n->ports; p++)
-		if (sim_port_is_mac(n->ctx.port[p]))
-			sim_mac_attach(n->ctx.port[p], port_time_ps, &n->ctx);
+	for (p = 0; p < n->ports; p++) {
+		if (!sim_port_is_mac(n->ctx.port[p]))
+			continue;
+		sim_mac_attach(n->ctx.port[p], port_time_ps, &n->ctx);
+		sim_mac_waker(n->ctx.port[p], port_changed, n);
+	}
 	n->place->nic = n;
 	n->next = n->w->nic;
 	n->w->nic = n;

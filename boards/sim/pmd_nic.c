@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* An ordinary NIC: descriptor rings in main memory, doorbells in its BAR, no firmware. */
+#include "internal.h"
 #include "pmd_internal.h"
 
 #include <errno.h>
@@ -66,6 +67,11 @@ static void nic_wake_by_mac(struct sim_pmd_nic *nic)
 
 	if (at != FAB_NEVER)
 		nic_wake(nic, sim_host_poll_at(nic_now(nic), nic->poll_ps, at));
+}
+
+static void nic_mac_changed(void *arg)
+{
+	nic_wake_by_mac(arg);
 }
 
 /* ---- DMA of descriptors and lines ---- */
@@ -662,6 +668,7 @@ int pmd_nic_start(struct sim_pmd_nic *nic)
 
 		mem.region[0] = (struct port_region){ .base = port->mem, .size = port->mem_bytes, .fd = -1 };
 		sim_mac_attach(port->mac, nic_mac_time, nic);
+		sim_mac_waker(port->mac, nic_mac_changed, nic);
 		rc = port->mac->ops->start(port->mac, &mem);
 		if (rc)
 			goto stop_ports;
