@@ -45,6 +45,7 @@ static void bn_read_descs(struct fw_nic *n, struct fw_peer *peer, struct fw_cons
 	uint32_t k;
 
 	memset(&c->copy[slot], 0, count * sizeof(c->copy[0]));
+	board_charge(n->board, BOARD_STEP_DMA_ISSUE, 1);
 	n->last_read = board_read(n->board, &peer->win_ring, c->desc_off + slot * 16, &c->copy[slot], count * 16,
 				  BOARD_KIND_DESC);
 	for (k = 0; k < count; k++)
@@ -57,6 +58,7 @@ static void bn_fetch_descs(struct fw_nic *n, struct fw_peer *peer, struct fw_con
 	const struct p2p_line *bell = &n->doorbell->send[c->ring];
 	uint32_t prod, count, slot, room;
 
+	board_charge(n->board, BOARD_STEP_POLL_RING, 1);
 	if (le32_load_acquire(&bell->w[P2P_RL_INC]) != peer->seen)
 		return;
 	prod = le32_load_acquire(&bell->w[P2P_RL_PROD]);
@@ -102,6 +104,7 @@ void fw_bn_fetch(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 		/* Not earlier, as for other rings: the number is the ingress's, known from the descriptor. */
 		if (n->scrub)
 			fw_cons_scrub(n, c, slot, from_le32(d->seq), bytes / n->stride);
+		board_charge(n->board, BOARD_STEP_DMA_ISSUE, 1);
 		n->last_read = board_read(n->board, &peer->win_rx, (uint64_t)place * P2P_DW_UNIT,
 					  c->bufs + (size_t)slot * c->buf_size, bytes, BOARD_KIND_PAYLOAD);
 		c->tok[slot] = n->last_read;

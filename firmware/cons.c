@@ -165,7 +165,7 @@ static bool cons_sum_ok(struct fw_nic *n, const struct fw_cons *c, const struct 
 
 	if (len > c->buf_size)
 		return false;
-	board_charge(n->board, BOARD_STEP_CSUM_WORD, 3 + len / n->stride);
+	board_charge(n->board, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, len));
 	sum = board_sum_check(n->board, buf, len, p2p_mix(dseq), n->stride);
 	return board_sum_finish(sum, w0, from_le32(d->where), dseq) == from_le32(d->csum);
 }
@@ -254,6 +254,7 @@ static void cons_fetch(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c
 
 	while (c->fetch - c->next < FW_RD_WINDOW && c->fetch - c->done <= c->mask && board_room(n->board, BOARD_Q_READ)) {
 		slot = c->fetch & c->mask;
+		board_charge(n->board, BOARD_STEP_POLL_RING, 1);
 		if (le32_load_acquire(&c->descs[slot].seq) != c->fetch) {
 			if (!cons_is_hole(n, c, c->fetch))
 				return;
@@ -323,12 +324,14 @@ int fw_cons_poll(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 void fw_cons_complete(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c, bool dry)
 {
 	bool was = c->done != c->told;
+	uint32_t from = c->done;
 
 	while (c->done != c->next && !c->pend[c->done & c->mask]) {
 		if (n->scrub && n->mode != P2P_MODE_BN)
 			cons_scrub(n, c, c->done + c->mask + 1);
 		c->done++;
 	}
+	board_charge(n->board, BOARD_STEP_COMPLETE, c->done - from);
 	if (c->done == c->told)
 		return;
 	if (!was)

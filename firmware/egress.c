@@ -32,7 +32,6 @@ static unsigned int egress_send(struct fw_nic *n, unsigned int x)
 
 	if (!port->stage_n)
 		return 0;
-	board_charge(n->board, BOARD_STEP_TX, port->stage_n);
 	sent = board_tx_burst(n->board, x, port->stage, port->stage_n);
 	if (!sent)
 		return 0;
@@ -63,6 +62,7 @@ static void egress_stage(struct fw_nic *n, struct fw_port *port, struct fw_cons 
 {
 	unsigned int k;
 
+	board_charge(n->board, BOARD_STEP_TX, 1);
 	for (k = 0; k < c->nsegs; k++) {
 		port->stage[port->stage_n] = c->seg[k];
 		port->stage_ref[port->stage_n++] = FW_REF_CONS(c->id, c->slot[k]);

@@ -51,17 +51,20 @@ static int ingress_pair(struct fw_nic *n, struct frame *f)
 	enum p2p_drop why;
 	int err;
 
+	board_charge(n->board, BOARD_STEP_LOOKUP, !n->port[f->x].retry);
 	err = fw_prod_send(n, egress_ring(n, f->x, nic, port), f->segs, f->refs, f->nsegs, frame_w0(n, f->x, port, nic),
 			   &why);
 	if (p2p_likely(!err))
 		return 0;
-	if (err == -FW_EAGAIN)
-		return err;
 	if (err == -FW_ENOSPC && n->backpressure) {
 		if (!n->port[f->x].blocked)
 			fw_event(n, P2P_EV_backpressure, 1);
 		n->port[f->x].blocked = true;
-		return -FW_EAGAIN;
+		err = -FW_EAGAIN;
+	}
+	if (err == -FW_EAGAIN) {
+		n->port[f->x].retry = true;
+		return err;
 	}
 	fw_drop(n, why, 1);
 	return 0;
@@ -192,7 +195,6 @@ static int ingress_bridge(struct fw_nic *n, struct frame *f)
 
 static int ingress_frame(struct fw_nic *n, struct frame *f)
 {
-	board_charge(n->board, BOARD_STEP_RX, 1);
 	if (p2p_unlikely(f->segs[0].len < 14)) {
 		fw_drop(n, P2P_DROP_runt, 1);
 		return 0;
@@ -272,7 +274,7 @@ static void ingress_post(struct fw_nic *n, unsigned int x)
 unsigned int fw_ingress_port(struct fw_nic *n, unsigned int x, bool *dry)
 {
 	struct fw_port *port = &n->port[x];
-	unsigned int moved = 0, k;
+	unsigned int moved = 0, frames = 0, k;
 	struct frame f;
 	bool full = true;
 
@@ -285,8 +287,11 @@ unsigned int fw_ingress_port(struct fw_nic *n, unsigned int x, bool *dry)
 			return 0;
 		port->stash_n = board_rx_burst(n->board, x, port->stash, FW_RX_BURST);
 		full = port->stash_n >= FW_RX_BURST - P2P_MAX_SEGS;
-		for (k = 0; k < port->stash_n; k++)
+		for (k = 0; k < port->stash_n; k++) {
 			port->refs[port->stash[k].cookie] = 1;
+			frames += !(port->stash[k].flags & P2P_SEG_MORE);
+		}
+		board_charge(n->board, BOARD_STEP_RX, frames);
 		port->posted -= port->stash_n;
 		port->satisfied = port->satisfied && !port->stash_n;
 	}

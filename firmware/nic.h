@@ -37,6 +37,9 @@
 #define FW_REF_RX(port, buf) ((uint32_t)(port) << 24 | (uint32_t)(buf))
 #define FW_REF_CONS(id, slot) (FW_REF_SLOT | (uint32_t)(id) << 16 | (uint32_t)(slot))
 
+/* Words that go into the checksum of a slot with len bytes: its units', three of the descriptor's. */
+#define FW_CSUM_WORDS(n, len) (3 + ((len) + (n)->stride - 1) / (n)->stride)
+
 /* We produce into this ring of a peer. */
 struct fw_prod {
 	uint32_t prod;  /* next slot to fill */

@@ -41,6 +41,7 @@ void fw_peer_line(struct fw_nic *n, struct fw_peer *peer)
 	line[P2P_PL_ASLEEP] = n->asleep ? 1u | (n->blocked ? 2u : 0) : 0;
 	line[P2P_PL_ACK] = peer->seen;
 	line[P2P_PL_INC] = peer->inc;
+	board_charge(n->board, BOARD_STEP_DMA_ISSUE, 1);
 	board_write_line(n->board, &peer->win_ring, 0, line, BOARD_KIND_BEAT);
 	fw_event(n, P2P_EV_control_bytes, 16);
 }

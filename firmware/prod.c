@@ -101,6 +101,7 @@ static inline void prod_put(struct fw_nic *n, struct fw_prod *p, uint8_t *data, 
 	uint32_t seq = p->prod, slot = seq & p->mask, h = p2p_mix(seq), sum, tok, where, place = 0;
 
 	board_charge(b, BOARD_STEP_RESERVE, 1);
+	board_charge(b, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, len));
 	p->src[slot] = FW_REF_NONE;
 	if (n->mode == P2P_MODE_RD && !(ref & FW_REF_SLOT)) {
 		place = (uint32_t)(n->port[ref >> 24].rx_rel + (data - n->port[ref >> 24].rx_base)) / P2P_DW_UNIT;
@@ -111,12 +112,14 @@ static inline void prod_put(struct fw_nic *n, struct fw_prod *p, uint8_t *data, 
 		tok = 0;
 	} else if (p->peer == FW_PEER_HOST) {
 		place = fw_bn_place(n, p->ring);
+		board_charge(b, BOARD_STEP_DMA_ISSUE, 1);
 		tok = board_write_sum(b, &p->win_buf, (uint64_t)place * P2P_DW_UNIT, data, len, h, n->stride, &sum);
 		prod_count_bytes(n, p, len);
 		fw_hold_until(n, tok, ref);
 	} else {
 		if (n->mode == P2P_MODE_RD)
 			w0 |= P2P_D0(0, P2P_DF_HERE, 0, 0, 0);
+		board_charge(b, BOARD_STEP_DMA_ISSUE, 1);
 		tok = board_write_sum(b, &p->win_buf, (uint64_t)slot * p->buf_size, data, len, h, n->stride, &sum);
 		prod_count_bytes(n, p, len);
 		fw_hold_until(n, tok, ref);
@@ -226,6 +229,8 @@ int fw_prod_void(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *seg,
 	} else {
 		uint32_t slot = p->prod & p->mask, sum, where;
 
+		board_charge(n->board, BOARD_STEP_RESERVE, 1);
+		board_charge(n->board, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, 0));
 		where = P2P_DW(p->peer == FW_PEER_HOST ? fw_bn_place(n, p->ring) : 0, p->frame);
 		sum = board_sum_finish(~0u, w0, where, p->prod);
 		p->src[slot] = FW_REF_NONE;
@@ -371,6 +376,7 @@ uint64_t fw_prod_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p)
 	line[P2P_RL_PROD] = p->pub;
 	line[P2P_RL_POKE] = ++p->poke;
 	line[P2P_RL_INC] = peer->inc;
+	board_charge(n->board, BOARD_STEP_DMA_ISSUE, 1);
 	fw_wake_after(peer, board_write_line(n->board, &peer->win_ring, p->ctrl_off, line, BOARD_KIND_CONTROL), false);
 	fw_event(n, P2P_EV_pokes, 1);
 	fw_event(n, P2P_EV_control_bytes, 16);
