@@ -55,12 +55,13 @@ int exp_conf_read(struct exp_conf *c, const char *path, char err[EXP_ERR_MAX])
 	rc = conf_load(path, &text, err);
 	if (rc)
 		return rc;
-	*c = (struct exp_conf){ .path = path, .lines = 1 };
+	*c = (struct exp_conf){.path = path, .lines = 1};
 	for (p = text; *p; p++)
 		c->lines += *p == '\n' && p[1];
 	config_init(&c->cfg);
 	if (!config_read_string(&c->cfg, text)) {
-		snprintf(err, EXP_ERR_MAX, "%.300s:%d: %s", path, config_error_line(&c->cfg), config_error_text(&c->cfg));
+		snprintf(err, EXP_ERR_MAX, "%.300s:%d: %s", path, config_error_line(&c->cfg),
+			 config_error_text(&c->cfg));
 		config_destroy(&c->cfg);
 		rc = -EINVAL;
 	}

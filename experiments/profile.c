@@ -10,27 +10,29 @@
 
 #define PROFILE_MAX_DEPTH 8 /* of base = ... */
 
-const char *const exp_kinds[EXP_NUM_KINDS] = { "nic", "switch", "host" };
+const char *const exp_kinds[EXP_NUM_KINDS] = {"nic", "switch", "host"};
 
-#define ROW(name, unit, min, max, desc) { #name, unit, min, max, desc },
-static const struct exp_param nic_params[] = { SIM_NIC_PARAMS(ROW) };
-static const struct exp_param switch_params[] = { SIM_SWITCH_PARAMS(ROW) };
-static const struct exp_param host_params[] = { SIM_HOST_PARAMS(ROW) };
+#define ROW(name, unit, min, max, desc) {#name, unit, min, max, desc},
+static const struct exp_param nic_params[] = {SIM_NIC_PARAMS(ROW)};
+static const struct exp_param switch_params[] = {SIM_SWITCH_PARAMS(ROW)};
+static const struct exp_param host_params[] = {SIM_HOST_PARAMS(ROW)};
 #undef ROW
 
 static const struct {
 	const struct exp_param *param;
 	unsigned int n;
 } params[EXP_NUM_KINDS] = {
-	{ nic_params, sizeof(nic_params) / sizeof(nic_params[0]) },
-	{ switch_params, sizeof(switch_params) / sizeof(switch_params[0]) },
-	{ host_params, sizeof(host_params) / sizeof(host_params[0]) },
+	{nic_params, sizeof(nic_params) / sizeof(nic_params[0])},
+	{switch_params, sizeof(switch_params) / sizeof(switch_params[0])},
+	{host_params, sizeof(host_params) / sizeof(host_params[0])},
 };
 _Static_assert(sizeof(nic_params) / sizeof(nic_params[0]) <= EXP_MAX_PARAMS, "EXP_MAX_PARAMS");
 _Static_assert(sizeof(host_params) / sizeof(host_params[0]) <= EXP_MAX_PARAMS, "EXP_MAX_PARAMS");
 /* exp_profile_fill() takes the structs for arrays in the lists' order. */
-_Static_assert(sizeof(struct sim_nic_profile) == sizeof(double) * sizeof(nic_params) / sizeof(nic_params[0]), "doubles");
-_Static_assert(sizeof(struct sim_host_profile) == sizeof(double) * sizeof(host_params) / sizeof(host_params[0]), "doubles");
+_Static_assert(sizeof(struct sim_nic_profile) == sizeof(double) * sizeof(nic_params) / sizeof(nic_params[0]),
+	       "doubles");
+_Static_assert(sizeof(struct sim_host_profile) == sizeof(double) * sizeof(host_params) / sizeof(host_params[0]),
+	       "doubles");
 
 const struct exp_param *exp_params(enum exp_kind kind, unsigned int *n)
 {
@@ -50,7 +52,8 @@ int exp_param_find(enum exp_kind kind, const char *name)
 
 static bool param_is_whole(const struct exp_param *p)
 {
-	return !strcmp(p->unit, "count") || !strcmp(p->unit, "lanes") || !strcmp(p->unit, "gen") || !strcmp(p->unit, "bool");
+	return !strcmp(p->unit, "count") || !strcmp(p->unit, "lanes") || !strcmp(p->unit, "gen") ||
+	       !strcmp(p->unit, "bool");
 }
 
 const char *exp_param_refuse(const struct exp_param *p, double v, char why[160])
@@ -73,7 +76,7 @@ const char *exp_param_refuse(const struct exp_param *p, double v, char why[160])
 /* ---- where files are ---- */
 static int profile_path(enum exp_kind kind, const char *name, char path[512], char err[EXP_ERR_MAX])
 {
-	const char *env = getenv("P2PNIC_PROFILES"), *dir[2] = { EXP_PROFILES_SOURCE, EXP_PROFILES_DATA };
+	const char *env = getenv("P2PNIC_PROFILES"), *dir[2] = {EXP_PROFILES_SOURCE, EXP_PROFILES_DATA};
 	unsigned int k, n = 2;
 
 	if (strchr(name, '/')) {
@@ -89,8 +92,10 @@ static int profile_path(enum exp_kind kind, const char *name, char path[512], ch
 		if (!access(path, F_OK))
 			return 0;
 	}
-	snprintf(err, EXP_ERR_MAX, "there is no %s profile '%.90s' in %.200s; give another name, a path with a slash, or $P2PNIC_PROFILES",
-		 exp_kinds[kind], name, dir[0]);
+	snprintf(
+		err, EXP_ERR_MAX,
+		"there is no %s profile '%.90s' in %.200s; give another name, a path with a slash, or $P2PNIC_PROFILES",
+		exp_kinds[kind], name, dir[0]);
 	return -ENOENT;
 }
 
@@ -122,7 +127,7 @@ static void value_clear(struct exp_value *v)
 {
 	free(v->source);
 	free(v->fitted);
-	*v = (struct exp_value){ 0 };
+	*v = (struct exp_value){0};
 }
 
 /* { value = ...; low = ...; high = ...; source = "..."; fitted = "..."; } */
@@ -158,11 +163,13 @@ static int value_group(const struct exp_conf *c, const config_setting_t *s, cons
 	if (!high)
 		v->high = v->value;
 	if (v->low > v->value || v->value > v->high)
-		return exp_conf_fail(c, s, err, "low %g, value %g, high %g are out of order", v->low, v->value, v->high);
+		return exp_conf_fail(c, s, err, "low %g, value %g, high %g are out of order", v->low, v->value,
+				     v->high);
 	return 0;
 }
 
-static int profile_setting(struct exp_profile *p, const struct exp_conf *c, const config_setting_t *s, char err[EXP_ERR_MAX])
+static int profile_setting(struct exp_profile *p, const struct exp_conf *c, const config_setting_t *s,
+			   char err[EXP_ERR_MAX])
 {
 	const struct exp_param *param;
 	struct exp_value *v;
@@ -207,11 +214,13 @@ static int profile_read(struct exp_profile *p, const char *name, unsigned int de
 		if (!exp_conf_text(base))
 			rc = exp_conf_fail(&c, base, err, "the name of a profile is wanted here");
 		else if (depth == PROFILE_MAX_DEPTH)
-			rc = exp_conf_fail(&c, base, err, "profiles lean on each other in a circle, or %d deep", PROFILE_MAX_DEPTH);
+			rc = exp_conf_fail(&c, base, err, "profiles lean on each other in a circle, or %d deep",
+					   PROFILE_MAX_DEPTH);
 		else
 			rc = profile_read(p, exp_conf_text(base), depth + 1, err);
 		if (rc == -ENOENT)
-			rc = exp_conf_fail(&c, base, err, "there is no %s profile '%.60s'", exp_kinds[p->kind], exp_conf_text(base));
+			rc = exp_conf_fail(&c, base, err, "there is no %s profile '%.60s'", exp_kinds[p->kind],
+					   exp_conf_text(base));
 	}
 	for (k = 0; !rc && k < config_setting_length(root); k++)
 		rc = profile_setting(p, &c, config_setting_get_elem(root, (unsigned int)k), err);

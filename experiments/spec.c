@@ -12,12 +12,12 @@
 #include "spec.h"
 
 #define X(name, text, ...) text,
-const char *const exp_methods[EXP_NUM_METHODS + 1] = { EXP_METHODS(X) NULL };
-const char *const exp_topologies[EXP_NUM_TOPOLOGIES + 1] = { EXP_TOPOLOGIES(X) NULL };
-const char *const exp_patterns[EXP_NUM_PATTERNS + 1] = { EXP_PATTERNS(X) NULL };
+const char *const exp_methods[EXP_NUM_METHODS + 1] = {EXP_METHODS(X) NULL};
+const char *const exp_topologies[EXP_NUM_TOPOLOGIES + 1] = {EXP_TOPOLOGIES(X) NULL};
+const char *const exp_patterns[EXP_NUM_PATTERNS + 1] = {EXP_PATTERNS(X) NULL};
 #undef X
-const char *const exp_on_off[3] = { "off", "on", NULL };
-const char *const exp_arrivals[3] = { "even", "poisson", NULL };
+const char *const exp_on_off[3] = {"off", "on", NULL};
+const char *const exp_arrivals[3] = {"even", "poisson", NULL};
 
 enum setting_type { SETTING_CHOICE, SETTING_UINT, SETTING_REAL };
 struct setting {
@@ -28,9 +28,9 @@ struct setting {
 	const char *const *words;
 };
 
-#define X(type, name, def, min, max, words, desc) \
-	{ #name, SETTING_##type, offsetof(struct exp_settings, name), def, min, max, words },
-static const struct setting settings[] = { EXP_SETTINGS(X) };
+#define X(type, name, def, min, max, words, desc)                                                                      \
+	{#name, SETTING_##type, offsetof(struct exp_settings, name), def, min, max, words},
+static const struct setting settings[] = {EXP_SETTINGS(X)};
 #undef X
 #define NUM_SETTINGS (sizeof(settings) / sizeof(settings[0]))
 
@@ -44,8 +44,8 @@ static void setting_store(const struct setting *s, struct exp_settings *to, doub
 		*(unsigned int *)p = (unsigned int)v;
 }
 
-int exp_spec_fail(const struct exp_spec *spec, unsigned int line, const char *key, char err[EXP_ERR_MAX], const char *fmt,
-		  ...)
+int exp_spec_fail(const struct exp_spec *spec, unsigned int line, const char *key, char err[EXP_ERR_MAX],
+		  const char *fmt, ...)
 {
 	va_list ap;
 	int n;
@@ -109,8 +109,8 @@ static int spec_setting(struct exp_spec *spec, const struct setting *s, const ch
 		if (rc)
 			return rc;
 	} else if (!spec_number(value, &v) || v < s->min || v > s->max || (s->type == SETTING_UINT && v != floor(v))) {
-		return exp_spec_fail(spec, line, s->name, err, "'%.60s' won't do; give a%s number from %.10g to %.10g", value,
-				     s->type == SETTING_UINT ? " whole" : "", s->min, s->max);
+		return exp_spec_fail(spec, line, s->name, err, "'%.60s' won't do; give a%s number from %.10g to %.10g",
+				     value, s->type == SETTING_UINT ? " whole" : "", s->min, s->max);
 	}
 	if (!strcmp(s->name, "stride") && ((unsigned int)v & ((unsigned int)v - 1)))
 		return exp_spec_fail(spec, line, s->name, err, "%s is no power of two", value);
@@ -152,17 +152,20 @@ static int spec_override(struct exp_spec *spec, const char *key, const char *val
 	double v;
 
 	if (!dot || dot == key || !dot[1] || strlen(key) >= EXP_WORD_MAX)
-		return exp_spec_fail(spec, line, key, err, "there is no such setting; give one of a run, or KIND.PARAMETER");
+		return exp_spec_fail(spec, line, key, err,
+				     "there is no such setting; give one of a run, or KIND.PARAMETER");
 	if (!spec_number(value, &v))
 		return exp_spec_fail(spec, line, key, err, "'%.60s' is no number", value);
 	kind = spec_key_kind(spec, key, (size_t)(dot - key));
 	if (kind < 0 && spec->s.topology == EXP_TOPO_FILE)
-		return exp_spec_fail(spec, line, key, err, "there is no part '%.*s'; give nic, switch, host or a part's name",
+		return exp_spec_fail(spec, line, key, err,
+				     "there is no part '%.*s'; give nic, switch, host or a part's name",
 				     (int)(dot - key), key);
 	if (kind >= 0) {
 		k = exp_param_find((enum exp_kind)kind, dot + 1);
 		if (k < 0)
-			return exp_spec_fail(spec, line, key, err, "a %s has no parameter '%.60s'", exp_kinds[kind], dot + 1);
+			return exp_spec_fail(spec, line, key, err, "a %s has no parameter '%.60s'", exp_kinds[kind],
+					     dot + 1);
 		p = &exp_params((enum exp_kind)kind, &n)[k];
 		if (exp_param_refuse(p, v, why))
 			return exp_spec_fail(spec, line, key, err, "%s", why);

@@ -47,7 +47,8 @@ static int read_name(struct reader *r, const config_setting_t *s, char *to, size
 static int read_number(struct reader *r, const config_setting_t *s, double min, double max, bool whole, double *v)
 {
 	if (!exp_conf_number(s, v) || v[0] < min || v[0] > max || (whole && *v != floor(*v)))
-		return exp_conf_fail(&r->c, s, r->err, "give a%s number from %.10g to %.10g", whole ? " whole" : "", min, max);
+		return exp_conf_fail(&r->c, s, r->err, "give a%s number from %.10g to %.10g", whole ? " whole" : "",
+				     min, max);
 	return 0;
 }
 
@@ -91,7 +92,7 @@ static int read_part(struct reader *r, const config_setting_t *g, enum exp_kind 
 		return exp_conf_fail(&r->c, g, r->err, "a part is wanted here: { name = \"...\"; parent = \"...\"; }");
 	if (r->spec->num_parts == EXP_MAX_NODES)
 		return exp_conf_fail(&r->c, g, r->err, "more than %d parts", EXP_MAX_NODES);
-	*part = (struct exp_part){ .kind = kind, .ports = 1, .line = exp_conf_line(g) };
+	*part = (struct exp_part){.kind = kind, .ports = 1, .line = exp_conf_line(g)};
 	for (k = 0; !rc && k < config_setting_length(g); k++) {
 		const config_setting_t *s = config_setting_get_elem(g, (unsigned int)k);
 		const char *key = config_setting_name(s);
@@ -125,10 +126,11 @@ static int read_join(struct reader *r, const config_setting_t *g)
 	int k, rc = 0;
 
 	if (!config_setting_is_group(g))
-		return exp_conf_fail(&r->c, g, r->err, "a pair is wanted here: { from = \"nic0.0\"; to = \"nic1.0\"; }");
+		return exp_conf_fail(&r->c, g, r->err,
+				     "a pair is wanted here: { from = \"nic0.0\"; to = \"nic1.0\"; }");
 	if (spec->num_joins + 2 > EXP_MAX_PAIRS)
 		return exp_conf_fail(&r->c, g, r->err, "more than %d pairs", EXP_MAX_PAIRS);
-	*j = (struct exp_join){ .line = exp_conf_line(g) };
+	*j = (struct exp_join){.line = exp_conf_line(g)};
 	for (k = 0; !rc && k < config_setting_length(g); k++) {
 		const config_setting_t *s = config_setting_get_elem(g, (unsigned int)k);
 
@@ -147,7 +149,7 @@ static int read_join(struct reader *r, const config_setting_t *g)
 		return rc;
 	spec->num_joins++;
 	if (both) {
-		spec->join[spec->num_joins] = (struct exp_join){ .from = j->to, .to = j->from, .line = j->line };
+		spec->join[spec->num_joins] = (struct exp_join){.from = j->to, .to = j->from, .line = j->line};
 		spec->num_joins++;
 	}
 	return 0;
@@ -173,7 +175,7 @@ static int read_load(struct reader *r, const config_setting_t *g)
 		return exp_conf_fail(&r->c, g, r->err, "a source is wanted here: { port = \"nic0.0\"; gbps = 10.0; }");
 	if (spec->num_loads == EXP_MAX_PAIRS)
 		return exp_conf_fail(&r->c, g, r->err, "more than %d sources", EXP_MAX_PAIRS);
-	*l = (struct exp_load){ .line = exp_conf_line(g), .arrival = UINT_MAX };
+	*l = (struct exp_load){.line = exp_conf_line(g), .arrival = UINT_MAX};
 	for (k = 0; !rc && k < config_setting_length(g); k++) {
 		const config_setting_t *s = config_setting_get_elem(g, (unsigned int)k);
 		const char *key = config_setting_name(s);
@@ -189,7 +191,8 @@ static int read_load(struct reader *r, const config_setting_t *g)
 		else if (!strcmp(key, "arrival"))
 			rc = read_arrival(r, s, &l->arrival);
 		else
-			rc = exp_conf_fail(&r->c, s, r->err, "unknown; a source has port, gbps, frame_bytes, arrival and flows");
+			rc = exp_conf_fail(&r->c, s, r->err,
+					   "unknown; a source has port, gbps, frame_bytes, arrival and flows");
 	}
 	if (!rc && !*l->at.nic)
 		rc = exp_conf_missing(&r->c, g, "port", r->err, "is missing");
@@ -217,20 +220,23 @@ static int read_axis(struct reader *r, const config_setting_t *g)
 	int k, rc;
 
 	if (!config_setting_is_group(g))
-		return exp_conf_fail(&r->c, g, r->err, "an axis is wanted here: { key = \"nic.workers\"; values = ( 30, 60 ); }");
+		return exp_conf_fail(&r->c, g, r->err,
+				     "an axis is wanted here: { key = \"nic.workers\"; values = ( 30, 60 ); }");
 	key = config_setting_get_member(g, "key");
 	values = config_setting_get_member(g, "values");
 	if (!key || !values)
 		return exp_conf_missing(&r->c, g, key ? "values" : "key", r->err, "is missing");
 	for (k = 0; k < config_setting_length(g); k++)
-		if (config_setting_get_elem(g, (unsigned int)k) != key && config_setting_get_elem(g, (unsigned int)k) != values)
+		if (config_setting_get_elem(g, (unsigned int)k) != key &&
+		    config_setting_get_elem(g, (unsigned int)k) != values)
 			return exp_conf_fail(&r->c, config_setting_get_elem(g, (unsigned int)k), r->err,
 					     "unknown; an axis has key and values");
 	if (!config_setting_is_aggregate(values) || config_setting_is_group(values) || !config_setting_length(values))
 		return exp_conf_fail(&r->c, values, r->err, "a sweep of nothing; give values, as ( 30, 60, 90 )");
 	if (config_setting_length(values) > EXP_MAX_STEPS || spec->num_axes == EXP_MAX_AXES)
-		return exp_conf_fail(&r->c, values, r->err, "a sweep has at most %d axes of %d values", EXP_MAX_AXES, EXP_MAX_STEPS);
-	*a = (struct exp_axis){ .line = exp_conf_line(g), .n = (unsigned int)config_setting_length(values) };
+		return exp_conf_fail(&r->c, values, r->err, "a sweep has at most %d axes of %d values", EXP_MAX_AXES,
+				     EXP_MAX_STEPS);
+	*a = (struct exp_axis){.line = exp_conf_line(g), .n = (unsigned int)config_setting_length(values)};
 	rc = read_name(r, key, a->key, sizeof(a->key));
 	for (k = 0; !rc && k < config_setting_length(values); k++) {
 		const config_setting_t *s = config_setting_get_elem(values, (unsigned int)k);
@@ -260,8 +266,8 @@ static const struct {
 	int (*read)(struct reader *r, const config_setting_t *s);
 	bool parts;
 } lists[] = {
-	{ "switches", read_part_switch, true }, { "nics", read_part_nic, true }, { "pairs", read_join, true },
-	{ "traffic", read_load, true },         { "set", read_assign, false },   { "sweep", read_axis, false },
+	{"switches", read_part_switch, true}, {"nics", read_part_nic, true}, {"pairs", read_join, true},
+	{"traffic", read_load, true},	      {"set", read_assign, false},   {"sweep", read_axis, false},
 };
 #define NUM_LISTS (sizeof(lists) / sizeof(lists[0]))
 
@@ -305,7 +311,8 @@ static int read_list(struct reader *r, const config_setting_t *list, unsigned in
 	if (!config_setting_is_list(list) && !config_setting_is_array(list))
 		return exp_conf_fail(&r->c, list, r->err, "a list is wanted here, in ( )");
 	if (!config_setting_length(list) && lists[l].read == read_axis)
-		return exp_conf_fail(&r->c, list, r->err, "a sweep of nothing; give ( { key = \"nic.workers\"; values = ( 30, 60 ); } )");
+		return exp_conf_fail(&r->c, list, r->err,
+				     "a sweep of nothing; give ( { key = \"nic.workers\"; values = ( 30, 60 ); } )");
 	for (k = 0; !rc && k < config_setting_length(list); k++)
 		rc = lists[l].read(r, config_setting_get_elem(list, (unsigned int)k));
 	return rc;
@@ -313,7 +320,7 @@ static int read_list(struct reader *r, const config_setting_t *list, unsigned in
 
 int exp_spec_read(struct exp_spec *spec, const char *path, char err[EXP_ERR_MAX])
 {
-	struct reader r = { .spec = spec, .err = err };
+	struct reader r = {.spec = spec, .err = err};
 	const config_setting_t *root, *s;
 	unsigned int l;
 	int rc;

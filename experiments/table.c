@@ -10,7 +10,7 @@
 
 void exp_table_init(struct exp_table *t, const struct exp_col *col, unsigned int cols)
 {
-	*t = (struct exp_table){ .col = col, .cols = cols };
+	*t = (struct exp_table){.col = col, .cols = cols};
 }
 
 void exp_table_free(struct exp_table *t)

@@ -82,7 +82,7 @@ static int make_node(struct maker *m, enum exp_kind kind, const char *name, int 
 
 	if (c->num_nodes == EXP_MAX_NODES)
 		return exp_spec_fail(m->spec, line, "ports", m->err, "more than %d parts", EXP_MAX_NODES);
-	*n = (struct exp_node){ .kind = kind, .parent = parent, .ports = ports, .width = width };
+	*n = (struct exp_node){.kind = kind, .parent = parent, .ports = ports, .width = width};
 	snprintf(n->name, sizeof(n->name), "%s", name);
 	rc = make_profile(m, kind, *profile ? profile : m->spec->profile[kind], *profile ? line : 0, n);
 	m->line[c->num_nodes] = line;
@@ -98,10 +98,10 @@ static int make_pair(struct maker *m, unsigned int from, unsigned int to, unsign
 
 	if (c->num_pairs == EXP_MAX_PAIRS)
 		return exp_spec_fail(m->spec, 0, "ports", m->err, "more than %d pairs", EXP_MAX_PAIRS);
-	c->pair[c->num_pairs++] = (struct exp_pair){ first_nic + from / s->ports_per_nic, from % s->ports_per_nic,
-						     first_nic + to / s->ports_per_nic, to % s->ports_per_nic };
-	c->source[c->num_sources++] = (struct exp_source){ .nic = first_nic + from / s->ports_per_nic,
-							   .port = from % s->ports_per_nic };
+	c->pair[c->num_pairs++] = (struct exp_pair){first_nic + from / s->ports_per_nic, from % s->ports_per_nic,
+						    first_nic + to / s->ports_per_nic, to % s->ports_per_nic};
+	c->source[c->num_sources++] =
+		(struct exp_source){.nic = first_nic + from / s->ports_per_nic, .port = from % s->ports_per_nic};
 	return 0;
 }
 
@@ -157,9 +157,11 @@ static int make_builtin(struct maker *m)
 	int rc;
 
 	nics = s->topology == EXP_TOPO_REFERENCE ? 2 : s->ports / s->ports_per_nic;
-	if (s->topology != EXP_TOPO_REFERENCE && (s->ports % s->ports_per_nic || nics < 2 || (switches == 2 && nics % 2) || s->ports % 2))
-		return exp_spec_fail(m->spec, 0, "ports", m->err, "%u ports can't be shared out to NICs of %u; give %s", s->ports,
-				     s->ports_per_nic, switches == 2 ? "an even number of NICs" : "an even number of ports and two NICs");
+	if (s->topology != EXP_TOPO_REFERENCE &&
+	    (s->ports % s->ports_per_nic || nics < 2 || (switches == 2 && nics % 2) || s->ports % 2))
+		return exp_spec_fail(m->spec, 0, "ports", m->err, "%u ports can't be shared out to NICs of %u; give %s",
+				     s->ports, s->ports_per_nic,
+				     switches == 2 ? "an even number of NICs" : "an even number of ports and two NICs");
 	rc = make_node(m, EXP_HOST, "host", -1, "", 0, 0, 0);
 	for (k = 0; !rc && k < switches; k++) {
 		snprintf(name, sizeof(name), "switch%u", k);
@@ -167,7 +169,8 @@ static int make_builtin(struct maker *m)
 	}
 	for (k = 0; !rc && k < nics; k++) {
 		snprintf(name, sizeof(name), "nic%u", k);
-		rc = make_node(m, EXP_NIC, name, switches ? 1 + (int)(k * switches / nics) : 0, "", s->ports_per_nic, 0, 0);
+		rc = make_node(m, EXP_NIC, name, switches ? 1 + (int)(k * switches / nics) : 0, "", s->ports_per_nic, 0,
+			       0);
 	}
 	return rc ? rc : make_pairs(m, first);
 }
@@ -191,10 +194,12 @@ static int check_part(struct maker *m, unsigned int k, int *root)
 	int up = (int)k;
 
 	if (find_part(spec, p->name) != (int)k)
-		return exp_spec_fail(spec, p->line, "name", m->err, "'%s' is there twice; give each part a name of its own", p->name);
+		return exp_spec_fail(spec, p->line, "name", m->err,
+				     "'%s' is there twice; give each part a name of its own", p->name);
 	if (!*p->parent) {
 		if (*root >= 0)
-			return exp_spec_fail(spec, p->line, "parent", m->err, "'%s' and '%s' are both roots; give one of them a parent",
+			return exp_spec_fail(spec, p->line, "parent", m->err,
+					     "'%s' and '%s' are both roots; give one of them a parent",
 					     spec->part[*root].name, p->name);
 		*root = (int)k;
 	}
@@ -202,12 +207,15 @@ static int check_part(struct maker *m, unsigned int k, int *root)
 		int above = find_part(spec, spec->part[up].parent);
 
 		if (above < 0)
-			return exp_spec_fail(spec, spec->part[up].line, "parent", m->err, "there is no part '%s'", spec->part[up].parent);
+			return exp_spec_fail(spec, spec->part[up].line, "parent", m->err, "there is no part '%s'",
+					     spec->part[up].parent);
 		if (spec->part[above].kind == EXP_NIC)
-			return exp_spec_fail(spec, spec->part[up].line, "parent", m->err, "'%s' is a NIC; only hosts and switches have ports",
+			return exp_spec_fail(spec, spec->part[up].line, "parent", m->err,
+					     "'%s' is a NIC; only hosts and switches have ports",
 					     spec->part[above].name);
 		if (above == (int)k || steps > spec->num_parts)
-			return exp_spec_fail(spec, p->line, "parent", m->err, "a loop: '%s' is its own ancestor", spec->part[above].name);
+			return exp_spec_fail(spec, p->line, "parent", m->err, "a loop: '%s' is its own ancestor",
+					     spec->part[above].name);
 		up = above;
 	}
 	return 0;
@@ -221,7 +229,8 @@ static int make_end(struct maker *m, const struct exp_end *e, unsigned int line,
 	if (k < 0 || m->c->node[k].kind != EXP_NIC)
 		return exp_spec_fail(m->spec, line, key, m->err, "there is no NIC '%s'", e->nic);
 	if (e->port >= m->c->node[k].ports)
-		return exp_spec_fail(m->spec, line, key, m->err, "'%s' has no port %u, it has %u", e->nic, e->port, m->c->node[k].ports);
+		return exp_spec_fail(m->spec, line, key, m->err, "'%s' has no port %u, it has %u", e->nic, e->port,
+				     m->c->node[k].ports);
 	*nic = (unsigned int)k;
 	*port = e->port;
 	return 0;
@@ -244,10 +253,12 @@ static int make_file_flows(struct maker *m)
 		if (rc)
 			return rc;
 		if (p->nic == p->to_nic && p->port == p->to_port)
-			return exp_spec_fail(spec, join->line, "pairs", m->err, "port %s.%u is paired with itself", join->from.nic, p->port);
+			return exp_spec_fail(spec, join->line, "pairs", m->err, "port %s.%u is paired with itself",
+					     join->from.nic, p->port);
 		for (j = 0; j < k; j++)
 			if (c->pair[j].nic == p->nic && c->pair[j].port == p->port)
-				return exp_spec_fail(spec, join->line, "from", m->err, "port %s.%u is in two pairs", join->from.nic, p->port);
+				return exp_spec_fail(spec, join->line, "from", m->err, "port %s.%u is in two pairs",
+						     join->from.nic, p->port);
 		c->num_pairs++;
 	}
 	for (k = 0; k < spec->num_loads; k++) {
@@ -260,11 +271,13 @@ static int make_file_flows(struct maker *m)
 		for (j = 0; j < c->num_pairs && (c->pair[j].nic != s->nic || c->pair[j].port != s->port); j++)
 			;
 		if (j == c->num_pairs)
-			return exp_spec_fail(spec, l->line, "port", m->err, "port %s.%u is in no pair; what comes in there goes nowhere",
-					     l->at.nic, s->port);
+			return exp_spec_fail(spec, l->line, "port", m->err,
+					     "port %s.%u is in no pair; what comes in there goes nowhere", l->at.nic,
+					     s->port);
 		for (j = 0; j < k; j++)
 			if (c->source[j].nic == s->nic && c->source[j].port == s->port)
-				return exp_spec_fail(spec, l->line, "port", m->err, "port %s.%u has two sources", l->at.nic, s->port);
+				return exp_spec_fail(spec, l->line, "port", m->err, "port %s.%u has two sources",
+						     l->at.nic, s->port);
 		s->gbps = l->gbps;
 		s->frame_bytes = l->frame_bytes;
 		s->flows = l->flows;
@@ -272,7 +285,8 @@ static int make_file_flows(struct maker *m)
 		c->num_sources++;
 	}
 	if (!c->num_sources)
-		return exp_spec_fail(spec, 1, "traffic", m->err, "nothing is sent; give traffic = ( { port = \"nic0.0\"; } )");
+		return exp_spec_fail(spec, 1, "traffic", m->err,
+				     "nothing is sent; give traffic = ( { port = \"nic0.0\"; } )");
 	return 0;
 }
 
@@ -284,14 +298,15 @@ static int make_from_file(struct maker *m)
 	unsigned int k;
 
 	if (!spec->num_parts)
-		return exp_spec_fail(spec, 1, "nics", m->err, "no parts; the topology 'file' needs a file that lists nics and pairs");
+		return exp_spec_fail(spec, 1, "nics", m->err,
+				     "no parts; the topology 'file' needs a file that lists nics and pairs");
 	for (k = 0; !rc && k < spec->num_parts; k++)
 		rc = check_part(m, k, &root);
 	if (rc)
 		return rc;
 	if (spec->part[root].kind == EXP_NIC)
-		return exp_spec_fail(spec, spec->part[root].line, "parent", m->err, "'%s' has no parent; a NIC is never the root",
-				     spec->part[root].name);
+		return exp_spec_fail(spec, spec->part[root].line, "parent", m->err,
+				     "'%s' has no parent; a NIC is never the root", spec->part[root].name);
 	/* Parents first: as many rounds as the tree is deep. */
 	while (!rc && more) {
 		more = false;
@@ -303,7 +318,8 @@ static int make_from_file(struct maker *m)
 			parent = *p->parent ? exp_config_find(m->c, p->parent) : -1;
 			if (*p->parent && parent < 0)
 				continue;
-			rc = make_node(m, p->kind, p->name, parent, p->profile, p->kind == EXP_NIC ? p->ports : 0, p->width, p->line);
+			rc = make_node(m, p->kind, p->name, parent, p->profile, p->kind == EXP_NIC ? p->ports : 0,
+				       p->width, p->line);
 			more = true;
 		}
 	}
@@ -334,14 +350,16 @@ static int make_overrides(struct maker *m)
 			hits++;
 			par = exp_param_find(n->kind, dot + 1);
 			if (par < 0)
-				return exp_spec_fail(spec, o->line, o->key, m->err, "a %s has no parameter '%s'", exp_kinds[n->kind], dot + 1);
+				return exp_spec_fail(spec, o->line, o->key, m->err, "a %s has no parameter '%s'",
+						     exp_kinds[n->kind], dot + 1);
 			list = exp_params(n->kind, &num);
 			if (exp_param_refuse(&list[par], o->value, why))
 				return exp_spec_fail(spec, o->line, o->key, m->err, "%s", why);
 			((double *)&n->p)[par] = o->value;
 		}
 		if (!hits && kind < 0)
-			return exp_spec_fail(spec, o->line, o->key, m->err, "there is no part '%.*s'", (int)len, o->key);
+			return exp_spec_fail(spec, o->line, o->key, m->err, "there is no part '%.*s'", (int)len,
+					     o->key);
 	}
 	return 0;
 }
@@ -350,7 +368,7 @@ static int make_overrides(struct maker *m)
 static int make_links(struct maker *m, bool any_lanes)
 {
 	struct exp_config *c = m->c;
-	unsigned int used[EXP_MAX_NODES] = { 0 };
+	unsigned int used[EXP_MAX_NODES] = {0};
 	unsigned int k;
 
 	for (k = c->num_nodes; k-- > 0;) {
@@ -373,8 +391,8 @@ static int make_links(struct maker *m, bool any_lanes)
 			continue;
 		if (!any_lanes)
 			return exp_spec_fail(m->spec, m->line[k], "lanes", m->err,
-					     "'%s' has %g lanes (profile %s), its links need %u, upstream included", n->name, node_lanes(n),
-					     n->profile, used[k]);
+					     "'%s' has %g lanes (profile %s), its links need %u, upstream included",
+					     n->name, node_lanes(n), n->profile, used[k]);
 		c->lanes_short = k + 1;
 		c->lanes_used = used[k];
 		if (n->kind == EXP_SWITCH)
@@ -405,10 +423,12 @@ static int make_sources(struct maker *m)
 		if (s->gbps == 0)
 			s->gbps = c->s.gbps != 0 ? c->s.gbps : mac * c->s.load / 100;
 		if (s->gbps <= 0)
-			return exp_spec_fail(m->spec, line, "gbps", m->err, "a rate of zero at %s.%u, whose port has no rate of its own; give one",
+			return exp_spec_fail(m->spec, line, "gbps", m->err,
+					     "a rate of zero at %s.%u, whose port has no rate of its own; give one",
 					     n->name, s->port);
 		if (mac != 0 && s->gbps > mac)
-			return exp_spec_fail(m->spec, line, "gbps", m->err, "%g Gb/s don't go through port %s.%u of %g Gb/s", s->gbps, n->name,
+			return exp_spec_fail(m->spec, line, "gbps", m->err,
+					     "%g Gb/s don't go through port %s.%u of %g Gb/s", s->gbps, n->name,
 					     s->port, mac);
 	}
 	return 0;
@@ -428,11 +448,11 @@ static int make_checks(struct maker *m)
 	if (!nics)
 		return exp_spec_fail(m->spec, 1, "nics", m->err, "no NICs");
 	if (exp_is_firmware(c->s.method) && nics > P2P_MAX_NICS)
-		return exp_spec_fail(m->spec, 0, "ports", m->err, "%u NICs, a mesh has at most %d; give more ports_per_nic", nics,
-				     P2P_MAX_NICS);
+		return exp_spec_fail(m->spec, 0, "ports", m->err,
+				     "%u NICs, a mesh has at most %d; give more ports_per_nic", nics, P2P_MAX_NICS);
 	if (exp_needs_host(c->s.method) && c->node[0].kind != EXP_HOST)
-		return exp_spec_fail(m->spec, m->line[0], "host", m->err, "%s forwards through a host, and there is none",
-				     exp_methods[c->s.method]);
+		return exp_spec_fail(m->spec, m->line[0], "host", m->err,
+				     "%s forwards through a host, and there is none", exp_methods[c->s.method]);
 	return 0;
 }
 
@@ -484,8 +504,8 @@ uint64_t exp_config_hash(const struct exp_config *c)
 	for (k = 0; k < c->num_nodes; k++) {
 		const struct exp_node *node = &c->node[k];
 
-		snprintf(text, sizeof(text), "%d %s %d %u %u %u;", node->kind, node->name, node->parent, node->width, node->gen,
-			 node->ports);
+		snprintf(text, sizeof(text), "%d %s %d %u %u %u;", node->kind, node->name, node->parent, node->width,
+			 node->gen, node->ports);
 		h = hash_text(h, text);
 		exp_params(node->kind, &n);
 		for (i = 0; i < n; i++) {
@@ -502,7 +522,8 @@ uint64_t exp_config_hash(const struct exp_config *c)
 	for (k = 0; k < c->num_sources; k++) {
 		const struct exp_source *s = &c->source[k];
 
-		snprintf(text, sizeof(text), "%u.%u %.17g %u %u %u;", s->nic, s->port, s->gbps, s->frame_bytes, s->arrival, s->flows);
+		snprintf(text, sizeof(text), "%u.%u %.17g %u %u %u;", s->nic, s->port, s->gbps, s->frame_bytes,
+			 s->arrival, s->flows);
 		h = hash_text(h, text);
 	}
 	return h;

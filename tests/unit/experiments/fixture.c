@@ -24,14 +24,40 @@ const char *fixture_file(const char *name, const char *text)
 
 static double fixture_value(const struct exp_param *p)
 {
-	static const struct { const char *name; double v; } special[] = {
-		{ "clock_mhz", 1000 }, { "workers", 8 },      { "mac_gbps", 40 },     { "pcie_gen", 3 },  { "pcie_width", 8 },
-		{ "mps", 256 },        { "mrrs", 512 },       { "tags", 32 },         { "slots", 256 },   { "rx_bufs", 512 },
-		{ "lanes", 48 },       { "hdr_credits", 64 }, { "data_credits", 16384 }, { "core_mhz", 3000 }, { "cores", 2 },
-		{ "rcb", 64 },         { "channels", 2 },     { "channel_rate", 20 }, { "ring", 256 },    { "queues", 1 },
-		{ "batch", 8 },        { "poll", 20 },        { "mac_fifo", 65536 },  { "dma_writes", 64 }, { "dma_reads", 64 },
-		{ "dma_read_bytes", 65536 }, { "testpmd_cycles", 100 }, { "l3fwd_cycles", 120 }, { "bn_cycles", 100 },
-		{ "dllp_share", 0.02 },
+	static const struct {
+		const char *name;
+		double v;
+	} special[] = {
+		{"clock_mhz", 1000},
+		{"workers", 8},
+		{"mac_gbps", 40},
+		{"pcie_gen", 3},
+		{"pcie_width", 8},
+		{"mps", 256},
+		{"mrrs", 512},
+		{"tags", 32},
+		{"slots", 256},
+		{"rx_bufs", 512},
+		{"lanes", 48},
+		{"hdr_credits", 64},
+		{"data_credits", 16384},
+		{"core_mhz", 3000},
+		{"cores", 2},
+		{"rcb", 64},
+		{"channels", 2},
+		{"channel_rate", 20},
+		{"ring", 256},
+		{"queues", 1},
+		{"batch", 8},
+		{"poll", 20},
+		{"mac_fifo", 65536},
+		{"dma_writes", 64},
+		{"dma_reads", 64},
+		{"dma_read_bytes", 65536},
+		{"testpmd_cycles", 100},
+		{"l3fwd_cycles", 120},
+		{"bn_cycles", 100},
+		{"dllp_share", 0.02},
 	};
 	unsigned int k;
 
@@ -58,7 +84,8 @@ int fixture_setup(void **state)
 		if (mkdir(name, 0700))
 			return -1;
 		for (k = 0; k < n; k++)
-			len += snprintf(text + len, sizeof(text) - (size_t)len, "%s = %.6f;\n", p[k].name, fixture_value(&p[k]));
+			len += snprintf(text + len, sizeof(text) - (size_t)len, "%s = %.6f;\n", p[k].name,
+					fixture_value(&p[k]));
 		snprintf(name, sizeof(name), "%s/plain.conf", exp_kinds[kind]);
 		fixture_file(name, text);
 	}

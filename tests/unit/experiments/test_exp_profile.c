@@ -32,8 +32,10 @@ static void inherits(void **state)
 	char err[EXP_ERR_MAX];
 
 	(void)state;
-	fixture_file("nic/child.conf", "base = \"plain\";\n"
-				       "workers = { value = 60; low = 50; high = 72.0; source = \"a manual\"; fitted = \"a table\"; };\n");
+	fixture_file(
+		"nic/child.conf",
+		"base = \"plain\";\n"
+		"workers = { value = 60; low = 50; high = 72.0; source = \"a manual\"; fitted = \"a table\"; };\n");
 	assert_int_equal(exp_profile_load(EXP_NIC, "child", &p, err), 0);
 	assert_true(p->v[w].value == 60 && p->v[w].low == 50 && p->v[w].high == 72);
 	assert_string_equal(p->v[w].source, "a manual");
@@ -58,24 +60,27 @@ static void inherits(void **state)
 
 static void refuses(void **state)
 {
-	static const struct { const char *text, *says; } bad[] = {
-		{ "base = \"plain\";\n\nbogus = 1;\n", "bad.conf:3: key 'bogus'" },
-		{ "base = \"plain\";\nworkers = 0;\n", "bad.conf:2: key 'workers': 0 is out of range" },
-		{ "base = \"plain\";\nworkers = 1e9;\n", "bad.conf:2: key 'workers'" },
-		{ "base = \"plain\";\nworkers = 2.5;\n", "whole number" },
-		{ "base = \"plain\";\npcie_width = 3;\n", "bad.conf:2: key 'pcie_width': a link of 3 lanes" },
-		{ "base = \"plain\";\nworkers = \"many\";\n", "bad.conf:2: key 'workers': a number" },
-		{ "base = \"plain\";\nworkers = { low = 3; };\n", "bad.conf:2: key 'workers': has no value" },
-		{ "base = \"plain\";\nworkers = { value = 3; low = 4; };\n", "bad.conf:2: key 'workers': low 4, value 3" },
-		{ "base = \"plain\";\nworkers = { value = 3; high = 2; };\n", "out of order" },
-		{ "base = \"plain\";\nworkers = { value = 3; high = 9999; };\n", "out of range" },
-		{ "base = \"plain\";\nworkers = { value = 3;\n lo = 2; };\n", "bad.conf:3: key 'lo'" },
-		{ "base = \"plain\";\nworkers = { value = 3; source = 2; };\n", "text is wanted" },
-		{ "base = \"none\";\n", "bad.conf:1: key 'base': there is no nic profile 'none'" },
-		{ "base = \"bad\";\n", "bad.conf:1: key 'base': profiles lean on each other" },
-		{ "base = 3;\n", "bad.conf:1: key 'base'" },
-		{ "workers = 3;\n", "is missing" },
-		{ "workers = \n", "bad.conf:" },
+	static const struct {
+		const char *text, *says;
+	} bad[] = {
+		{"base = \"plain\";\n\nbogus = 1;\n", "bad.conf:3: key 'bogus'"},
+		{"base = \"plain\";\nworkers = 0;\n", "bad.conf:2: key 'workers': 0 is out of range"},
+		{"base = \"plain\";\nworkers = 1e9;\n", "bad.conf:2: key 'workers'"},
+		{"base = \"plain\";\nworkers = 2.5;\n", "whole number"},
+		{"base = \"plain\";\npcie_width = 3;\n", "bad.conf:2: key 'pcie_width': a link of 3 lanes"},
+		{"base = \"plain\";\nworkers = \"many\";\n", "bad.conf:2: key 'workers': a number"},
+		{"base = \"plain\";\nworkers = { low = 3; };\n", "bad.conf:2: key 'workers': has no value"},
+		{"base = \"plain\";\nworkers = { value = 3; low = 4; };\n",
+		 "bad.conf:2: key 'workers': low 4, value 3"},
+		{"base = \"plain\";\nworkers = { value = 3; high = 2; };\n", "out of order"},
+		{"base = \"plain\";\nworkers = { value = 3; high = 9999; };\n", "out of range"},
+		{"base = \"plain\";\nworkers = { value = 3;\n lo = 2; };\n", "bad.conf:3: key 'lo'"},
+		{"base = \"plain\";\nworkers = { value = 3; source = 2; };\n", "text is wanted"},
+		{"base = \"none\";\n", "bad.conf:1: key 'base': there is no nic profile 'none'"},
+		{"base = \"bad\";\n", "bad.conf:1: key 'base': profiles lean on each other"},
+		{"base = 3;\n", "bad.conf:1: key 'base'"},
+		{"workers = 3;\n", "is missing"},
+		{"workers = \n", "bad.conf:"},
 	};
 	struct exp_profile *p = NULL;
 	char err[EXP_ERR_MAX];
