@@ -13,6 +13,7 @@ const struct cli_cmd cli_commands[] = {
 	{ "down", cli_down, "stop NICs and make them forget each other", &cli_down_usage },
 	{ "reset", cli_reset, "reset NICs without stopping them first", &cli_reset_usage },
 	{ "show", cli_show, "what NICs count and say: nics, peers, ports, stats, drops, regs", &cli_show_usage },
+	{ "sim", cli_sim, "the same firmware in virtual time: what hardware would do", &cli_sim_usage },
 	{ "help", cli_help, "tell of a command", &cli_help_usage },
 	{ "version", cli_version, "print the version", NULL },
 	{ 0 },

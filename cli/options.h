@@ -70,6 +70,27 @@
 	X(LIST, nic, "nic", 'n', "NAME", 0, 0, "only the NIC of this name; repeat for more") \
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
 
+#define CLI_SIM_OPTIONS(X) \
+	X(STR, method, "method", 'm', "LIST", 0, 0, "only these methods, as wr,rd,bn,testpmd,l3fwd; for run and speed: the one") \
+	X(STR, frames, "frames", 'f', "LIST", 0, 0, "frame sizes in bytes, FCS included, as 64,1518; for run and speed: the one") \
+	X(STR, nic, "nic", 'n', "PROFILE", 0, 0, "profile of all NICs: a name in profiles/nic or a path (agilio-lx)") \
+	X(STR, sw, "switch", 0, "PROFILE", 0, 0, "profile of all switches (plx8747)") \
+	X(STR, host, "host", 0, "PROFILE", 0, 0, "profile of the host (i9-9820x)") \
+	X(LIST, set, "set", 's', "KEY=VALUE", 0, 0, \
+	  "a setting, or a parameter of a profile as nic.workers=60, or of one part as nic0.workers=60; repeat for more") \
+	X(STR, load, "load", 0, "PERCENT", 0, 0, "of a port's rate that is offered (100)") \
+	X(U64, time, "time", 't', "US", 1, 10000000, "microseconds of virtual time that are measured (what the experiment needs)") \
+	X(U64, warmup, "warmup", 0, "US", 0, 10000000, "microseconds before that (half of --time, if that is given)") \
+	X(U64, seed, "seed", 0, "N", 0, 4294967295u, "of everything random (1)") \
+	X(U64, jobs, "jobs", 0, "N", 1, 256, "runs at a time, each in a process (one a CPU; under mpirun 1 a rank)") \
+	X(U64, samples, "samples", 0, "N", 0, 100000, "sensitivity: draws of all parameters at once (40)") \
+	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object instead of tables") \
+	X(STR, csv, "csv", 0, "FILE", 0, 0, "write the rows as CSV as well") \
+	X(STR, svg, "svg", 0, "FILE", 0, 0, "plot them as well, with gnuplot") \
+	X(STR, trace, "trace", 0, "FILE", 0, 0, "write every TLP of the first run into a pcap (scripts/nettlp.lua shows them in Wireshark)") \
+	X(U64, trace_limit, "trace-limit", 0, "N", 0, 1000000000000u, "so many TLPs at most, 0 for all (100000)") \
+	X(STR, out, "out", 0, "DIR", 0, 0, "sweep: where finished points are kept; a sweep begun again goes on from there (FILE.sweep)")
+
 #define CLI_HELP_OPTIONS(X) \
 	X(FLAG, man, "man", 0, "", 0, 0, "print the manual page's source instead")
 
@@ -87,6 +108,9 @@ struct cli_down_opts {
 };
 struct cli_show_opts {
 	CLI_SHOW_OPTIONS(CLI_FIELD)
+};
+struct cli_sim_opts {
+	CLI_SIM_OPTIONS(CLI_FIELD)
 };
 struct cli_help_opts {
 	CLI_HELP_OPTIONS(CLI_FIELD)

@@ -22,15 +22,18 @@ struct exp_request {
 	bool time_set, method_set;   /* the user said how long; by which methods */
 	unsigned int methods;        /* bits 1 << enum exp_method; all if none was said */
 	unsigned int num_frames, frames[EXP_MAX_FRAMES]; /* 0: the experiment's own */
+	unsigned int samples;        /* sensitivity: draws of all parameters at once */
 	unsigned int jobs;           /* processes at a time; 0: one a CPU */
+	void (*end)(int status);     /* how a forked process ends at once: _exit(); NULL: no processes */
 	bool json, progress;         /* progress: a bar on stderr */
 	const char *csv, *svg, *trace, *out; /* files, a directory; NULL: none */
 	uint64_t trace_limit;        /* TLPs */
 };
 
+enum exp_file { EXP_FILE_NONE, EXP_FILE_MAY, EXP_FILE_NEEDED };
 struct exp_kind_of {
 	const char *name;
-	bool file; /* needs one */
+	enum exp_file file;
 	int (*run)(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX]);
 	const char *help;
 };
