@@ -79,13 +79,13 @@ static double measure_gbps(const struct fab_link_cfg *link, uint32_t size, bool 
 	rig_endpoint(&r, sw, &free_link, &cfg, 0);
 	rig_finish(&r);
 	rig_flow_start(&flow, &r, r.ep[0].node, r.ep[1].base, size, read, read ? 64 : 8, NULL);
-	rig_run(&r, ps * 100);
+	rig_run(&r, ps * 50);
 	before = flow.done_bytes;
-	rig_run(&r, ps * 500);
+	rig_run(&r, ps * 300);
 	flow.stop = true;
 	before = flow.done_bytes - before;
 	rig_close(&r);
-	return (double)before * 8 * 1000 / (double)(ps * 500);
+	return (double)before * 8 * 1000 / (double)(ps * 300);
 }
 
 static void check(const struct fab_link_cfg *link, uint32_t size, bool read, uint32_t mrrs, double want)

@@ -37,7 +37,7 @@ static void fpga_open(struct rig *r, unsigned int switches, uint32_t mps)
 	rig_open(r, 1);
 	sw = top = rig_switch(r, "sw0", NULL, NULL, SWITCH_PS);
 	for (unsigned int k = 1; k < switches; k++) {
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof(name), "sw%u", k);
 		sw = rig_switch(r, name, sw, &link, SWITCH_PS);
