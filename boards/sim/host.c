@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "host_internal.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -72,18 +73,13 @@ static void host_read(void *arg, uint64_t addr, uint8_t *data, uint32_t len)
 		memset(data, 0xff, len);
 }
 
-static uint64_t ns_to_ps(double ns)
-{
-	return (uint64_t)(ns * 1e3 + 0.5);
-}
-
 static void host_root_cfg(const struct sim_host_profile *p, struct fab_root_cfg *cfg)
 {
 	uint32_t entries = (uint32_t)p->iotlb_entries;
 
 	*cfg = (struct fab_root_cfg){
-		.latency_ps = ns_to_ps(p->rc_latency),
-		.p2p_latency_ps = ns_to_ps(p->rc_p2p_latency),
+		.latency_ps = sim_ps(p->rc_latency),
+		.p2p_latency_ps = sim_ps(p->rc_p2p_latency),
 		.p2p = true,
 		.p2p_bytes_per_s = p->rc_p2p_rate * 1e9,
 		.rcb = p->rcb >= 128 ? 128 : 64,
@@ -92,16 +88,16 @@ static void host_root_cfg(const struct sim_host_profile *p, struct fab_root_cfg 
 		.mem_bytes = SIM_HOST_MEM_BYTES,
 		.mem = { .channels = (uint32_t)p->channels,
 			 .channel_bytes_per_s = p->channel_rate * 1e9,
-			 .latency_ps = ns_to_ps(p->mem_latency),
+			 .latency_ps = sim_ps(p->mem_latency),
 			 .ddio = p->ddio != 0,
-			 .cache_latency_ps = ns_to_ps(p->llc_latency),
+			 .cache_latency_ps = sim_ps(p->llc_latency),
 			 .ddio_evict = p->ddio_evict },
 	};
 	if (entries)
 		cfg->iommu = (struct fab_iommu_cfg){ .entries = entries,
 						     .ways = entries % HOST_IOMMU_WAYS ? 1 : HOST_IOMMU_WAYS,
 						     .page_bytes = HOST_PAGE,
-						     .miss_ps = ns_to_ps(p->iotlb_miss),
+						     .miss_ps = sim_ps(p->iotlb_miss),
 						     .walkers = HOST_IOMMU_WALKERS };
 }
 

@@ -10,7 +10,7 @@
 
 #include "host.h"
 
-#define SIM_HOST_MEM (1ull << 46) /* beyond every BAR */
+#define SIM_HOST_MEM (4ull << 30) /* below every BAR */
 #define SIM_HOST_MEM_BYTES (1ull << 40)
 #define SIM_HOST_AREAS 16
 #define SIM_POST_BYTES 64 /* a write-combining buffer's */

@@ -148,10 +148,9 @@ static bool core_has(const struct sim_pmd *p, const struct pmd_rxq *r)
 	return le32_load_acquire(&r->ring[r->cons & pmd_mask(p)].seq) == r->cons + 1;
 }
 
-/* The next queue with frames, in turn; looking at empty ones costs a poll each. */
-static void core_run(struct pmd_core *c)
+/* The next queue with frames, in turn; looking at empty ones costs a poll each.  NULL: all are. */
+static struct pmd_rxq *core_next(struct pmd_core *c, double *cycles)
 {
-	double cycles = 0;
 	struct pmd_rxq *r;
 	unsigned int k;
 
@@ -159,10 +158,18 @@ static void core_run(struct pmd_core *c)
 		r = c->streams[c->at];
 		c->at = c->at + 1 == c->n ? 0 : c->at + 1;
 		if (core_has(c->pmd, r))
-			break;
-		cycles += sim_host_profile(c->pmd->h)->poll_cycles;
+			return r;
+		*cycles += sim_host_profile(c->pmd->h)->poll_cycles;
 	}
-	if (k == c->n) {
+	return NULL;
+}
+
+static void core_run(struct pmd_core *c)
+{
+	double cycles = 0;
+	struct pmd_rxq *r = core_next(c, &cycles);
+
+	if (!r) {
 		c->busy = false;
 		c->idle_ps = core_now(c) + c->poll_ps;
 		return;

@@ -25,7 +25,7 @@
 #define PMD_RX_BURST 32
 #define PMD_FREE_BELLS (64u << 10)
 #define PMD_BAR_BYTES (128u << 10)
-#define PMD_BAR_BASE (1ull << 47) /* beyond main memory */
+#define PMD_BAR_BASE (1ull << 47) /* beyond other NICs' */
 #define PMD_MBUF_HEAD 256u /* rte_mbuf, 128 bytes, and its headroom */
 #define PMD_FLUSH_PS (1000 * FAB_PS_PER_NS) /* a receive descriptor waits no longer to be written back */
 #define PMD_BUSY_WRITES 32 /* nor at all if fewer frames are being written */

@@ -610,8 +610,8 @@ int pmd_nic_create(struct sim_pmd *p, const char *name, const struct sim_nic_pro
 	nic->prof = *prof;
 	nic->bar = PMD_BAR_BASE + (uint64_t)p->num_nics * PMD_BAR_BYTES;
 	nic->ps_per_cycle = prof->clock_mhz > 0 ? 1e6 / (prof->clock_mhz * prof->workers) : 0;
-	nic->poll_ps = (uint64_t)(prof->poll * 1e3 + 0.5);
-	nic->latency_ps = (uint64_t)(prof->work_latency * 1e3 + 0.5);
+	nic->poll_ps = sim_ps(prof->poll);
+	nic->latency_ps = sim_ps(prof->work_latency);
 	fab_event_init(&nic->event, nic_event);
 	for (; nic->ports < num_ports; nic->ports++) {
 		rc = port_create(nic, ports[nic->ports], &nic->port[nic->ports]);
