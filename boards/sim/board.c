@@ -133,6 +133,12 @@ static void on_dma_done(struct sim_dma *d)
 		sim_nic_wake(&n->ctx, fab_now(n->q));
 }
 
+/* The last request's; none where there is nothing to wait for. */
+static uint32_t token(const struct sim_queue *q)
+{
+	return q->finished == q->submitted ? 0 : 2 * q->submitted + 1;
+}
+
 static uint32_t submit(struct board_ctx *b, unsigned int q, struct board_win *w, uint64_t off, void *data,
 		       const uint32_t *line, uint32_t len, enum board_kind kind)
 {
@@ -162,7 +168,7 @@ static uint32_t submit(struct board_ctx *b, unsigned int q, struct board_win *w,
 	b->q[q].submitted++;
 	if (p2p_unlikely(!ok)) {
 		queue_advance(n, q);
-		return 2 * b->q[q].submitted + 1;
+		return token(&b->q[q]);
 	}
 	r->dma.req.data = line ? (void *)r->line : data;
 	r->dma.req.len = len;
@@ -175,7 +181,7 @@ static uint32_t submit(struct board_ctx *b, unsigned int q, struct board_win *w,
 		sim_engine_write(n->engine, &r->dma);
 	if (n->by_hand)
 		fab_queue_run(n->q, fab_now(n->q)); /* what takes no time has happened when we return */
-	return 2 * b->q[q].submitted + 1;
+	return token(&b->q[q]);
 }
 
 uint32_t sim_board_write(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src, uint32_t len,
@@ -203,7 +209,7 @@ uint64_t sim_board_now_ns(struct board_ctx *b)
 
 uint32_t sim_board_random(struct board_ctx *b)
 {
-	return (uint32_t)(sim_random(&sim_nic_of(b)->random) >> 32);
+	return (uint32_t)(p2p_random(&sim_nic_of(b)->random) >> 32);
 }
 
 /* Hardware polls: a bell is for those who step NICs by hand and let them sleep. */

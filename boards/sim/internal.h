@@ -34,16 +34,6 @@ static inline uint64_t sim_ns_to_ps(uint64_t ns)
 	return ns < SIM_EPOCH_NS ? 0 : ns - SIM_EPOCH_NS > UINT64_MAX / 1000 ? FAB_NEVER : (ns - SIM_EPOCH_NS) * 1000;
 }
 
-/* A seeded generator (splitmix64, Steele, Lea, Flood 2014): same seed, same numbers. */
-static inline uint64_t sim_random(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return z ^ z >> 31;
-}
-
 struct sim_nic;
 
 /* A DMA request of a NIC: one of a queue, finished in order. */

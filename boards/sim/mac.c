@@ -111,7 +111,7 @@ static void mac_next(struct sim_mac *m)
 	m->wire_fs = from_fs + (m->src.frame_bytes + PREAMBLE_AND_GAP) * m->byte_fs;
 	m->next_ps = (from_fs + (m->src.frame_bytes + PREAMBLE) * m->byte_fs) / SIM_FS_PER_PS;
 	if (m->src.arrival == SIM_ARRIVE_POISSON) {
-		double u = (double)((sim_random(&m->random) >> 11) + 1) * 0x1p-53;
+		double u = (double)((p2p_random(&m->random) >> 11) + 1) * 0x1p-53;
 
 		m->next_fs += (uint64_t)(-log(u) * (double)m->interval_fs);
 	} else {

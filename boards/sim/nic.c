@@ -314,7 +314,7 @@ static struct sim_nic *nic_new(struct sim_place *place, const struct fw_strap *s
 		n->tail[q] = &n->head[q];
 	nic_profile(n, &place->prof);
 	n->random = w->seed * 0x9e3779b97f4a7c15ull + w->nics;
-	sim_random(&n->random);
+	p2p_random(&n->random);
 	/* Each NIC looks in a phase of its own. */
 	n->phase_ps = n->poll_ps ? (n->random >> 32) % n->poll_ps : 0;
 	n->busy_ps = n->phase_ps;

@@ -66,6 +66,7 @@ struct soft_nic {
 
 	uint64_t random[8];
 	unsigned int random_left;
+	uint64_t random_seed; /* 0: the OS's numbers; else a sequence of one's own (splitmix64), for tests that compare boards */
 
 	struct soft_worker *worker; /* attached to; NULL: none */
 	pthread_mutex_t lock;

@@ -36,6 +36,8 @@ uint32_t soft_board_random(struct board_ctx *b)
 {
 	struct soft_nic *nic = b->nic;
 
+	if (nic->random_seed)
+		return (uint32_t)(p2p_random(&nic->random_seed) >> 32);
 	if (nic->random_left == 0) {
 		if (getrandom(nic->random, sizeof(nic->random), 0) != sizeof(nic->random))
 			for (unsigned int i = 0; i < P2P_ARRAY_SIZE(nic->random); i++)

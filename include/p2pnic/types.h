@@ -59,6 +59,16 @@ static inline uint64_t p2p_count_read(const uint64_t *c)
 	return __atomic_load_n(c, __ATOMIC_RELAXED);
 }
 
+/* A seeded generator (splitmix64; Steele, Lea, Flood 2014): same seed, same numbers.  Not for what peers must not guess. */
+static inline uint64_t p2p_random(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	return z ^ z >> 31;
+}
+
 #define P2P_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define P2P_ALIGN_UP(x, a) (((x) + ((a) - 1)) & ~((a) - 1))
 #define p2p_likely(x) __builtin_expect(!!(x), 1)

@@ -74,7 +74,13 @@ struct mesh_ops {
 };
 
 extern const struct mesh_ops *const mesh_boards[]; /* NULL-terminated */
-extern const struct mesh_ops mesh_late, mesh_soft;
+extern const struct mesh_ops mesh_late, mesh_soft, mesh_sim;
+
+/* What a NIC's random numbers begin with on boards that carry out at once: the same on each.  life: NICs made before. */
+static inline uint64_t mesh_board_seed(uint64_t seed, unsigned int life)
+{
+	return (seed << 16) + life + 1;
+}
 
 struct mesh_cfg {
 	unsigned int nics, ports;

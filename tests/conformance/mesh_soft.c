@@ -17,7 +17,8 @@ struct cable {
 
 struct mesh_board {
 	uint64_t now_ns;
-	unsigned int nics;
+	uint64_t seed;
+	unsigned int nics, lives;
 	struct soft_nic *nic[P2P_MAX_NICS], *grave[64];
 	unsigned int graves;
 	int bell[P2P_MAX_NICS];
@@ -77,6 +78,7 @@ static struct mesh_board *soft_open(const struct mesh_board_cfg *cfg)
 	if (!mb)
 		abort();
 	mb->now_ns = 1000000000;
+	mb->seed = cfg->seed;
 	mb->nics = cfg->nics;
 	for (i = 0; i < cfg->nics; i++) {
 		mb->bell[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -167,6 +169,7 @@ static int soft_create(struct mesh_board *mb, unsigned int nic, const struct fw_
 			return -EIO;
 	}
 	mb->nic[nic]->ctx.now_ns = mb->now_ns;
+	mb->nic[nic]->random_seed = mesh_board_seed(mb->seed, mb->lives++);
 	return 0;
 }
 

@@ -579,6 +579,70 @@ static char *make_trace(struct run *r)
 	return text;
 }
 
+static void full_nic(FILE *f, struct mesh *m, unsigned int i)
+{
+#define NAME(n, desc) #n,
+	static const char *const drop[] = { P2P_DROPS(NAME) };
+	static const char *const event[] = { P2P_EVENTS(NAME) };
+#undef NAME
+	struct fw_peer_info info;
+	unsigned int k, p;
+
+	for (k = 0; k < P2P_NUM_DROPS; k++)
+		fprintf(f, "nic %c drop %s %llu\n", 'a' + i, drop[k], (unsigned long long)m->ops->drops(m->mb, i)[k]);
+	for (k = 0; k < P2P_NUM_EVENTS; k++)
+		fprintf(f, "nic %c event %s %llu\n", 'a' + i, event[k], (unsigned long long)m->ops->events(m->mb, i)[k]);
+	fprintf(f, "nic %c held %llu faults %llu\n", 'a' + i, (unsigned long long)m->ops->held(m->mb, i),
+		(unsigned long long)m->ops->faults(m->mb, i));
+	for (k = 0; k < m->cfg.nics; k++)
+		if (!m->ops->peer(m->mb, i, k, &info))
+			fprintf(f, "nic %c peer %c state %d inc %x %x since %llu sent %llu received %llu\n", 'a' + i, 'a' + k,
+				(int)info.state, info.inc, info.peer_inc, (unsigned long long)info.since_ns,
+				(unsigned long long)info.sent_frames, (unsigned long long)info.recv_frames);
+	for (p = 0; p < m->cfg.ports; p++) {
+		const struct port_stats *s = script_port_stats(m->port[i][p].sp);
+
+#define X(n, desc) fprintf(f, "port %c.%u " #n " %llu\n", 'a' + i, p, (unsigned long long)s->n);
+		PORT_COUNTERS(X)
+#undef X
+	}
+}
+
+/* Everything that can be seen from outside: the same on boards that carry out at once. */
+static char *make_full_trace(struct run *r)
+{
+	struct bn_host_stats host = mesh_host_stats(r->m);
+	const uint64_t *h = (const uint64_t *)&host;
+	struct mesh *m = r->m;
+	char *text = NULL;
+	unsigned int i, p, k;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		abort();
+	for (i = 0; i < m->cfg.nics; i++) {
+		for (p = 0; p < m->cfg.ports; p++) {
+			const struct mesh_port *mp = &m->port[i][p];
+
+			for (k = 0; k < mp->outs; k++)
+				fprintf(f, "out %c.%u at %llu from %c.%u #%u %u %016llx\n", 'a' + i, p,
+					(unsigned long long)mp->out[k].at_ns, 'a' + mp->out[k].in_nic, mp->out[k].in_port,
+					mp->out[k].seq, mp->out[k].len, (unsigned long long)mp->out[k].hash);
+		}
+		full_nic(f, m, i);
+	}
+	for (k = 0; k < sizeof(host) / sizeof(*h); k++)
+		fprintf(f, "host counter %u %llu\n", k, (unsigned long long)h[k]);
+	for (k = 0; k < P2P_NUM_EVENTS; k++)
+		fprintf(f, "former lives event %u %llu\n", k, (unsigned long long)m->past_events[k]);
+	for (k = 0; k < P2P_NUM_DROPS; k++)
+		fprintf(f, "former lives drop %u %llu\n", k, (unsigned long long)m->past_drops[k]);
+	fprintf(f, "ended at %llu\n", (unsigned long long)*m->now);
+	fclose(f);
+	return text;
+}
+
 void script_run(const char *path, const struct mesh_ops *ops, enum p2p_mode mode, uint64_t seed,
 		struct script_result *result)
 {
@@ -610,8 +674,10 @@ void script_run(const char *path, const struct mesh_ops *ops, enum p2p_mode mode
 			 r.error[0] ? r.error : r.m && mesh_failure(r.m) ? mesh_failure(r.m) : strerror(-err));
 	if (err && r.m && getenv("MESH_VERBOSE"))
 		mesh_print_counters(r.m);
-	if (!err && r.m)
+	if (!err && r.m) {
 		result->trace = make_trace(&r);
+		result->full = make_full_trace(&r);
+	}
 	if (r.m)
 		mesh_destroy(r.m);
 }

@@ -38,6 +38,9 @@
  *
  * The trace, which must be the same on every board, in every interleaving: frames out of every port by ingress, in
  * order, with length and hash; all drops; port counters; events that count what happened to frames and stations.
+ *
+ * The full trace, which must be the same on all boards that are not late, untraced scripts included: every frame with
+ * the time at which it left, every counter of every NIC, port and peer, and when the script ended.
  */
 #ifndef TESTS_CONFORMANCE_SCRIPT_H
 #define TESTS_CONFORMANCE_SCRIPT_H
@@ -46,7 +49,7 @@
 
 struct script_result {
 	char error[512]; /* "": passed */
-	char *trace;     /* the caller frees it */
+	char *trace, *full; /* the caller frees them */
 };
 
 struct script_head {

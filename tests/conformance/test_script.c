@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Runs one event script on every board that exists, in every mode it names, in
- * several interleavings on boards that are late, and compares the traces.
+ * several interleavings on boards that are late, and compares the traces; the full ones of boards that are not late.
  *
  * usage: test_script FILE [board mode seed]
  */
@@ -34,11 +34,44 @@ static int differ(const char *a, const char *b, const char *what)
 	return 1;
 }
 
+static void result_free(struct script_result *res)
+{
+	free(res->trace);
+	free(res->full);
+}
+
+/* The first that passed, and the first among boards that are not late. */
+struct models {
+	char *trace, *full;
+};
+
+static int compare(struct models *m, struct script_result *res, bool late, bool untraced, const char *what)
+{
+	int fails = 0;
+
+	if (!m->trace) {
+		m->trace = res->trace;
+		res->trace = NULL;
+	} else if (!untraced) {
+		fails += differ(m->trace, res->trace, what);
+	}
+	if (late)
+		return fails;
+	if (!m->full) {
+		m->full = res->full;
+		res->full = NULL;
+	} else {
+		fails += differ(m->full, res->full, what);
+	}
+	return fails;
+}
+
 static int run_mode(const char *path, const struct script_head *head, enum p2p_mode mode, unsigned int *runs)
 {
-	char *first = NULL, what[128];
+	struct models models = { NULL, NULL };
 	struct script_result res;
 	unsigned int b, seed;
+	char what[128];
 	int fails = 0;
 
 	for (b = 0; mesh_boards[b]; b++) {
@@ -51,16 +84,14 @@ static int run_mode(const char *path, const struct script_head *head, enum p2p_m
 			if (res.error[0]) {
 				fprintf(stderr, "%s: %s\n", what, res.error);
 				fails++;
-			} else if (!first) {
-				first = res.trace;
-				continue;
-			} else if (!head->untraced) {
-				fails += differ(first, res.trace, what);
+			} else {
+				fails += compare(&models, &res, mesh_boards[b]->late, head->untraced, what);
 			}
-			free(res.trace);
+			result_free(&res);
 		}
 	}
-	free(first);
+	free(models.trace);
+	free(models.full);
 	return fails;
 }
 
@@ -81,8 +112,8 @@ int main(int argc, char **argv)
 				if (strcmp(mesh_boards[b]->name, argv[2]) || strcmp(mode_name[mode], argv[3]))
 					continue;
 				script_run(argv[1], mesh_boards[b], mode, strtoull(argv[4], NULL, 0), &res);
-				printf("%s%s\n", res.trace ? res.trace : "", res.error);
-				free(res.trace);
+				printf("%s%s%s\n", res.trace ? res.trace : "", res.full ? res.full : "", res.error);
+				result_free(&res);
 				return res.error[0] != 0;
 			}
 		}
