@@ -12,7 +12,7 @@
 #define SIM_TRACE_LIMIT 100000
 
 #define CLI_STRUCT cli_sim_opts
-static const struct cli_opt sim_opts[] = {CLI_SIM_OPTIONS(CLI_ROW)};
+static const struct cli_opt sim_opts[] = { CLI_SIM_OPTIONS(CLI_ROW) };
 #undef CLI_STRUCT
 
 const struct cli_usage cli_sim_usage = {
@@ -39,7 +39,7 @@ const struct cli_usage cli_sim_usage = {
 		    "  p2pnic sim fig7 --json --svg latency.svg\n"
 		    "  p2pnic sim run box.conf --method rd --set switch.latency=150 --trace box.pcap\n"
 		    "  mpirun -n 8 p2pnic sim sweep grid.conf --out grid --csv grid.csv\n",
-	.table = {sim_opts, sizeof(sim_opts) / sizeof(sim_opts[0])},
+	.table = { sim_opts, sizeof(sim_opts) / sizeof(sim_opts[0]) },
 };
 
 static const struct exp_kind_of *sim_find(const char *name)
@@ -120,10 +120,10 @@ static int sim_set(struct exp_request *r, const struct cli_sim_opts *o, char err
 	const struct {
 		const char *key, *value;
 	} words[] = {
-		{"nic", o->nic},
-		{"switch", o->sw},
-		{"host", o->host},
-		{"load", o->load},
+		{ "nic", o->nic },
+		{ "switch", o->sw },
+		{ "host", o->host },
+		{ "load", o->load },
 	};
 	unsigned int k;
 	int rc;
@@ -191,7 +191,7 @@ static int sim_request(struct exp_request *r, const struct exp_kind_of *e, const
 
 int cli_sim(int argc, char **argv)
 {
-	const char *word[2] = {NULL, NULL};
+	const char *word[2] = { NULL, NULL };
 	const struct exp_kind_of *e;
 	struct cli_sim_opts *o = calloc(1, sizeof(*o));
 	struct exp_request *r = calloc(1, sizeof(*r));

@@ -21,7 +21,7 @@ static void add_resource(struct collect *c, enum exp_res_kind kind, double use, 
 {
 	struct exp_resource *res = &c->out->res[c->out->num_res++];
 
-	*res = (struct exp_resource){.kind = kind, .use = use};
+	*res = (struct exp_resource){ .kind = kind, .use = use };
 	snprintf(res->name, sizeof(res->name), "%s%s", name, part);
 }
 
@@ -116,7 +116,7 @@ static void collect_host(struct collect *c)
 	const struct exp_rig *r = c->r;
 	const struct exp_node *n = &r->c->node[0];
 	struct fab_node_stats node;
-	struct sim_cpu_stats cpu = {0};
+	struct sim_cpu_stats cpu = { 0 };
 	double cores = n->p.host.cores;
 
 	fab_node_stats(r->node[0], &node);
@@ -202,7 +202,7 @@ static unsigned int path_links(const struct exp_config *c, const struct exp_pair
 
 int exp_rig_collect(struct exp_rig *r, uint64_t ps, struct exp_result *out)
 {
-	struct collect c = {.r = r, .out = out, .ps = (double)ps};
+	struct collect c = { .r = r, .out = out, .ps = (double)ps };
 	unsigned int k, ports = 0;
 	double links = 0;
 	int rc;

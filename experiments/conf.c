@@ -55,7 +55,7 @@ int exp_conf_read(struct exp_conf *c, const char *path, char err[EXP_ERR_MAX])
 	rc = conf_load(path, &text, err);
 	if (rc)
 		return rc;
-	*c = (struct exp_conf){.path = path, .lines = 1};
+	*c = (struct exp_conf){ .path = path, .lines = 1 };
 	for (p = text; *p; p++)
 		c->lines += *p == '\n' && p[1];
 	config_init(&c->cfg);

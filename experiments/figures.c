@@ -9,7 +9,7 @@
 #define WIRE_EXTRA 20u	  /* preamble and gap */
 #define AT_WIRE_RATE 0.99 /* of what a wire carries: docs/validation.md */
 
-const unsigned int exp_paper_frames[EXP_PAPER_FRAMES] = {64, 128, 256, 512, 1024, 1280, 1518};
+const unsigned int exp_paper_frames[EXP_PAPER_FRAMES] = { 64, 128, 256, 512, 1024, 1280, 1518 };
 
 double exp_wire_mpps(double gbps, unsigned int frame_bytes)
 {
@@ -38,8 +38,8 @@ static const char *const router_note =
 
 /* ---- throughput by frame size ---- */
 static const struct exp_col rate_cols[] = {
-	{"method", EXP_TEXT, 0}, {"frame_bytes", EXP_NUMBER, 0}, {"mpps", EXP_NUMBER, 3},
-	{"gbps", EXP_NUMBER, 3}, {"wire_rate", EXP_BOOL, 0},
+	{ "method", EXP_TEXT, 0 }, { "frame_bytes", EXP_NUMBER, 0 }, { "mpps", EXP_NUMBER, 3 },
+	{ "gbps", EXP_NUMBER, 3 }, { "wire_rate", EXP_BOOL, 0 },
 };
 
 static void rate_plot(const struct exp_report *rep, FILE *f)
@@ -137,14 +137,14 @@ static int rate_figure(const struct exp_request *r, struct exp_report *rep, unsi
 
 int exp_fig5(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX])
 {
-	struct exp_report rep = {.title = "Throughput by frame size, without routing"};
+	struct exp_report rep = { .title = "Throughput by frame size, without routing" };
 
 	return rate_figure(r, &rep, PLAIN, "wr, rd, bn and testpmd; l3fwd routes and is in fig6", to, err);
 }
 
 int exp_fig6(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX])
 {
-	struct exp_report rep = {.title = "Throughput by frame size, with routing"};
+	struct exp_report rep = { .title = "Throughput by frame size, with routing" };
 
 	exp_report_note(&rep, router_note);
 	return rate_figure(r, &rep, BIT(EXP_L3FWD), "l3fwd alone; wr, rd and bn can't route yet", to, err);
@@ -158,16 +158,16 @@ static const struct latency_case {
 	unsigned int methods, arrival;
 	double warmup_us, duration_us;
 } latency_cases[] = {
-	{"64B-1G", 64, 1, PLAIN, 1, 200, 10000},
-	{"64B-1G-routed", 64, 1, BIT(EXP_L3FWD), 1, 200, 10000},
-	{"1518B-1G", 1518, 1, PLAIN, 1, 200, 40000},
-	{"1518B-40G", 1518, 0, PLAIN, 0, 1000, 3000},
+	{ "64B-1G", 64, 1, PLAIN, 1, 200, 10000 },
+	{ "64B-1G-routed", 64, 1, BIT(EXP_L3FWD), 1, 200, 10000 },
+	{ "1518B-1G", 1518, 1, PLAIN, 1, 200, 40000 },
+	{ "1518B-40G", 1518, 0, PLAIN, 0, 1000, 3000 },
 };
 #define NUM_CASES (sizeof(latency_cases) / sizeof(latency_cases[0]))
 
 static const struct exp_col latency_cols[] = {
-	{"case", EXP_TEXT, 0},	   {"method", EXP_TEXT, 0},   {"p50_ns", EXP_NUMBER, 0},
-	{"p90_ns", EXP_NUMBER, 0}, {"p99_ns", EXP_NUMBER, 0},
+	{ "case", EXP_TEXT, 0 },     { "method", EXP_TEXT, 0 },	  { "p50_ns", EXP_NUMBER, 0 },
+	{ "p90_ns", EXP_NUMBER, 0 }, { "p99_ns", EXP_NUMBER, 0 },
 };
 
 static void latency_plot(const struct exp_report *rep, FILE *f)
@@ -241,8 +241,9 @@ static int latency_rows(const struct exp_grid *g, struct exp_report *rep)
 
 int exp_fig7(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX])
 {
-	struct exp_report rep = {
-		.title = "Latency, last bit in to last bit out", .plot_width = 1000, .plot_height = 750};
+	struct exp_report rep = { .title = "Latency, last bit in to last bit out",
+				  .plot_width = 1000,
+				  .plot_height = 750 };
 	enum exp_method m[EXP_NUM_METHODS];
 	struct exp_grid g;
 	unsigned int i, k, n;
@@ -284,15 +285,16 @@ int exp_fig7(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX])
 
 /* ---- table 1 ---- */
 static const struct exp_col cost_cols[] = {
-	{"method", EXP_TEXT, 0},
-	{"cpu_percent", EXP_NUMBER, 1},
-	{"cpu_pcie_MBps", EXP_NUMBER, 1},
+	{ "method", EXP_TEXT, 0 },
+	{ "cpu_percent", EXP_NUMBER, 1 },
+	{ "cpu_pcie_MBps", EXP_NUMBER, 1 },
 };
 
 int exp_table1(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX])
 {
 	struct exp_report rep = {
-		.title = "CPU and bytes through the CPU's PCIe, 1518-byte frames at a port's full rate"};
+		.title = "CPU and bytes through the CPU's PCIe, 1518-byte frames at a port's full rate"
+	};
 	enum exp_method m[EXP_NUM_METHODS];
 	struct exp_grid g;
 	unsigned int k, n;
@@ -334,10 +336,11 @@ int exp_table1(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX])
 
 /* ---- batches ---- */
 static const struct exp_col batch_cols[] = {
-	{"method", EXP_TEXT, 0}, {"batch", EXP_NUMBER, 0},   {"frame_bytes", EXP_NUMBER, 0}, {"mpps", EXP_NUMBER, 3},
-	{"gbps", EXP_NUMBER, 3}, {"wire_rate", EXP_BOOL, 0}, {"p50_ns", EXP_NUMBER, 0},	     {"p99_ns", EXP_NUMBER, 0},
+	{ "method", EXP_TEXT, 0 },   { "batch", EXP_NUMBER, 0 },  { "frame_bytes", EXP_NUMBER, 0 },
+	{ "mpps", EXP_NUMBER, 3 },   { "gbps", EXP_NUMBER, 3 },	  { "wire_rate", EXP_BOOL, 0 },
+	{ "p50_ns", EXP_NUMBER, 0 }, { "p99_ns", EXP_NUMBER, 0 },
 };
-static const unsigned int batches[] = {1, 2, 4, 8, 16, 32, 64};
+static const unsigned int batches[] = { 1, 2, 4, 8, 16, 32, 64 };
 #define NUM_BATCHES (sizeof(batches) / sizeof(batches[0]))
 
 static void batch_plot(const struct exp_report *rep, FILE *f)
@@ -397,10 +400,10 @@ static int batch_rows(const struct exp_grid *g, struct exp_report *rep)
 
 int exp_batch(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX])
 {
-	static const unsigned int own[] = {64, 128};
+	static const unsigned int own[] = { 64, 128 };
 	const unsigned int *frames = r->num_frames ? r->frames : own;
 	unsigned int num_frames = r->num_frames ? r->num_frames : 2, k, f, b, n;
-	struct exp_report rep = {.title = "Throughput and latency by batch size", .plot_width = 1000};
+	struct exp_report rep = { .title = "Throughput and latency by batch size", .plot_width = 1000 };
 	enum exp_method m[EXP_NUM_METHODS];
 	struct exp_grid g;
 	int rc;

@@ -24,7 +24,7 @@ static void plot_quote(FILE *f, const char *text)
 
 static int plot_spawn(int in, pid_t *pid)
 {
-	char *argv[] = {"gnuplot", "-", NULL};
+	char *argv[] = { "gnuplot", "-", NULL };
 	posix_spawn_file_actions_t actions;
 	int rc;
 

@@ -59,7 +59,7 @@ static void pool_bar(const struct pool *q)
 static void pool_point(const struct exp_pool *p, unsigned int k, FILE *to)
 {
 	struct exp_config *c = malloc(sizeof(*c));
-	struct exp_result r = {0};
+	struct exp_result r = { 0 };
 	char err[EXP_ERR_MAX] = "out of memory";
 	int rc = -ENOMEM;
 
@@ -130,7 +130,7 @@ static int pool_start(struct pool *q, struct job *j, unsigned int k)
 		return -errno;
 	}
 	fflush(NULL);
-	*j = (struct job){.fd = fd[0], .point = k};
+	*j = (struct job){ .fd = fd[0], .point = k };
 	j->pid = fork();
 	if (j->pid < 0) {
 		int rc = -errno;
@@ -220,7 +220,7 @@ static int pool_wait(struct pool *q)
 	int rc;
 
 	for (k = 0; k < q->jobs; k++)
-		fd[k] = (struct pollfd){.fd = q->job[k].fd, .events = POLLIN};
+		fd[k] = (struct pollfd){ .fd = q->job[k].fd, .events = POLLIN };
 	if (poll(fd, q->jobs, -1) < 0 && errno != EINTR) {
 		snprintf(q->err, EXP_ERR_MAX, "poll: %s", strerror(errno));
 		return -errno;
@@ -282,7 +282,7 @@ int exp_pool_run(const struct exp_pool *p, struct exp_result *result, char err[E
 		snprintf(err, EXP_ERR_MAX, "out of memory");
 		return -ENOMEM;
 	}
-	*q = (struct pool){.p = p, .result = result, .err = err, .jobs = p->jobs ? p->jobs : exp_cpus()};
+	*q = (struct pool){ .p = p, .result = result, .err = err, .jobs = p->jobs ? p->jobs : exp_cpus() };
 	if (q->jobs > POOL_MAX_JOBS)
 		q->jobs = POOL_MAX_JOBS;
 	for (k = 0; k < p->points; k++)

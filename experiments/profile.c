@@ -10,21 +10,21 @@
 
 #define PROFILE_MAX_DEPTH 8 /* of base = ... */
 
-const char *const exp_kinds[EXP_NUM_KINDS] = {"nic", "switch", "host"};
+const char *const exp_kinds[EXP_NUM_KINDS] = { "nic", "switch", "host" };
 
-#define ROW(name, unit, min, max, desc) {#name, unit, min, max, desc},
-static const struct exp_param nic_params[] = {SIM_NIC_PARAMS(ROW)};
-static const struct exp_param switch_params[] = {SIM_SWITCH_PARAMS(ROW)};
-static const struct exp_param host_params[] = {SIM_HOST_PARAMS(ROW)};
+#define ROW(name, unit, min, max, desc) { #name, unit, min, max, desc },
+static const struct exp_param nic_params[] = { SIM_NIC_PARAMS(ROW) };
+static const struct exp_param switch_params[] = { SIM_SWITCH_PARAMS(ROW) };
+static const struct exp_param host_params[] = { SIM_HOST_PARAMS(ROW) };
 #undef ROW
 
 static const struct {
 	const struct exp_param *param;
 	unsigned int n;
 } params[EXP_NUM_KINDS] = {
-	{nic_params, sizeof(nic_params) / sizeof(nic_params[0])},
-	{switch_params, sizeof(switch_params) / sizeof(switch_params[0])},
-	{host_params, sizeof(host_params) / sizeof(host_params[0])},
+	{ nic_params, sizeof(nic_params) / sizeof(nic_params[0]) },
+	{ switch_params, sizeof(switch_params) / sizeof(switch_params[0]) },
+	{ host_params, sizeof(host_params) / sizeof(host_params[0]) },
 };
 _Static_assert(sizeof(nic_params) / sizeof(nic_params[0]) <= EXP_MAX_PARAMS, "EXP_MAX_PARAMS");
 _Static_assert(sizeof(host_params) / sizeof(host_params[0]) <= EXP_MAX_PARAMS, "EXP_MAX_PARAMS");
@@ -76,7 +76,7 @@ const char *exp_param_refuse(const struct exp_param *p, double v, char why[160])
 /* ---- where files are ---- */
 static int profile_path(enum exp_kind kind, const char *name, char path[512], char err[EXP_ERR_MAX])
 {
-	const char *env = getenv("P2PNIC_PROFILES"), *dir[2] = {EXP_PROFILES_SOURCE, EXP_PROFILES_DATA};
+	const char *env = getenv("P2PNIC_PROFILES"), *dir[2] = { EXP_PROFILES_SOURCE, EXP_PROFILES_DATA };
 	unsigned int k, n = 2;
 
 	if (strchr(name, '/')) {
@@ -127,7 +127,7 @@ static void value_clear(struct exp_value *v)
 {
 	free(v->source);
 	free(v->fitted);
-	*v = (struct exp_value){0};
+	*v = (struct exp_value){ 0 };
 }
 
 /* { value = ...; low = ...; high = ...; source = "..."; fitted = "..."; } */

@@ -8,7 +8,7 @@
 
 int exp_grid_init(struct exp_grid *g, const struct exp_request *r, unsigned int points, char err[EXP_ERR_MAX])
 {
-	*g = (struct exp_grid){.r = r};
+	*g = (struct exp_grid){ .r = r };
 	g->point = calloc(points + 1, sizeof(*g->point));
 	g->result = calloc(points + 1, sizeof(*g->result));
 	if (g->point && g->result)
@@ -72,12 +72,12 @@ int exp_grid_make(void *arg, unsigned int k, struct exp_config *c, char err[EXP_
 
 int exp_grid_run(struct exp_grid *g, char err[EXP_ERR_MAX])
 {
-	struct exp_pool pool = {.points = g->n,
-				.jobs = g->r->jobs,
-				.progress = g->r->progress,
-				.make = exp_grid_make,
-				.arg = g,
-				.trace = {g->r->trace, g->r->trace_limit}};
+	struct exp_pool pool = { .points = g->n,
+				 .jobs = g->r->jobs,
+				 .progress = g->r->progress,
+				 .make = exp_grid_make,
+				 .arg = g,
+				 .trace = { g->r->trace, g->r->trace_limit } };
 
 	return exp_pool_run(&pool, g->result, err);
 }
@@ -100,9 +100,9 @@ void exp_bottleneck(const struct exp_result *r, char name[64], const char **kind
 }
 
 static const struct exp_col bottleneck_cols[] = {
-	{"run", EXP_TEXT, 0},	    {"bottleneck", EXP_TEXT, 0},    {"kind", EXP_TEXT, 0},
-	{"busiest", EXP_TEXT, 0},   {"use_percent", EXP_NUMBER, 1}, {"missed", EXP_NUMBER, 0},
-	{"dropped", EXP_NUMBER, 0}, {"corrupted", EXP_NUMBER, 0},   {"reordered", EXP_NUMBER, 0},
+	{ "run", EXP_TEXT, 0 },	      { "bottleneck", EXP_TEXT, 0 },	{ "kind", EXP_TEXT, 0 },
+	{ "busiest", EXP_TEXT, 0 },   { "use_percent", EXP_NUMBER, 1 }, { "missed", EXP_NUMBER, 0 },
+	{ "dropped", EXP_NUMBER, 0 }, { "corrupted", EXP_NUMBER, 0 },	{ "reordered", EXP_NUMBER, 0 },
 };
 
 static int report_bottlenecks(const struct exp_grid *g, struct exp_table *t)
@@ -197,7 +197,7 @@ static int report_svg(const struct exp_request *r, const struct exp_report *rep,
 
 int exp_report_emit(const struct exp_request *r, struct exp_report *rep, FILE *to, char err[EXP_ERR_MAX])
 {
-	struct exp_table b = {0};
+	struct exp_table b = { 0 };
 	struct json_object *o;
 	unsigned int k;
 	int rc = 0;

@@ -7,7 +7,7 @@
 #include "result.h"
 
 #define X(name, text) text,
-const char *const exp_res_kinds[EXP_NUM_RES_KINDS] = {EXP_RES_KINDS(X)};
+const char *const exp_res_kinds[EXP_NUM_RES_KINDS] = { EXP_RES_KINDS(X) };
 #undef X
 
 #define RESULT_MAX_ITEMS 8192 /* of resources or ports in a line that is read */
@@ -114,7 +114,7 @@ static unsigned int parse_count(struct parser *p)
 
 int exp_result_parse(struct exp_result *r, const char *line)
 {
-	struct parser p = {.at = line};
+	struct parser p = { .at = line };
 	unsigned int k, n;
 
 	memset(r, 0, sizeof(*r));

@@ -27,7 +27,7 @@ static int rig_switch(struct exp_rig *r, unsigned int k, char err[EXP_ERR_MAX])
 {
 	const struct exp_node *n = &r->c->node[k], *up = n->parent < 0 ? NULL : &r->c->node[n->parent];
 	const struct sim_switch_profile *p = &n->p.sw;
-	struct fab_switch_cfg cfg = {.latency_ps = (uint64_t)(p->latency * 1000), .lanes = (uint32_t)p->lanes};
+	struct fab_switch_cfg cfg = { .latency_ps = (uint64_t)(p->latency * 1000), .lanes = (uint32_t)p->lanes };
 	struct fab_link_cfg link;
 	char why[FAB_ERR_MAX];
 	unsigned int i;
@@ -70,7 +70,7 @@ static int rig_macs(struct exp_rig *r, unsigned int k, char err[EXP_ERR_MAX])
 
 static uint32_t rig_buf_size(const struct exp_config *c)
 {
-	static const uint32_t sizes[] = {2048, 4096, 9728};
+	static const uint32_t sizes[] = { 2048, 4096, 9728 };
 	unsigned int k, i = 0;
 
 	for (k = 0; k < c->num_sources; k++)
@@ -85,7 +85,7 @@ static void rig_shape(const struct exp_rig *r, struct p2p_shape *s)
 	const struct exp_config *c = r->c;
 	unsigned int k;
 
-	*s = (struct p2p_shape){.buf_size = rig_buf_size(c)};
+	*s = (struct p2p_shape){ .buf_size = rig_buf_size(c) };
 	for (k = 0; k < c->num_nodes; k++) {
 		const struct exp_node *n = &c->node[k];
 
@@ -113,7 +113,7 @@ static void rig_strap(const struct exp_node *n, unsigned int index, struct p2p_s
 {
 	unsigned int p;
 
-	*strap = (struct fw_strap){.ports = n->ports, .buf_size = shape.buf_size, .mem_bytes = RIG_MEM_MIN};
+	*strap = (struct fw_strap){ .ports = n->ports, .buf_size = shape.buf_size, .mem_bytes = RIG_MEM_MIN };
 	while (strap->mem_bytes < p2p_memory_needed(&shape))
 		strap->mem_bytes *= 2;
 	for (p = 0; p < n->ports; p++) {
@@ -222,11 +222,11 @@ static int rig_up_pmd(struct exp_rig *r, char err[EXP_ERR_MAX])
 static int rig_up_mesh(struct exp_rig *r, const struct p2p_shape *shape, char err[EXP_ERR_MAX])
 {
 	const struct exp_config *c = r->c;
-	struct sim_mesh_cfg cfg = {.mode = (enum p2p_mode)c->s.method,
-				   .batch = c->s.batch,
-				   .stride = c->s.stride,
-				   .slots = shape->slots,
-				   .rx_bufs = shape->rx_bufs};
+	struct sim_mesh_cfg cfg = { .mode = (enum p2p_mode)c->s.method,
+				    .batch = c->s.batch,
+				    .stride = c->s.stride,
+				    .slots = shape->slots,
+				    .rx_bufs = shape->rx_bufs };
 	struct sim_pair pairs[EXP_MAX_PAIRS];
 	char why[FAB_ERR_MAX];
 	unsigned int k;
@@ -234,8 +234,8 @@ static int rig_up_mesh(struct exp_rig *r, const struct p2p_shape *shape, char er
 
 	cfg.flags = (c->s.scrub ? P2P_FLAG_SCRUB : 0) | (c->s.backpressure ? P2P_FLAG_BACKPRESSURE : 0);
 	for (k = 0; k < c->num_pairs; k++)
-		pairs[k] = (struct sim_pair){r->index[c->pair[k].nic], c->pair[k].port, r->index[c->pair[k].to_nic],
-					     c->pair[k].to_port};
+		pairs[k] = (struct sim_pair){ r->index[c->pair[k].nic], c->pair[k].port, r->index[c->pair[k].to_nic],
+					      c->pair[k].to_port };
 	if (c->s.method == EXP_BN)
 		rc = sim_bn_create(r->host, &cfg, r->nic, r->num_nics, &r->bn, why);
 	if (!rc)
@@ -310,8 +310,8 @@ void exp_rig_go(struct exp_rig *r)
 			.start_ps = now,
 			.stop_ps = FAB_NEVER,
 			.seed = mix(c->s.seed * 0x9e3779b97f4a7c15ull + k + 1),
-			.dst = {0x02, 0, 0, 1, 0, (uint8_t)k},
-			.src = {0x02, 0, 0, 2, 0, (uint8_t)k},
+			.dst = { 0x02, 0, 0, 1, 0, (uint8_t)k },
+			.src = { 0x02, 0, 0, 2, 0, (uint8_t)k },
 		};
 
 		/* Ports don't begin at the same instant: within the time of one frame. */

@@ -9,18 +9,18 @@
 #include "report.h"
 
 static const struct exp_col port_cols[] = {
-	{"port", EXP_TEXT, 0},	   {"offered_mpps", EXP_NUMBER, 3}, {"offered_gbps", EXP_NUMBER, 3},
-	{"missed", EXP_NUMBER, 0}, {"mpps", EXP_NUMBER, 3},	    {"gbps", EXP_NUMBER, 3},
+	{ "port", EXP_TEXT, 0 },     { "offered_mpps", EXP_NUMBER, 3 }, { "offered_gbps", EXP_NUMBER, 3 },
+	{ "missed", EXP_NUMBER, 0 }, { "mpps", EXP_NUMBER, 3 },		{ "gbps", EXP_NUMBER, 3 },
 };
 static const struct exp_col resource_cols[] = {
-	{"resource", EXP_TEXT, 0},
-	{"kind", EXP_TEXT, 0},
-	{"use_percent", EXP_NUMBER, 1},
+	{ "resource", EXP_TEXT, 0 },
+	{ "kind", EXP_TEXT, 0 },
+	{ "use_percent", EXP_NUMBER, 1 },
 };
 static const struct exp_col total_cols[] = {
-	{"quantity", EXP_TEXT, 0},
-	{"value", EXP_NUMBER, 3},
-	{"what", EXP_TEXT, 0},
+	{ "quantity", EXP_TEXT, 0 },
+	{ "value", EXP_NUMBER, 3 },
+	{ "what", EXP_TEXT, 0 },
 };
 
 static const struct {
@@ -28,7 +28,7 @@ static const struct {
 	size_t offset;
 	const char *desc;
 } totals[] = {
-#define X(name, desc) {#name, offsetof(struct exp_result, name), desc},
+#define X(name, desc) { #name, offsetof(struct exp_result, name), desc },
 	EXP_RESULTS(X)
 #undef X
 };
@@ -141,7 +141,7 @@ static void single_plot(const struct exp_report *rep, FILE *f)
 
 int exp_single(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX])
 {
-	struct exp_report rep = {.title = "One run", .plot = single_plot};
+	struct exp_report rep = { .title = "One run", .plot = single_plot };
 	struct exp_table resources, total;
 	struct exp_grid g;
 	int rc;
@@ -188,8 +188,8 @@ static double now_s(void)
 }
 
 static const struct exp_col speed_cols[] = {
-	{"packets", EXP_NUMBER, 0}, {"hops", EXP_NUMBER, 0},	   {"events", EXP_NUMBER, 0},
-	{"wall_s", EXP_NUMBER, 3},  {"max_rss_kb", EXP_NUMBER, 0},
+	{ "packets", EXP_NUMBER, 0 }, { "hops", EXP_NUMBER, 0 },       { "events", EXP_NUMBER, 0 },
+	{ "wall_s", EXP_NUMBER, 3 },  { "max_rss_kb", EXP_NUMBER, 0 },
 };
 
 /* All of it in this process, bring-up and warm-up included in the time but not in the packets: no better than it is. */
@@ -198,7 +198,7 @@ int exp_speed(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX])
 	struct exp_config *c = malloc(sizeof(*c));
 	struct exp_spec *spec = malloc(sizeof(*spec));
 	struct exp_table t;
-	struct exp_result res = {0};
+	struct exp_result res = { 0 };
 	struct json_object *rows;
 	struct rusage use;
 	struct exp_cell *cell;

@@ -12,12 +12,12 @@
 #include "spec.h"
 
 #define X(name, text, ...) text,
-const char *const exp_methods[EXP_NUM_METHODS + 1] = {EXP_METHODS(X) NULL};
-const char *const exp_topologies[EXP_NUM_TOPOLOGIES + 1] = {EXP_TOPOLOGIES(X) NULL};
-const char *const exp_patterns[EXP_NUM_PATTERNS + 1] = {EXP_PATTERNS(X) NULL};
+const char *const exp_methods[EXP_NUM_METHODS + 1] = { EXP_METHODS(X) NULL };
+const char *const exp_topologies[EXP_NUM_TOPOLOGIES + 1] = { EXP_TOPOLOGIES(X) NULL };
+const char *const exp_patterns[EXP_NUM_PATTERNS + 1] = { EXP_PATTERNS(X) NULL };
 #undef X
-const char *const exp_on_off[3] = {"off", "on", NULL};
-const char *const exp_arrivals[3] = {"even", "poisson", NULL};
+const char *const exp_on_off[3] = { "off", "on", NULL };
+const char *const exp_arrivals[3] = { "even", "poisson", NULL };
 
 enum setting_type { SETTING_CHOICE, SETTING_UINT, SETTING_REAL };
 struct setting {
@@ -29,8 +29,8 @@ struct setting {
 };
 
 #define X(type, name, def, min, max, words, desc)                                                                      \
-	{#name, SETTING_##type, offsetof(struct exp_settings, name), def, min, max, words},
-static const struct setting settings[] = {EXP_SETTINGS(X)};
+	{ #name, SETTING_##type, offsetof(struct exp_settings, name), def, min, max, words },
+static const struct setting settings[] = { EXP_SETTINGS(X) };
 #undef X
 #define NUM_SETTINGS (sizeof(settings) / sizeof(settings[0]))
 

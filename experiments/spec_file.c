@@ -92,7 +92,7 @@ static int read_part(struct reader *r, const config_setting_t *g, enum exp_kind 
 		return exp_conf_fail(&r->c, g, r->err, "a part is wanted here: { name = \"...\"; parent = \"...\"; }");
 	if (r->spec->num_parts == EXP_MAX_NODES)
 		return exp_conf_fail(&r->c, g, r->err, "more than %d parts", EXP_MAX_NODES);
-	*part = (struct exp_part){.kind = kind, .ports = 1, .line = exp_conf_line(g)};
+	*part = (struct exp_part){ .kind = kind, .ports = 1, .line = exp_conf_line(g) };
 	for (k = 0; !rc && k < config_setting_length(g); k++) {
 		const config_setting_t *s = config_setting_get_elem(g, (unsigned int)k);
 		const char *key = config_setting_name(s);
@@ -130,7 +130,7 @@ static int read_join(struct reader *r, const config_setting_t *g)
 				     "a pair is wanted here: { from = \"nic0.0\"; to = \"nic1.0\"; }");
 	if (spec->num_joins + 2 > EXP_MAX_PAIRS)
 		return exp_conf_fail(&r->c, g, r->err, "more than %d pairs", EXP_MAX_PAIRS);
-	*j = (struct exp_join){.line = exp_conf_line(g)};
+	*j = (struct exp_join){ .line = exp_conf_line(g) };
 	for (k = 0; !rc && k < config_setting_length(g); k++) {
 		const config_setting_t *s = config_setting_get_elem(g, (unsigned int)k);
 
@@ -149,7 +149,7 @@ static int read_join(struct reader *r, const config_setting_t *g)
 		return rc;
 	spec->num_joins++;
 	if (both) {
-		spec->join[spec->num_joins] = (struct exp_join){.from = j->to, .to = j->from, .line = j->line};
+		spec->join[spec->num_joins] = (struct exp_join){ .from = j->to, .to = j->from, .line = j->line };
 		spec->num_joins++;
 	}
 	return 0;
@@ -175,7 +175,7 @@ static int read_load(struct reader *r, const config_setting_t *g)
 		return exp_conf_fail(&r->c, g, r->err, "a source is wanted here: { port = \"nic0.0\"; gbps = 10.0; }");
 	if (spec->num_loads == EXP_MAX_PAIRS)
 		return exp_conf_fail(&r->c, g, r->err, "more than %d sources", EXP_MAX_PAIRS);
-	*l = (struct exp_load){.line = exp_conf_line(g), .arrival = UINT_MAX};
+	*l = (struct exp_load){ .line = exp_conf_line(g), .arrival = UINT_MAX };
 	for (k = 0; !rc && k < config_setting_length(g); k++) {
 		const config_setting_t *s = config_setting_get_elem(g, (unsigned int)k);
 		const char *key = config_setting_name(s);
@@ -236,7 +236,7 @@ static int read_axis(struct reader *r, const config_setting_t *g)
 	if (config_setting_length(values) > EXP_MAX_STEPS || spec->num_axes == EXP_MAX_AXES)
 		return exp_conf_fail(&r->c, values, r->err, "a sweep has at most %d axes of %d values", EXP_MAX_AXES,
 				     EXP_MAX_STEPS);
-	*a = (struct exp_axis){.line = exp_conf_line(g), .n = (unsigned int)config_setting_length(values)};
+	*a = (struct exp_axis){ .line = exp_conf_line(g), .n = (unsigned int)config_setting_length(values) };
 	rc = read_name(r, key, a->key, sizeof(a->key));
 	for (k = 0; !rc && k < config_setting_length(values); k++) {
 		const config_setting_t *s = config_setting_get_elem(values, (unsigned int)k);
@@ -266,8 +266,8 @@ static const struct {
 	int (*read)(struct reader *r, const config_setting_t *s);
 	bool parts;
 } lists[] = {
-	{"switches", read_part_switch, true}, {"nics", read_part_nic, true}, {"pairs", read_join, true},
-	{"traffic", read_load, true},	      {"set", read_assign, false},   {"sweep", read_axis, false},
+	{ "switches", read_part_switch, true }, { "nics", read_part_nic, true }, { "pairs", read_join, true },
+	{ "traffic", read_load, true },		{ "set", read_assign, false },	 { "sweep", read_axis, false },
 };
 #define NUM_LISTS (sizeof(lists) / sizeof(lists[0]))
 
@@ -320,7 +320,7 @@ static int read_list(struct reader *r, const config_setting_t *list, unsigned in
 
 int exp_spec_read(struct exp_spec *spec, const char *path, char err[EXP_ERR_MAX])
 {
-	struct reader r = {.spec = spec, .err = err};
+	struct reader r = { .spec = spec, .err = err };
 	const config_setting_t *root, *s;
 	unsigned int l;
 	int rc;

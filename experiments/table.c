@@ -10,7 +10,7 @@
 
 void exp_table_init(struct exp_table *t, const struct exp_col *col, unsigned int cols)
 {
-	*t = (struct exp_table){.col = col, .cols = cols};
+	*t = (struct exp_table){ .col = col, .cols = cols };
 }
 
 void exp_table_free(struct exp_table *t)
@@ -59,7 +59,7 @@ static void cell_print(const struct exp_col *col, const struct exp_cell *c, char
 {
 	if (!c->set)
 		snprintf(text, EXP_CELL_MAX, "%s", "");
-	else if (col->type == EXP_TEXT)
+	else if (col->type == EXP_TEXT || col->type == EXP_WORD)
 		snprintf(text, EXP_CELL_MAX, "%s", c->text);
 	else if (col->type == EXP_BOOL)
 		snprintf(text, EXP_CELL_MAX, "%s", c->v != 0 ? "yes" : "no");
@@ -146,6 +146,17 @@ struct json_object *exp_json_number(double v, unsigned int decimals)
 	return json_object_new_double_s(strtod(text, NULL), text);
 }
 
+static struct json_object *word_json(const char *text)
+{
+	char *end;
+	double v = strtod(text, &end);
+
+	if (*text && strspn(text, "0123456789.eE+-") == strlen(text) && !*end && isfinite(v))
+		return v == floor(v) && fabs(v) < 1e15 ? json_object_new_int64((int64_t)v)
+						       : json_object_new_double_s(v, text);
+	return json_object_new_string(text);
+}
+
 struct json_object *exp_table_json(const struct exp_table *t)
 {
 	struct json_object *rows = json_object_new_array(), *row;
@@ -159,7 +170,9 @@ struct json_object *exp_table_json(const struct exp_table *t)
 			const struct exp_cell *cell = exp_table_at(t, r, c);
 			struct json_object *v = NULL;
 
-			if (cell->set && t->col[c].type == EXP_TEXT)
+			if (cell->set && t->col[c].type == EXP_WORD)
+				v = word_json(cell->text);
+			else if (cell->set && t->col[c].type == EXP_TEXT)
 				v = json_object_new_string(cell->text);
 			else if (cell->set && t->col[c].type == EXP_BOOL)
 				v = json_object_new_boolean(cell->v != 0);

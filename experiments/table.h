@@ -11,7 +11,7 @@
 
 #define EXP_CELL_MAX 80
 
-enum exp_cell_type { EXP_TEXT, EXP_NUMBER, EXP_BOOL };
+enum exp_cell_type { EXP_TEXT, EXP_NUMBER, EXP_BOOL, EXP_WORD /* text, a number in JSON if it looks like one */ };
 struct exp_col {
 	const char *name;
 	enum exp_cell_type type;

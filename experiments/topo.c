@@ -82,7 +82,7 @@ static int make_node(struct maker *m, enum exp_kind kind, const char *name, int 
 
 	if (c->num_nodes == EXP_MAX_NODES)
 		return exp_spec_fail(m->spec, line, "ports", m->err, "more than %d parts", EXP_MAX_NODES);
-	*n = (struct exp_node){.kind = kind, .parent = parent, .ports = ports, .width = width};
+	*n = (struct exp_node){ .kind = kind, .parent = parent, .ports = ports, .width = width };
 	snprintf(n->name, sizeof(n->name), "%s", name);
 	rc = make_profile(m, kind, *profile ? profile : m->spec->profile[kind], *profile ? line : 0, n);
 	m->line[c->num_nodes] = line;
@@ -98,10 +98,10 @@ static int make_pair(struct maker *m, unsigned int from, unsigned int to, unsign
 
 	if (c->num_pairs == EXP_MAX_PAIRS)
 		return exp_spec_fail(m->spec, 0, "ports", m->err, "more than %d pairs", EXP_MAX_PAIRS);
-	c->pair[c->num_pairs++] = (struct exp_pair){first_nic + from / s->ports_per_nic, from % s->ports_per_nic,
-						    first_nic + to / s->ports_per_nic, to % s->ports_per_nic};
+	c->pair[c->num_pairs++] = (struct exp_pair){ first_nic + from / s->ports_per_nic, from % s->ports_per_nic,
+						     first_nic + to / s->ports_per_nic, to % s->ports_per_nic };
 	c->source[c->num_sources++] =
-		(struct exp_source){.nic = first_nic + from / s->ports_per_nic, .port = from % s->ports_per_nic};
+		(struct exp_source){ .nic = first_nic + from / s->ports_per_nic, .port = from % s->ports_per_nic };
 	return 0;
 }
 
@@ -368,7 +368,7 @@ static int make_overrides(struct maker *m)
 static int make_links(struct maker *m, bool any_lanes)
 {
 	struct exp_config *c = m->c;
-	unsigned int used[EXP_MAX_NODES] = {0};
+	unsigned int used[EXP_MAX_NODES] = { 0 };
 	unsigned int k;
 
 	for (k = c->num_nodes; k-- > 0;) {

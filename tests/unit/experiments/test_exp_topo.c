@@ -69,73 +69,75 @@ static void refuses(void **state)
 	static const struct {
 		const char *text, *says;
 	} bad[] = {
-		{"bogus = 1;\n" TREE FLOW, "t.conf:1: key 'bogus'"},
-		{TREE FLOW "routers = ( { name = \"r\"; } );\n", "key 'routers'"},
-		{"switches = ( { name = \"s\"; parent = \"t\"; },\n { name = \"t\"; parent = \"s\"; } );\n",
-		 "t.conf:1: key 'parent': a loop"},
-		{"switches = ( { name = \"s\"; parent = \"s\"; } );\n", "a loop: 's' is its own ancestor"},
-		{"host = { name = \"h\"; };\nswitches = ( { name = \"s\"; parent = \"t\"; } );\n",
-		 "t.conf:2: key 'parent': there is no part 't'"},
-		{TREE "pairs = ( { from = \"a.0\"; to = \"x.0\"; } );\n", "t.conf:4: key 'to': there is no NIC 'x'"},
-		{TREE "pairs = ( { from = \"a.0\"; to = \"s.0\"; } );\n", "there is no NIC 's'"},
-		{TREE "pairs = ( { from = \"a.2\"; to = \"b.0\"; } );\n",
-		 "t.conf:4: key 'from': 'a' has no port 2, it has 2"},
-		{TREE "pairs = ( { from = \"a.1\"; to = \"a.1\"; } );\n", "paired with itself"},
-		{TREE "pairs = ( { from = \"a.1\"; } );\n", "t.conf:4: key 'to': is missing"},
-		{TREE "pairs = ( { from = \"a\"; to = \"b.0\"; } );\n", "t.conf:4: key 'from': a port is wanted"},
-		{TREE FLOW "set = ( \"x.workers=3\" );\n", "t.conf:6: key 'x.workers': there is no part 'x'"},
-		{TREE FLOW "set = ( \"nic.bogus=3\" );\n", "key 'nic.bogus': a nic has no parameter 'bogus'"},
-		{TREE FLOW "set = ( \"b.workers=0\" );\n", "key 'b.workers': 0 is out of range"},
-		{TREE
-		 "pairs = ( { from = \"a.1\"; to = \"b.0\"; } );\ntraffic = ( { port = \"a.1\"; gbps = 0.0; } );\n",
-		 "t.conf:5: key 'gbps'"},
-		{TREE
-		 "pairs = ( { from = \"a.1\"; to = \"b.0\"; } );\ntraffic = ( { port = \"a.1\"; gbps = 41.0; } );\n",
-		 "t.conf:5: key 'gbps': 41 Gb/s don't go through port a.1 of 40 Gb/s"},
-		{TREE "pairs = ( { from = \"a.1\"; to = \"b.0\"; } );\ntraffic = ( { port = \"a.1\"; frame_bytes = 63; "
-		      "} );\n",
-		 "key 'frame_bytes'"},
-		{TREE "pairs = ( { from = \"a.1\"; to = \"b.0\"; } );\ntraffic = ( { port = \"a.0\"; } );\n",
-		 "is in no pair"},
-		{TREE FLOW "frame_bytes = 10000;\n", "t.conf:6: key 'frame_bytes'"},
-		{TREE FLOW "load = 0;\n", "t.conf:6: key 'load'"},
-		{TREE FLOW "set = ( \"nic.mac_gbps=0\" );\n", "a rate of zero at a.1"},
-		{TREE "pairs = ( { from = \"a.1\"; to = \"b.0\"; } );\n", "key 'traffic': nothing is sent"},
-		{TREE FLOW "set = ( \"s.lanes=31\" );\n",
-		 "t.conf:2: key 'lanes': 's' has 31 lanes (profile plain), its links need 32"},
-		{TREE FLOW "set = ( \"host.lanes=8\" );\n", "t.conf:1: key 'lanes': 'h' has 8 lanes"},
-		{"host = { name = \"h\"; profile = \"none\"; };\n" FLOW,
-		 "t.conf:1: key 'profile': there is no host profile 'none'"},
-		{"host = { name = \"h\"; };\nnics = ( { name = \"a\"; parent = \"h\"; ports = 9; } );\n",
-		 "t.conf:2: key 'ports'"},
-		{"host = { name = \"h\"; };\nnics = ( { name = \"h\"; parent = \"h\"; } );\n",
-		 "t.conf:2: key 'name': 'h' is there twice"},
-		{"host = { name = \"h\"; };\nnics = ( { name = \"a\"; } );\n", "'h' and 'a' are both roots"},
-		{"nics = ( { name = \"a\"; } );\n", "a NIC is never the root"},
-		{"host = { name = \"h\"; };\nnics = ( { name = \"a\"; parent = \"h\"; },\n { name = \"b\"; parent = "
-		 "\"a\"; } );\n",
-		 "t.conf:3: key 'parent': 'a' is a NIC"},
-		{"host = { name = \"h\"; };\nnics = ( { name = \"a\"; parent = \"h\"; width = 3; } );\n",
-		 "a link of 3 lanes"},
-		{"host = { name = \"h\"; cores = 3; };\n", "t.conf:1: key 'cores': unknown key of a host"},
-		{"switches = ( { name = \"s\"; } );\nnics = ( { name = \"a\"; parent = \"s\"; }, { name = \"b\"; "
-		 "parent = \"s\"; } );\n"
-		 "pairs = ( { from = \"a.0\"; to = \"b.0\"; } );\ntraffic = ( { port = \"a.0\"; } );\nmethod = "
-		 "\"bn\";\n",
-		 "key 'host': bn forwards"},
-		{TREE FLOW "topology = \"star\";\n", "leave topology out"},
-		{TREE FLOW "method = \"zz\";\n", "t.conf:6: key 'method': 'zz' is none of wr, rd, bn, testpmd, l3fwd"},
-		{TREE FLOW "sweep = ( );\n", "t.conf:6: key 'sweep': a sweep of nothing"},
-		{TREE FLOW "sweep = ( { key = \"batch\"; values = ( ); } );\n",
-		 "t.conf:6: key 'values': a sweep of nothing"},
-		{TREE FLOW "sweep = ( { key = \"batch\"; } );\n", "key 'values': is missing"},
-		{"topology = \"star\"; ports = 1;\n", "t.conf:1: key 'ports'"},
-		{"topology = \"star\"; ports = 3;\n", "ports: 3 ports can't be shared out"},
-		{"topology = \"star\"; ports = 64; set = ( \"switch.lanes=0\", \"host.lanes=0\" );\n",
-		 "a mesh has at most"},
-		{"topology = \"star\"; ports = 8;\n", "lanes: 'switch0' has 48 lanes"},
-		{"pairs = 3;\n", "a list is wanted here"},
-		{"topology = \"star\"\nports = 8 8;\n", "t.conf:2: syntax error"},
+		{ "bogus = 1;\n" TREE FLOW, "t.conf:1: key 'bogus'" },
+		{ TREE FLOW "routers = ( { name = \"r\"; } );\n", "key 'routers'" },
+		{ "switches = ( { name = \"s\"; parent = \"t\"; },\n { name = \"t\"; parent = \"s\"; } );\n",
+		  "t.conf:1: key 'parent': a loop" },
+		{ "switches = ( { name = \"s\"; parent = \"s\"; } );\n", "a loop: 's' is its own ancestor" },
+		{ "host = { name = \"h\"; };\nswitches = ( { name = \"s\"; parent = \"t\"; } );\n",
+		  "t.conf:2: key 'parent': there is no part 't'" },
+		{ TREE "pairs = ( { from = \"a.0\"; to = \"x.0\"; } );\n", "t.conf:4: key 'to': there is no NIC 'x'" },
+		{ TREE "pairs = ( { from = \"a.0\"; to = \"s.0\"; } );\n", "there is no NIC 's'" },
+		{ TREE "pairs = ( { from = \"a.2\"; to = \"b.0\"; } );\n",
+		  "t.conf:4: key 'from': 'a' has no port 2, it has 2" },
+		{ TREE "pairs = ( { from = \"a.1\"; to = \"a.1\"; } );\n", "paired with itself" },
+		{ TREE "pairs = ( { from = \"a.1\"; } );\n", "t.conf:4: key 'to': is missing" },
+		{ TREE "pairs = ( { from = \"a\"; to = \"b.0\"; } );\n", "t.conf:4: key 'from': a port is wanted" },
+		{ TREE FLOW "set = ( \"x.workers=3\" );\n", "t.conf:6: key 'x.workers': there is no part 'x'" },
+		{ TREE FLOW "set = ( \"nic.bogus=3\" );\n", "key 'nic.bogus': a nic has no parameter 'bogus'" },
+		{ TREE FLOW "set = ( \"b.workers=0\" );\n", "key 'b.workers': 0 is out of range" },
+		{ TREE
+		  "pairs = ( { from = \"a.1\"; to = \"b.0\"; } );\ntraffic = ( { port = \"a.1\"; gbps = 0.0; } );\n",
+		  "t.conf:5: key 'gbps'" },
+		{ TREE
+		  "pairs = ( { from = \"a.1\"; to = \"b.0\"; } );\ntraffic = ( { port = \"a.1\"; gbps = 41.0; } );\n",
+		  "t.conf:5: key 'gbps': 41 Gb/s don't go through port a.1 of 40 Gb/s" },
+		{ TREE
+		  "pairs = ( { from = \"a.1\"; to = \"b.0\"; } );\ntraffic = ( { port = \"a.1\"; frame_bytes = 63; "
+		  "} );\n",
+		  "key 'frame_bytes'" },
+		{ TREE "pairs = ( { from = \"a.1\"; to = \"b.0\"; } );\ntraffic = ( { port = \"a.0\"; } );\n",
+		  "is in no pair" },
+		{ TREE FLOW "frame_bytes = 10000;\n", "t.conf:6: key 'frame_bytes'" },
+		{ TREE FLOW "load = 0;\n", "t.conf:6: key 'load'" },
+		{ TREE FLOW "set = ( \"nic.mac_gbps=0\" );\n", "a rate of zero at a.1" },
+		{ TREE "pairs = ( { from = \"a.1\"; to = \"b.0\"; } );\n", "key 'traffic': nothing is sent" },
+		{ TREE FLOW "set = ( \"s.lanes=31\" );\n",
+		  "t.conf:2: key 'lanes': 's' has 31 lanes (profile plain), its links need 32" },
+		{ TREE FLOW "set = ( \"host.lanes=8\" );\n", "t.conf:1: key 'lanes': 'h' has 8 lanes" },
+		{ "host = { name = \"h\"; profile = \"none\"; };\n" FLOW,
+		  "t.conf:1: key 'profile': there is no host profile 'none'" },
+		{ "host = { name = \"h\"; };\nnics = ( { name = \"a\"; parent = \"h\"; ports = 9; } );\n",
+		  "t.conf:2: key 'ports'" },
+		{ "host = { name = \"h\"; };\nnics = ( { name = \"h\"; parent = \"h\"; } );\n",
+		  "t.conf:2: key 'name': 'h' is there twice" },
+		{ "host = { name = \"h\"; };\nnics = ( { name = \"a\"; } );\n", "'h' and 'a' are both roots" },
+		{ "nics = ( { name = \"a\"; } );\n", "a NIC is never the root" },
+		{ "host = { name = \"h\"; };\nnics = ( { name = \"a\"; parent = \"h\"; },\n { name = \"b\"; parent = "
+		  "\"a\"; } );\n",
+		  "t.conf:3: key 'parent': 'a' is a NIC" },
+		{ "host = { name = \"h\"; };\nnics = ( { name = \"a\"; parent = \"h\"; width = 3; } );\n",
+		  "a link of 3 lanes" },
+		{ "host = { name = \"h\"; cores = 3; };\n", "t.conf:1: key 'cores': unknown key of a host" },
+		{ "switches = ( { name = \"s\"; } );\nnics = ( { name = \"a\"; parent = \"s\"; }, { name = \"b\"; "
+		  "parent = \"s\"; } );\n"
+		  "pairs = ( { from = \"a.0\"; to = \"b.0\"; } );\ntraffic = ( { port = \"a.0\"; } );\nmethod = "
+		  "\"bn\";\n",
+		  "key 'host': bn forwards" },
+		{ TREE FLOW "topology = \"star\";\n", "leave topology out" },
+		{ TREE FLOW "method = \"zz\";\n",
+		  "t.conf:6: key 'method': 'zz' is none of wr, rd, bn, testpmd, l3fwd" },
+		{ TREE FLOW "sweep = ( );\n", "t.conf:6: key 'sweep': a sweep of nothing" },
+		{ TREE FLOW "sweep = ( { key = \"batch\"; values = ( ); } );\n",
+		  "t.conf:6: key 'values': a sweep of nothing" },
+		{ TREE FLOW "sweep = ( { key = \"batch\"; } );\n", "key 'values': is missing" },
+		{ "topology = \"star\"; ports = 1;\n", "t.conf:1: key 'ports'" },
+		{ "topology = \"star\"; ports = 3;\n", "ports: 3 ports can't be shared out" },
+		{ "topology = \"star\"; ports = 64; set = ( \"switch.lanes=0\", \"host.lanes=0\" );\n",
+		  "a mesh has at most" },
+		{ "topology = \"star\"; ports = 8;\n", "lanes: 'switch0' has 48 lanes" },
+		{ "pairs = 3;\n", "a list is wanted here" },
+		{ "topology = \"star\"\nports = 8 8;\n", "t.conf:2: syntax error" },
 	};
 	unsigned int k;
 
@@ -152,15 +154,15 @@ static void refuses(void **state)
 /* Every port sends once and receives once; in two-switches half of the pairs cross. */
 static void uniform_is_a_permutation(void **state)
 {
-	static const char *const trees[] = {"star", "two-switches", "root"};
-	static const unsigned int ports[] = {2, 4, 6, 8, 12, 16, 24, 32};
+	static const char *const trees[] = { "star", "two-switches", "root" };
+	static const unsigned int ports[] = { 2, 4, 6, 8, 12, 16, 24, 32 };
 	unsigned int t, n, k, to, cross;
 	char text[256];
 
 	(void)state;
 	for (t = 0; t < 3; t++) {
 		for (n = 0; n < sizeof(ports) / sizeof(ports[0]); n++) {
-			unsigned int got[64] = {0};
+			unsigned int got[64] = { 0 };
 
 			if (t == 1 && ports[n] % 2)
 				continue;
@@ -189,9 +191,9 @@ static void uniform_is_a_permutation(void **state)
 
 static void the_hash_sees_everything(void **state)
 {
-	static const char *const change[] = {"batch=9",	       "nic.workers=9",	 "nic1.poll=3", "switch.latency=2",
-					     "frame_bytes=65", "seed=2",	 "method=bn",	"topology=root",
-					     "load=99.5",      "duration_us=201"};
+	static const char *const change[] = { "batch=9",	"nic.workers=9",  "nic1.poll=3", "switch.latency=2",
+					      "frame_bytes=65", "seed=2",	  "method=bn",	 "topology=root",
+					      "load=99.5",	"duration_us=201" };
 	struct exp_spec *spec = malloc(sizeof(*spec));
 	uint64_t seen[16];
 	unsigned int k, i, n = 0;
