@@ -26,6 +26,7 @@ const struct cli_usage cli_sim_usage = {
 		"architecture stops,"
 		" and on what), run FILE (topology and traffic of your own), sweep FILE (every combination of "
 		"parameters in FILE),"
+		" dma (a NIC's DMA engine beside measurements of a real one), iommu (64-byte DMA through an IOMMU, by window),"
 		" sensitivity [FILE] (how results depend on what is not known exactly), speed (of the simulator "
 		"itself).\n\n"
 		"The parts' numbers come from profiles: files in profiles/ (or $P2PNIC_PROFILES), each number with its "
@@ -172,6 +173,10 @@ static int sim_request(struct exp_request *r, const struct exp_kind_of *e, const
 	r->out = o->out;
 	r->progress = isatty(STDERR_FILENO);
 	exp_spec_init(&r->spec);
+	if (e->host)
+		rc = exp_spec_set(&r->spec, "host", e->host, 0, err);
+	if (rc)
+		return rc;
 	if (e->file == EXP_FILE_NEEDED && !file) {
 		snprintf(err, EXP_ERR_MAX, "%s needs a file: `p2pnic sim %s FILE`", e->name, e->name);
 		return -EINVAL;

@@ -6,14 +6,16 @@
 #include "sweep.h"
 
 const struct exp_kind_of exp_experiments[] = {
-	{ "fig5", EXP_FILE_NONE, exp_fig5, "throughput by frame size without routing" },
-	{ "fig6", EXP_FILE_NONE, exp_fig6, "throughput by frame size with routing (l3fwd)" },
-	{ "fig7", EXP_FILE_NONE, exp_fig7, "latency: medians, percentiles, distributions" },
-	{ "table1", EXP_FILE_NONE, exp_table1, "what the CPU and its PCIe bear" },
-	{ "batch", EXP_FILE_NONE, exp_batch, "throughput and latency by batch size, 1-64" },
-	{ "run", EXP_FILE_NEEDED, exp_single, "one run of the topology and traffic in FILE, told whole" },
-	{ "sweep", EXP_FILE_NEEDED, exp_sweep, "every combination of the parameters in FILE" },
-	{ "speed", EXP_FILE_MAY, exp_speed, "how fast the simulator itself is" },
+	{ "fig5", EXP_FILE_NONE, exp_fig5, "throughput by frame size without routing", NULL },
+	{ "fig6", EXP_FILE_NONE, exp_fig6, "throughput by frame size with routing (l3fwd)", NULL },
+	{ "fig7", EXP_FILE_NONE, exp_fig7, "latency: medians, percentiles, distributions", NULL },
+	{ "table1", EXP_FILE_NONE, exp_table1, "what the CPU and its PCIe bear", NULL },
+	{ "batch", EXP_FILE_NONE, exp_batch, "throughput and latency by batch size, 1-64", NULL },
+	{ "dma", EXP_FILE_NONE, exp_dma, "a NIC's DMA engine beside measurements of a real one", "e5-2637v3" },
+	{ "iommu", EXP_FILE_NONE, exp_iommu, "64-byte DMA through an IOMMU, by the window's size", "e5-iommu" },
+	{ "run", EXP_FILE_NEEDED, exp_single, "one run of the topology and traffic in FILE, told whole", NULL },
+	{ "sweep", EXP_FILE_NEEDED, exp_sweep, "every combination of the parameters in FILE", NULL },
+	{ "speed", EXP_FILE_MAY, exp_speed, "how fast the simulator itself is", NULL },
 	{ 0 },
 };
 

@@ -36,6 +36,7 @@ struct exp_kind_of {
 	enum exp_file file;
 	int (*run)(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX]);
 	const char *help;
+	const char *host; /* its host profile, if not the reference experiment's; NULL */
 };
 /* Ended by a NULL name. */
 extern const struct exp_kind_of exp_experiments[];
