@@ -28,7 +28,7 @@
 #define PMD_BAR_BASE (1ull << 47) /* beyond other NICs' */
 #define PMD_MBUF_HEAD 256u /* rte_mbuf, 128 bytes, and its headroom */
 #define PMD_FLUSH_PS (1000 * FAB_PS_PER_NS) /* a receive descriptor waits no longer to be written back */
-#define PMD_BUSY_WRITES 32 /* nor at all if fewer frames are being written */
+#define PMD_BUSY_WRITES 16 /* nor at all if fewer frames are being written */
 
 struct pmd_desc {
 	le64 addr; /* bus address of the frame or empty buffer */
