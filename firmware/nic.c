@@ -374,12 +374,14 @@ static void nic_complete(struct fw_nic *n, bool dry)
 /* When to look again though nothing happened. */
 static uint64_t nic_until(struct fw_nic *n)
 {
-	uint64_t until = n->next_tick_ns;
+	uint64_t until = fw_prod_flush_ns(n);
 	bool held = false;
 	unsigned int x;
 
-	if (n->dirty || n->waking || n->wait_head != n->wait_tail)
+	if (!until || n->waking || n->wait_head != n->wait_tail)
 		return 0;
+	if (n->next_tick_ns < until)
+		until = n->next_tick_ns;
 	for (x = 0; x < n->ports; x++)
 		held |= n->port[x].txq_head != n->port[x].txq_tail || n->port[x].stage_n;
 	if (held && n->now_ns + n->tx_poll_ns < until) {

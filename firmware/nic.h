@@ -26,6 +26,7 @@
 #define FW_MAX_PEERS (P2P_MAX_NICS + 1)
 #define FW_TICK_NS 1000000ull     /* peers, pokes, ageing are looked at this often */
 #define FW_MEETING_NS 1000000000ull /* a NIC just introduced is waited for so long at most */
+#define FW_FLUSH_NS 10000ull      /* less than a batch waits no longer for more, though ports have more */
 #define FW_STEP_FRAMES 256        /* a step drops no more than about so many for a port whose cable is down */
 #define FW_QUANTUM_BYTES 4096     /* deficit round robin */
 #define FW_RD_WINDOW 64           /* rd, bn: reads of one ring under way */
@@ -53,7 +54,7 @@ struct fw_prod {
 	bool open;      /* the peer's first completion line of this session has come */
 	bool dirty;     /* on the NIC's list of rings to flush */
 	bool local;     /* i = j */
-	uint32_t dirty_step;
+	uint64_t dirty_ns; /* since when, or since the last flush */
 	const struct p2p_line *comp; /* in our memory, written by the peer */
 	struct p2p_desc *shadow;     /* what we wrote, N; also the DMA's source */
 	uint32_t *tok;               /* per slot: the payload's token, then its descriptor's */
@@ -270,6 +271,7 @@ static inline void fw_wake_after(struct fw_peer *peer, uint32_t tok, bool comple
 #define fw_prod_void FW_LOCAL(fw_prod_void)
 #define fw_prod_flush FW_LOCAL(fw_prod_flush)
 #define fw_prod_flush_all FW_LOCAL(fw_prod_flush_all)
+#define fw_prod_flush_ns FW_LOCAL(fw_prod_flush_ns)
 #define fw_prod_reap FW_LOCAL(fw_prod_reap)
 #define fw_prod_tick FW_LOCAL(fw_prod_tick)
 #define fw_cons_open FW_LOCAL(fw_cons_open)
@@ -319,8 +321,14 @@ int fw_prod_send(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *segs
 		 unsigned int nsegs, uint32_t w0, enum p2p_drop *why);
 /* A learning announcement (seg) or, seg NULL, "forget my port".  0 or as above. */
 int fw_prod_void(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *seg, uint32_t ref, unsigned int in_port);
-void fw_prod_flush(struct fw_nic *n, struct fw_prod *p);
+/*
+ * Publishes whole batches; less than one when the ingress has run dry and no more
+ * payload is under way that would make it whole, or when it has waited long enough.
+ */
+void fw_prod_flush(struct fw_nic *n, struct fw_prod *p, bool dry);
 void fw_prod_flush_all(struct fw_nic *n, bool dry);
+/* When a ring that waits for a whole batch is flushed all the same; 0: it waits for DMA; UINT64_MAX: none does. */
+uint64_t fw_prod_flush_ns(const struct fw_nic *n);
 void fw_prod_reap(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p);
 /* Overdue completions; returns when to look again. */
 uint64_t fw_prod_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p);

@@ -71,7 +71,7 @@ static inline void prod_mark(struct fw_nic *n, struct fw_prod *p)
 	if (p->dirty)
 		return;
 	p->dirty = true;
-	p->dirty_step = n->step;
+	p->dirty_ns = n->now_ns;
 	p->next_dirty = n->dirty;
 	n->dirty = p;
 }
@@ -204,7 +204,7 @@ int fw_prod_send(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *segs
 	fw_event(n, P2P_EV_forwarded, 1);
 	prod_mark(n, p);
 	if (p->prod - p->pub >= n->batch)
-		fw_prod_flush(n, p);
+		fw_prod_flush(n, p, false);
 	return 0;
 }
 
@@ -270,11 +270,15 @@ static uint32_t prod_limit(struct fw_nic *n, struct fw_prod *p)
 	return limit;
 }
 
-void fw_prod_flush(struct fw_nic *n, struct fw_prod *p)
+void fw_prod_flush(struct fw_nic *n, struct fw_prod *p, bool dry)
 {
 	uint32_t limit = prod_limit(n, p), end, wrap;
+	bool overdue = n->now_ns - p->dirty_ns >= FW_FLUSH_NS;
 
 	while (p->pub != limit && board_room(n->board, BOARD_Q_WRITE)) {
+		/* Less than a batch: what makes it whole is on its way, or may be. */
+		if (limit - p->pub < n->batch && !overdue && (!dry || p->prod - p->pub >= n->batch))
+			return;
 		end = limit - p->pub > n->batch ? p->pub + n->batch : limit;
 		while (end != limit && (P2P_D0_FLAGS(from_le32(p->shadow[(end - 1) & p->mask].w0)) & P2P_DF_MORE))
 			end++;
@@ -283,6 +287,7 @@ void fw_prod_flush(struct fw_nic *n, struct fw_prod *p)
 			end = wrap;
 		prod_write(n, p, p->pub, end);
 		p->pub = end;
+		p->dirty_ns = n->now_ns;
 		fw_event(n, P2P_EV_flushes, 1);
 		n->wrote = true;
 	}
@@ -293,8 +298,7 @@ void fw_prod_flush_all(struct fw_nic *n, bool dry)
 	struct fw_prod **d = &n->dirty, *p;
 
 	while ((p = *d)) {
-		if (dry || p->dirty_step != n->step)
-			fw_prod_flush(n, p);
+		fw_prod_flush(n, p, dry);
 		if (p->pub == p->prod) {
 			*d = p->next_dirty;
 			p->dirty = false;
@@ -302,6 +306,20 @@ void fw_prod_flush_all(struct fw_nic *n, bool dry)
 			d = &p->next_dirty;
 		}
 	}
+}
+
+uint64_t fw_prod_flush_ns(const struct fw_nic *n)
+{
+	const struct fw_prod *p;
+	uint64_t at = UINT64_MAX;
+
+	for (p = n->dirty; p; p = p->next_dirty) {
+		if (p->ready != p->prod || n->now_ns - p->dirty_ns >= FW_FLUSH_NS)
+			return 0;
+		if (p->dirty_ns + FW_FLUSH_NS < at)
+			at = p->dirty_ns + FW_FLUSH_NS;
+	}
+	return at;
 }
 
 void fw_prod_reap(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p)
