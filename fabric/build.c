@@ -56,6 +56,7 @@ static void dir_destroy(struct fab_dir *d)
 		return;
 	if (fab_event_queued(&d->wake))
 		fab_cancel(d->f->q, &d->wake);
+	fab_line_cancel(d->f->q, &d->line);
 	for (int c = 0; c < FAB_NUM_CLASSES; c++)
 		free(d->credit[c].ring);
 	free(d->in);
@@ -66,6 +67,7 @@ static void node_destroy(struct fab_node *n)
 {
 	if (fab_event_queued(&n->tags.timer))
 		fab_cancel(n->f->q, &n->tags.timer);
+	fab_line_cancel(n->f->q, &n->reading);
 	dir_destroy(n->up);
 	dir_destroy(n->down);
 	fab_mem_destroy(n->mem);
@@ -134,6 +136,7 @@ static int dir_create(struct fab_node *link, bool up, const struct fab_credits *
 	if (!d)
 		return -ENOMEM;
 	fab_event_init(&d->wake, fab_dir_woken);
+	fab_line_init(&d->line);
 	d->f = link->f;
 	d->link = link;
 	d->up = up;
@@ -206,6 +209,7 @@ static int add_node(struct fabric *f, enum fab_kind kind, const char *name, stru
 	n->latency_ps = latency_ps;
 	n->tags.free = n->tags.oldest = n->tags.newest = FAB_NO_TAG;
 	n->rcb = 64;
+	fab_line_init(&n->reading);
 	if (link) {
 		n->link = *link;
 		if (link_create(n)) {

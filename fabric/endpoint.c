@@ -5,6 +5,7 @@
  * It acts when a TLP is there whole.  One link leads here and keeps the order, so
  * that the time at which a TLP is served is known when it leaves the other end: one
  * event each.  A read, and a completion, is not served before the writes that came before it.
+ * Writes and completions are served in the order of arrival, and so are reads.
  */
 #include "internal.h"
 
@@ -22,6 +23,8 @@ static void read_served(struct fab_event *e)
 {
 	struct fab_tlp *t = fab_container(e, struct fab_tlp, event);
 
+	if (t->dir) /* writes due at this very time came before */
+		fab_line_flush(t->src->f->q, &t->dir->line);
 	fab_answer(t->dst, t);
 }
 
@@ -55,22 +58,23 @@ static uint64_t read_serve(struct fab_node *n, const struct fab_tlp *t, uint64_t
 /* t, which came by d (NULL: by no link), will be in the endpoint's hands at at_ps. */
 static void serve(struct fab_node *n, struct fab_dir *d, struct fab_tlp *t, uint64_t at_ps)
 {
+	struct fab_queue *q = n->f->q;
 	uint64_t left;
 
-	if (t->type == FAB_MWR) {
-		left = at_ps = write_serve(n, t, at_ps);
-		t->event.fn = write_served;
-	} else if (t->type == FAB_MRD) {
+	if (t->type == FAB_MRD) {
 		left = read_serve(n, t, at_ps);
-		t->ready_ps = at_ps = left + n->ep.read_latency_ps;
 		t->event.fn = read_served;
+		fab_line_push(q, &n->reading, t, left + n->ep.read_latency_ps);
 	} else {
-		left = at_ps = fab_max(at_ps, n->last_write_ps);
-		t->event.fn = completion_served;
+		left = t->type == FAB_MWR ? write_serve(n, t, at_ps) : fab_max(at_ps, n->last_write_ps);
+		t->event.fn = t->type == FAB_MWR ? write_served : completion_served;
+		if (d)
+			fab_line_push(q, &d->line, t, left);
+		else
+			fab_schedule(q, &t->event, left);
 	}
 	if (d)
 		fab_credit_give(d, t->cls, t->units, left);
-	fab_schedule(n->f->q, &t->event, at_ps);
 }
 
 void fab_endpoint_expect(struct fab_dir *d, struct fab_tlp *t, uint64_t tail_ps)

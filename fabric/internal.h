@@ -5,10 +5,13 @@
  *   build.c     nodes, checks, routes            dir.c       arbitration, credits, transmission
  *   link.c      rates and sizes                  request.c   requesters: splitting, tags, completions, timeouts
  *   switch.c    switches, losses                 endpoint.c  endpoint as target and completer
- *   root.c      root complex                     stats.c     counters
+ *   root.c      root complex                     answer.c    completers: reads become completions
+ *   check.c     what a configuration must be     stats.c     counters
+ *   line.c      TLPs that wait in order of time
  *
  * A TLP is an object from a pool that travels: while it is on a link or in a
- * component its event is the next thing that happens to it; while it waits for
+ * component event.fn is the next thing that happens to it, either as an event of its own or
+ * in a line, where one event serves many and the event queue stays short; while it waits for
  * a direction it is in one of that direction's queues.  `dir` is the direction it came
  * by: it holds credits of that direction's receiver until it leaves.
  *
@@ -45,7 +48,7 @@ struct fab_tlp {
 	struct fab_node *dst;
 	uint64_t order;       /* in the queues of one direction: first come */
 	uint64_t addr;
-	uint64_t ready_ps;    /* read to answer: when the next completion may leave */
+	uint64_t ready_ps;    /* in a line: when its turn is; read to answer: when the next completion may leave */
 	uint32_t len;         /* data bytes; MRd: bytes asked for */
 	uint32_t remaining;   /* completion: see fab_tlp_view; of an unsupported request: its length */
 	uint32_t sent;        /* read to answer: bytes already on their way */
@@ -62,6 +65,11 @@ struct fab_tlp {
 
 struct fab_fifo {
 	struct fab_tlp *head, *tail;
+};
+/* TLPs to which something happens at times that don't go back: one event for all of them, their ready_ps. */
+struct fab_line {
+	struct fab_fifo q;
+	struct fab_event event;
 };
 struct fab_input {
 	struct fab_fifo q[FAB_NUM_CLASSES];
@@ -101,6 +109,7 @@ struct fab_credit {
 
 struct fab_dir {
 	struct fab_event wake;
+	struct fab_line line; /* what the receiver gets */
 	struct fabric *f;
 	uint64_t free_ps; /* the transmitter is busy until then */
 	uint64_t active;  /* inputs with something in them */
@@ -175,6 +184,7 @@ struct fab_node {
 	struct fab_ep_cfg ep;
 	uint64_t write_fp, read_fp; /* ps a byte, FAB_FRAC_BITS of fraction */
 	uint64_t write_free_ps, read_free_ps, last_write_ps;
+	struct fab_line reading;   /* reads whose first completion is not ready yet */
 
 	struct fab_switch_cfg sw;
 
@@ -295,6 +305,13 @@ bool fab_credit_has(struct fab_credit *c, uint32_t units, uint64_t now);
 /* Gives the credits back that a TLP of this class and size held at d's receiver; it leaves at at_ps. */
 void fab_credit_give(struct fab_dir *d, unsigned int cls, uint32_t units, uint64_t at_ps);
 void fab_dir_stall_update(struct fab_dir *d, uint64_t now);
+
+void fab_line_init(struct fab_line *l);
+/* t->event.fn is called at at_ps, which is not before that of the one pushed last. */
+void fab_line_push(struct fab_queue *q, struct fab_line *l, struct fab_tlp *t, uint64_t at_ps);
+/* Whose time has come has its turn now. */
+void fab_line_flush(struct fab_queue *q, struct fab_line *l);
+void fab_line_cancel(struct fab_queue *q, struct fab_line *l);
 
 /* ---- request.c ---- */
 int fab_tags_init(struct fab_node *n, uint32_t tags, uint64_t timeout_ps);

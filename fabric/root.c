@@ -119,7 +119,7 @@ void fab_root_expect(struct fab_dir *d, struct fab_tlp *t, uint64_t head_ps, uin
 
 	if (t->dst == n) {
 		t->event.fn = root_arrived;
-		fab_schedule(d->f->q, &t->event, tail_ps + n->latency_ps);
+		fab_line_push(d->f->q, &d->line, t, tail_ps + n->latency_ps);
 		return;
 	}
 	t->event.fn = p2p_arrived;

@@ -90,9 +90,9 @@ void fab_switch_expect(struct fab_dir *d, struct fab_tlp *t, uint64_t head_ps, u
 
 	if (t->dst == n) {
 		t->event.fn = switch_ended;
-		fab_schedule(d->f->q, &t->event, tail_ps + n->latency_ps);
+		fab_line_push(d->f->q, &d->line, t, tail_ps + n->latency_ps);
 		return;
 	}
 	t->event.fn = switch_arrived;
-	fab_schedule(d->f->q, &t->event, fab_cut_through(fab_out(n, t->dst), t, head_ps, tail_ps, n->latency_ps));
+	fab_line_push(d->f->q, &d->line, t, fab_cut_through(fab_out(n, t->dst), t, head_ps, tail_ps, n->latency_ps));
 }
