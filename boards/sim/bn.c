@@ -316,6 +316,8 @@ int sim_bn_start(struct sim_bn *bn, char err[FAB_ERR_MAX])
 	unsigned int i;
 	int rc;
 
+	if (bn->loop)
+		return 0;
 	for (i = 0; i < bn->n; i++) {
 		struct bn_view *v = &bn->nic[i];
 

@@ -52,7 +52,7 @@ int sim_bn_create(struct sim_host *h, const struct sim_mesh_cfg *cfg, struct boa
 void sim_bn_destroy(struct sim_bn *bn);
 /* The driver's part for one NIC: maps main memory into it and writes its HOST_* registers.  By sim_mesh_up. */
 int sim_bn_introduce(struct sim_bn *bn, unsigned int nic);
-/* All NICs are enabled: the loop begins. */
+/* All NICs are enabled: the loop begins, if it has not.  By sim_mesh_up. */
 int sim_bn_start(struct sim_bn *bn, char err[FAB_ERR_MAX]);
 bool sim_bn_ready(const struct sim_bn *bn);
 uint64_t sim_bn_held(const struct sim_bn *bn);
@@ -78,5 +78,7 @@ void sim_pmd_stats(const struct sim_pmd *p, struct sim_cpu_stats *out);
 void sim_pmd_stats_reset(struct sim_pmd *p);
 uint64_t sim_pmd_drops(const struct sim_pmd *p); /* no descriptor, no buffer, send ring full */
 struct fab_node *sim_pmd_node(const struct sim_pmd *p, unsigned int nic);
+/* A NIC's workers and DMA engine since sim_pmd_stats_reset(); steps and cycles by step are not kept. */
+void sim_pmd_nic_stats(const struct sim_pmd *p, unsigned int nic, struct sim_nic_stats *out);
 
 #endif

@@ -515,7 +515,30 @@ void sim_pmd_stats_reset(struct sim_pmd *p)
 
 	for (k = 0; k < p->num_cores; k++)
 		p->core[k].stats = (struct sim_cpu_stats){ .busy_ps = core_ahead(&p->core[k], now) };
+	for (k = 0; k < p->num_nics; k++) {
+		p->nic[k]->work_ps = 0;
+		sim_engine_stats_reset(p->nic[k]->engine);
+	}
 	p->reset_ps = now;
+}
+
+void sim_pmd_nic_stats(const struct sim_pmd *p, unsigned int nic, struct sim_nic_stats *out)
+{
+	struct sim_engine_stats e;
+
+	*out = (struct sim_nic_stats){ 0 };
+	if (nic >= p->num_nics)
+		return;
+	sim_engine_stats(p->nic[nic]->engine, &e);
+	out->work_ps = p->nic[nic]->work_ps;
+	out->dma_writes = e.writes;
+	out->dma_reads = e.reads;
+	out->write_wait_ps = e.write_wait_ps;
+	out->read_wait_ps = e.read_wait_ps;
+	out->engine_write_ps = e.write_busy_ps;
+	out->engine_read_ps = e.read_busy_ps;
+	out->writes_max = e.writes_max;
+	out->reads_max = e.reads_max;
 }
 
 uint64_t sim_pmd_drops(const struct sim_pmd *p)

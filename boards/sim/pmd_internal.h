@@ -149,6 +149,7 @@ struct sim_pmd_nic {
 	double ps_per_cycle; /* of all workers together */
 	uint64_t poll_ps, latency_ps;
 	uint64_t work_until_ps; /* workers are busy until then */
+	uint64_t work_ps;
 	uint64_t time_ps;       /* what the MACs are told the time is */
 	uint32_t writing;       /* frames being written to main memory */
 	struct pmd_rxq *dirty;

@@ -21,11 +21,12 @@ static uint64_t nic_now(const struct sim_pmd_nic *nic)
 /* The workers spend cycles on a frame: when what they do then happens. */
 static uint64_t nic_work(struct sim_pmd_nic *nic, double cycles)
 {
-	uint64_t now = nic_now(nic);
+	uint64_t now = nic_now(nic), work_ps = (uint64_t)(cycles * nic->ps_per_cycle + 0.5);
 
 	if (nic->work_until_ps < now)
 		nic->work_until_ps = now;
-	nic->work_until_ps += (uint64_t)(cycles * nic->ps_per_cycle + 0.5);
+	nic->work_until_ps += work_ps;
+	nic->work_ps += work_ps;
 	return nic->work_until_ps + nic->latency_ps;
 }
 
@@ -377,13 +378,14 @@ static bool tx_give(struct pmd_port *port, struct pmd_txbuf *b)
 {
 	struct p2p_seg seg = { .data = b->data, .len = b->len };
 	struct sim_pmd_nic *nic = port->nic;
-	uint64_t before = nic->work_until_ps;
+	uint64_t before = nic->work_until_ps, worked = nic->work_ps;
 
 	nic->time_ps = nic_work(nic, nic->prof.step_tx);
 	port->full = !port->mac->ops->tx_burst(port->mac, &seg, 1);
 	nic->time_ps = 0;
 	if (port->full) {
 		nic->work_until_ps = before;
+		nic->work_ps = worked;
 		nic_wake_by_mac(nic);
 		return false;
 	}

@@ -89,6 +89,7 @@ static void test_bytes(void **state)
 	const uint64_t frames = 4000, len = 250 - 4;
 	const struct fab_dir_stats *s;
 	struct sim_cpu_stats cpu;
+	struct sim_nic_stats nic;
 
 	build(SIM_PMD_TESTPMD, 1);
 	rig_source(&r, 0, 250, 20, frames);
@@ -110,6 +111,14 @@ static void test_bytes(void **state)
 	s = fab_link_stats(node[1], true);
 	assert_int_equal(s->bytes[FAB_MWR] % 16, 0);
 	assert_true(s->bytes[FAB_MWR] / 16 >= frames / 8 && s->bytes[FAB_MWR] / 16 <= cpu.batches);
+	/* The engines: a request for each frame, and for 1 to 8 descriptors or completions. */
+	sim_pmd_nic_stats(pmd, 0, &nic);
+	assert_in_range(nic.dma_writes, frames + frames / 8, 2 * frames);
+	assert_in_range(nic.dma_reads, (frames - 4 * 8) / 8, frames / 8 + 4);
+	sim_pmd_nic_stats(pmd, 1, &nic);
+	assert_in_range(nic.dma_reads, frames + frames / 8, 2 * frames);
+	/* 40 cycles for each request and each frame sent, at 40 GHz. */
+	assert_int_equal(nic.work_ps, (nic.dma_reads + nic.dma_writes + frames) * RIG_NS);
 	/* Doorbells, 8 bytes. */
 	assert_int_equal(fab_link_stats(node[0], false)->bytes[FAB_MWR] + fab_link_stats(node[1], false)->bytes[FAB_MWR],
 			 8 * cpu.doorbells);
@@ -301,6 +310,36 @@ static void test_latency(void **state)
 	assert_true(ns[0] < least + 300 + polls + 2 * r.nic.poll);
 }
 
+/* The same input, the same to the picosecond. */
+static void test_same(void **state)
+{
+	struct sim_sink_stats sink[2][2];
+	struct sim_cpu_stats cpu[2];
+	uint64_t events[2];
+	unsigned int k;
+
+	for (k = 0; k < 2; k++) {
+		if (k) {
+			teardown(state);
+			setup(state);
+		}
+		r.host.core_mhz = 700;
+		build(SIM_PMD_L3FWD, 1);
+		rig_source(&r, 0, 64, 30, 0);
+		rig_source(&r, 1, 300, 40, 0);
+		start();
+		rig_run(&r, RIG_MS / 4);
+		sim_mac_sink(r.mac[0], &sink[k][0]);
+		sim_mac_sink(r.mac[1], &sink[k][1]);
+		sim_pmd_stats(pmd, &cpu[k]);
+		events[k] = fab_queue_count(sim_world_queue(r.w));
+	}
+	assert_memory_equal(sink[0], sink[1], sizeof(sink[0]));
+	assert_memory_equal(&cpu[0], &cpu[1], sizeof(cpu[0]));
+	assert_int_equal(events[0], events[1]);
+	assert_true(sink[0][0].frames > 1000 && sink[0][1].frames > 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +355,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_jumbo, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_quiet, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_latency, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_same, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
