@@ -94,19 +94,18 @@ static void collect_nic(struct collect *c, unsigned int k)
 {
 	const struct exp_node *n = &c->r->c->node[k];
 	struct fab_node_stats node;
+	struct sim_nic_stats s;
 	unsigned int p;
 
 	fab_node_stats(c->r->node[k], &node);
 	add_resource(c, EXP_RES_MEMORY, (double)node.target_busy_ps / c->ps, n->name, " memory");
-	if (!c->r->pmd) {
-		struct board_ctx *b = c->r->nic[c->r->index[k]];
-		struct sim_nic_stats s;
-
-		sim_nic_stats(b, &s);
-		add_resource(c, EXP_RES_WORKERS, (double)s.work_ps / c->ps, n->name, " workers");
-		add_resource(c, EXP_RES_DMA, (double)s.engine_write_ps / c->ps, n->name, " DMA writes");
-		add_resource(c, EXP_RES_DMA, (double)s.engine_read_ps / c->ps, n->name, " DMA reads");
-	}
+	if (c->r->pmd)
+		sim_pmd_nic_stats(c->r->pmd, c->r->index[k], &s);
+	else
+		sim_nic_stats(c->r->nic[c->r->index[k]], &s);
+	add_resource(c, EXP_RES_WORKERS, (double)s.work_ps / c->ps, n->name, " workers");
+	add_resource(c, EXP_RES_DMA, (double)s.engine_write_ps / c->ps, n->name, " DMA writes");
+	add_resource(c, EXP_RES_DMA, (double)s.engine_read_ps / c->ps, n->name, " DMA reads");
 	for (p = 0; p < n->ports; p++)
 		collect_mac(c, k, p);
 }
