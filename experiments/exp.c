@@ -15,6 +15,9 @@ const struct exp_kind_of exp_experiments[] = {
 	{ "iommu", EXP_FILE_NONE, exp_iommu, "64-byte DMA through an IOMMU, by the window's size", "e5-iommu" },
 	{ "run", EXP_FILE_NEEDED, exp_single, "one run of the topology and traffic in FILE, told whole", NULL },
 	{ "sweep", EXP_FILE_NEEDED, exp_sweep, "every combination of the parameters in FILE", NULL },
+	{ "sensitivity", EXP_FILE_MAY, exp_sensitivity, "what the results of FILE, else of the reference, depend on", NULL },
+	{ "validate", EXP_FILE_NONE, exp_validate,
+	  "every published figure of the reference experiment and its predicted interval", NULL },
 	{ "speed", EXP_FILE_MAY, exp_speed, "how fast the simulator itself is", NULL },
 	{ 0 },
 };

@@ -61,7 +61,8 @@ int exp_plot(const char *path, const char *script, unsigned int width, unsigned 
 
 /* ---- experiments ---- */
 typedef int exp_fn(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX]);
-exp_fn exp_fig5, exp_fig6, exp_fig7, exp_table1, exp_batch, exp_scale, exp_dma, exp_iommu, exp_single, exp_sweep, exp_sensitivity, exp_speed;
+exp_fn exp_fig5, exp_fig6, exp_fig7, exp_table1, exp_batch, exp_scale, exp_dma, exp_iommu, exp_single, exp_sweep;
+exp_fn exp_sensitivity, exp_validate, exp_speed;
 extern const unsigned int exp_paper_frames[];
 #define EXP_PAPER_FRAMES 7
 

@@ -50,7 +50,7 @@ static int make_profile(struct maker *m, enum exp_kind kind, const char *name, u
 		snprintf(m->profile_name[m->num_profiles], EXP_PATH_MAX, "%s", name);
 		m->profile[m->num_profiles++] = p;
 	}
-	snprintf(n->profile, sizeof(n->profile), "%s", p->name);
+	snprintf(n->profile, sizeof(n->profile), "%s", name);
 	exp_profile_fill(p, &n->p);
 	return 0;
 }

@@ -160,7 +160,7 @@ struct exp_node {
 	int parent; /* before it in the list; -1: the root */
 	unsigned int width, gen; /* of its link upwards; gen 0: without limits */
 	unsigned int ports;      /* of a NIC */
-	char profile[EXP_PROFILE_NAME_MAX];
+	char profile[EXP_PATH_MAX]; /* as given */
 	union {
 		struct sim_nic_profile nic;
 		struct sim_switch_profile sw;
