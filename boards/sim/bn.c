@@ -45,6 +45,7 @@ struct sim_bn {
 	struct bn_host_stats seen;
 	struct sim_cpu_stats stats;
 	uint64_t reset_ps, busy_until_ps;
+	unsigned int sharing; /* cores that share the step that runs */
 };
 
 static unsigned int bn_cores(const struct sim_bn *bn)
@@ -123,11 +124,17 @@ static void bn_send_posts(struct sim_bn *bn)
 
 /* ---- the loop ---- */
 
-/* What the step cost, in cycles of one core, doorbells aside.  A descriptor moved is one read and one written. */
+/* Descriptors that a step moved: one read and one written each. */
+static uint64_t bn_moved(const struct sim_bn *bn, const struct bn_host_stats *now)
+{
+	return ((now->desc_bytes - bn->seen.desc_bytes) / 16 + 1) / 2;
+}
+
+/* What the step cost, in cycles of one core, doorbells aside. */
 static double bn_step_cycles(struct sim_bn *bn, const struct bn_host_stats *now)
 {
 	const struct sim_host_profile *p = sim_host_profile(bn->h);
-	uint64_t bytes = now->desc_bytes - bn->seen.desc_bytes, moved = (bytes / 16 + 1) / 2, batches, at;
+	uint64_t bytes = now->desc_bytes - bn->seen.desc_bytes, moved = bn_moved(bn, now), batches, at;
 	uint32_t batch = (uint32_t)p->batch;
 
 	if (!moved)
@@ -140,6 +147,14 @@ static double bn_step_cycles(struct sim_bn *bn, const struct bn_host_stats *now)
 	bn->stats.packets += now->moved - bn->seen.moved;
 	bn->stats.batches += batches;
 	return (double)batches * p->batch_cycles + (double)moved * p->bn_cycles;
+}
+
+/* Cores share a step by descriptors; where none moved, by rings, whose refill is ids and a line. */
+static unsigned int bn_share(const struct sim_bn *bn, uint64_t moved, uint64_t bells)
+{
+	uint64_t jobs = moved > bells / 2 ? moved : bells / 2;
+
+	return jobs < bn_cores(bn) ? (jobs ? (unsigned int)jobs : 1) : bn_cores(bn);
 }
 
 static void bn_step(struct sim_bn *bn)
@@ -164,11 +179,12 @@ static void bn_step(struct sim_bn *bn)
 	cycles = bn_step_cycles(bn, stats);
 	bells = bn->stats.doorbells - bells;
 	cycles += (double)bells * sim_host_profile(bn->h)->mmio_write;
-	cost_ps = sim_host_cycles_ps(bn->h, cycles / bn_cores(bn));
+	bn->sharing = bn_share(bn, bn_moved(bn, stats), bells);
+	cost_ps = sim_host_cycles_ps(bn->h, cycles / bn->sharing);
 	bn->seen = *stats;
 	bn->busy = true;
 	bn->busy_until_ps = now_ps + cost_ps;
-	bn->stats.busy_ps += cost_ps * bn_cores(bn);
+	bn->stats.busy_ps += cost_ps * bn->sharing;
 	fab_schedule(bn->q, &bn->event, bn->busy_until_ps);
 }
 
@@ -359,23 +375,29 @@ uint64_t sim_bn_drops(const struct sim_bn *bn)
 	return sum;
 }
 
+/* Core time of the step that runs that is still to come. */
+static uint64_t bn_ahead(const struct sim_bn *bn, uint64_t now)
+{
+	return bn->busy_until_ps > now ? (bn->busy_until_ps - now) * bn->sharing : 0;
+}
+
 void sim_bn_stats(const struct sim_bn *bn, struct sim_cpu_stats *out)
 {
-	uint64_t now = fab_now(bn->q), ahead = bn->busy_until_ps > now ? bn->busy_until_ps - now : 0;
+	uint64_t now = fab_now(bn->q);
 	unsigned int cores = bn_cores(bn);
 
 	*out = bn->stats;
 	if (!bn->loop)
 		return;
-	out->busy_ps -= ahead * cores;
+	out->busy_ps -= bn_ahead(bn, now);
 	out->poll_ps = (now - bn->reset_ps) * cores - out->busy_ps;
 	out->cores_used = cores;
 }
 
 void sim_bn_stats_reset(struct sim_bn *bn)
 {
-	uint64_t now = fab_now(bn->q), ahead = bn->busy_until_ps > now ? bn->busy_until_ps - now : 0;
+	uint64_t now = fab_now(bn->q);
 
-	bn->stats = (struct sim_cpu_stats){ .busy_ps = ahead * bn_cores(bn) };
+	bn->stats = (struct sim_cpu_stats){ .busy_ps = bn_ahead(bn, now) };
 	bn->reset_ps = now;
 }

@@ -10,7 +10,8 @@
  * bn's doorbell pages lie in the NICs; what the loop writes there in a step is
  * sent as posted writes from the root complex when the step's time has passed,
  * one per line, buffer ids combined up to 64 bytes.  What NICs write to main memory
- * is there when it has arrived.  With C cores a step's cycles take a C-th of their time.
+ * is there when it has arrived.  A step's cycles are shared by as many of the cores as
+ * it moved descriptors.
  *
  * LIFE  create host and NICs, fab_finish(), start.  Forwarders are destroyed before their ports and their host, the
  *   host before the world, and none of them runs any more.
