@@ -106,6 +106,8 @@ static void collect_nic(struct collect *c, unsigned int k)
 	add_resource(c, EXP_RES_WORKERS, (double)s.work_ps / c->ps, n->name, " workers");
 	add_resource(c, EXP_RES_DMA, (double)s.engine_write_ps / c->ps, n->name, " DMA writes");
 	add_resource(c, EXP_RES_DMA, (double)s.engine_read_ps / c->ps, n->name, " DMA reads");
+	add_resource(c, EXP_RES_FLIGHT, (double)s.write_full_ps / c->ps, n->name, " writes in flight");
+	add_resource(c, EXP_RES_FLIGHT, (double)s.read_full_ps / c->ps, n->name, " reads in flight");
 	for (p = 0; p < n->ports; p++)
 		collect_mac(c, k, p);
 }
@@ -209,7 +211,7 @@ int exp_rig_collect(struct exp_rig *r, uint64_t ps, struct exp_result *out)
 	for (k = 0; k < r->c->num_nodes; k++)
 		ports += r->c->node[k].ports;
 	memset(out, 0, sizeof(*out));
-	rc = exp_result_alloc(out, 8 * r->c->num_nodes + 2 * ports + 4, ports);
+	rc = exp_result_alloc(out, 10 * r->c->num_nodes + 2 * ports + 4, ports);
 	if (rc)
 		return rc;
 	c.room = ports * EXP_LATENCIES_MAX;

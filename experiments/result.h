@@ -45,7 +45,7 @@
 	X(events, "of the simulator, while measuring")
 
 #define EXP_RES_KINDS(X) \
-	X(LINK, "link") X(MAC, "MAC") X(DMA, "DMA engine") X(WORKERS, "workers") X(MEMORY, "device memory") \
+	X(LINK, "link") X(MAC, "MAC") X(DMA, "DMA engine") X(FLIGHT, "requests in flight") X(WORKERS, "workers") X(MEMORY, "device memory") \
 	X(CHANNELS, "memory channels") X(CORES, "cores") X(ROOT, "root complex")
 #define X(name, text) EXP_RES_##name,
 enum exp_res_kind { EXP_RES_KINDS(X) EXP_NUM_RES_KINDS };

@@ -18,6 +18,7 @@ struct lane {
 	bool read, running;
 	uint64_t begun, begun_bytes, wait_ps, issue_ps, path_ps;
 	uint32_t flight_max;
+	uint64_t counted_ps, flight_ps, bytes_ps; /* in flight, times time */
 };
 
 struct sim_engine {
@@ -30,8 +31,19 @@ struct sim_engine {
 
 static void lane_run(struct lane *l);
 
+/* Before what is in flight changes. */
+static void lane_count(struct lane *l)
+{
+	uint64_t now_ps = fab_now(l->e->q), since_ps = now_ps - l->counted_ps;
+
+	l->counted_ps = now_ps;
+	l->flight_ps += since_ps * l->flight;
+	l->bytes_ps += since_ps * l->bytes;
+}
+
 static void lane_finished(struct lane *l, struct sim_dma *d)
 {
+	lane_count(l);
 	l->flight--;
 	l->bytes -= d->req.len;
 	if (l->e->dropped)
@@ -96,6 +108,7 @@ static void lane_begin(struct lane *l, struct sim_dma *d, uint64_t now_ps)
 
 	if (issue_ps < write_ps)
 		issue_ps = write_ps;
+	lane_count(l);
 	l->begun++;
 	l->begun_bytes += d->req.len;
 	l->wait_ps += now_ps - d->not_before_ps;
@@ -233,6 +246,16 @@ void sim_engine_destroy(struct sim_engine *e)
 	free(e);
 }
 
+/* Requests or bytes, whichever are nearer to their limit. */
+static uint64_t lane_full_ps(const struct lane *l)
+{
+	uint64_t since_ps = fab_now(l->e->q) - l->counted_ps;
+	uint64_t flight_ps = (l->flight_ps + since_ps * l->flight) / l->max;
+	uint64_t bytes_ps = (l->bytes_ps + since_ps * l->bytes) / l->max_bytes;
+
+	return flight_ps > bytes_ps ? flight_ps : bytes_ps;
+}
+
 void sim_engine_stats(const struct sim_engine *e, struct sim_engine_stats *out)
 {
 	const struct lane *w = &e->lane[0], *r = &e->lane[1];
@@ -241,6 +264,7 @@ void sim_engine_stats(const struct sim_engine *e, struct sim_engine_stats *out)
 		.writes = w->begun, .reads = r->begun, .write_bytes = w->begun_bytes, .read_bytes = r->begun_bytes,
 		.write_wait_ps = w->wait_ps, .read_wait_ps = r->wait_ps,
 		.write_busy_ps = w->issue_ps, .read_busy_ps = r->issue_ps > r->path_ps ? r->issue_ps : r->path_ps,
+		.write_full_ps = lane_full_ps(w), .read_full_ps = lane_full_ps(r),
 		.writes_max = w->flight_max, .reads_max = r->flight_max,
 	};
 }
@@ -254,5 +278,7 @@ void sim_engine_stats_reset(struct sim_engine *e)
 
 		l->begun = l->begun_bytes = l->wait_ps = l->issue_ps = l->path_ps = 0;
 		l->flight_max = l->flight;
+		l->counted_ps = fab_now(e->q);
+		l->flight_ps = l->bytes_ps = 0;
 	}
 }

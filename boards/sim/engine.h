@@ -42,6 +42,7 @@ struct sim_engine_stats {
 	uint64_t writes, reads, write_bytes, read_bytes;
 	uint64_t write_wait_ps, read_wait_ps; /* from submission to beginning, latency included */
 	uint64_t write_busy_ps, read_busy_ps; /* the share of its issue rate that was used; reads: the larger of issue and data path */
+	uint64_t write_full_ps, read_full_ps; /* the share of its limits that was in flight, over time */
 	uint32_t writes_max, reads_max;
 };
 

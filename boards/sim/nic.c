@@ -537,6 +537,7 @@ void sim_nic_stats(const struct board_ctx *b, struct sim_nic_stats *out)
 		.dma_writes = e.writes, .dma_reads = e.reads,
 		.write_wait_ps = e.write_wait_ps, .read_wait_ps = e.read_wait_ps,
 		.engine_write_ps = e.write_busy_ps, .engine_read_ps = e.read_busy_ps,
+		.write_full_ps = e.write_full_ps, .read_full_ps = e.read_full_ps,
 		.writes_max = e.writes_max, .reads_max = e.reads_max,
 	};
 	for (k = 0; k < BOARD_NUM_STEPS; k++)

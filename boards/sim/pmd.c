@@ -537,6 +537,8 @@ void sim_pmd_nic_stats(const struct sim_pmd *p, unsigned int nic, struct sim_nic
 	out->read_wait_ps = e.read_wait_ps;
 	out->engine_write_ps = e.write_busy_ps;
 	out->engine_read_ps = e.read_busy_ps;
+	out->write_full_ps = e.write_full_ps;
+	out->read_full_ps = e.read_full_ps;
 	out->writes_max = e.writes_max;
 	out->reads_max = e.reads_max;
 }

@@ -86,6 +86,7 @@ struct sim_nic_stats {
 	uint64_t dma_writes, dma_reads;
 	uint64_t write_wait_ps, read_wait_ps; /* sum over requests: submission to begin in the engine */
 	uint64_t engine_write_ps, engine_read_ps; /* time the engine was busy with each */
+	uint64_t write_full_ps, read_full_ps; /* the share of its limits that was in flight, over time */
 	uint32_t writes_max, reads_max;       /* in flight */
 };
 void sim_nic_stats(const struct board_ctx *b, struct sim_nic_stats *out);

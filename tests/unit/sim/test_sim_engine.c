@@ -185,6 +185,9 @@ static void test_in_flight(void **state)
 	assert_int_equal(done, 5);
 	sim_engine_stats(eng, &s);
 	assert_int_equal(s.writes_max, 2);
+	/* Two, two; four reads of 512, two at a time, then one of four times the limit alone. */
+	assert_int_equal(s.write_full_ps, 50000 + 50000);
+	assert_int_equal(s.read_full_ps, 50000 + 50000 + 4 * 50000);
 	assert_int_equal(s.reads_max, 2);
 }
 
