@@ -560,33 +560,9 @@ uint32_t late_room(struct board_ctx *b, enum board_queue q)
 	return under_way < b->q[q].room ? b->q[q].room - under_way : 0;
 }
 
-static uint32_t crc_byte(uint32_t crc, uint8_t v)
-{
-	static const uint32_t nibble[16] = {
-		0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-		0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
-	};
-
-	crc ^= v;
-	crc = crc >> 4 ^ nibble[crc & 15];
-	return crc >> 4 ^ nibble[crc & 15];
-}
-
-static uint32_t crc_word(uint32_t crc, uint32_t v)
-{
-	return crc_byte(crc_byte(crc_byte(crc_byte(crc, v & 0xff), v >> 8 & 0xff), v >> 16 & 0xff), v >> 24);
-}
-
 uint32_t late_sum_check(struct board_ctx *b, const uint8_t *mem, uint32_t len, uint32_t h, uint32_t stride)
 {
-	uint32_t crc = ~0u, unit;
-	le32 word;
-
-	for (unit = 0; unit * stride < len; unit++) {
-		memcpy(&word, mem + unit * stride + p2p_sample_offset(h, unit, stride), sizeof(word));
-		crc = crc_word(crc, from_le32(word));
-	}
-	return crc;
+	return p2p_csum_words(mem, len, h, stride);
 }
 
 uint32_t late_sum(struct board_ctx *b, uint8_t *mem, uint32_t len, uint32_t h, uint32_t stride)
@@ -599,7 +575,7 @@ uint32_t late_sum(struct board_ctx *b, uint8_t *mem, uint32_t len, uint32_t h, u
 
 uint32_t late_sum_finish(uint32_t running, uint32_t w0, uint32_t where, uint32_t seq)
 {
-	return ~crc_word(crc_word(crc_word(running, w0 & P2P_D0_SUMMED), where), seq);
+	return ~p2p_crc32c(p2p_crc32c(p2p_crc32c(running, w0 & P2P_D0_SUMMED), where), seq);
 }
 
 uint64_t late_now_ns(struct board_ctx *b)

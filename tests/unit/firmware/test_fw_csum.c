@@ -59,6 +59,20 @@ static void test_crc_check_value(void **state)
 	assert_int_equal(crc32c((const uint8_t *)"123456789", 9), 0xe3069283);
 }
 
+static void test_crc_plain(void **state)
+{
+	uint32_t k, crc, v;
+	struct rng r;
+
+	assert_int_equal(~p2p_crc32c_plain(~0u, 0), 0x48674bc7); /* of four zero bytes */
+	rng_seed(&r, 5);
+	for (k = 0; k < 1000; k++) {
+		crc = (uint32_t)rng_next(&r);
+		v = (uint32_t)rng_next(&r);
+		assert_int_equal(p2p_crc32c(crc, v), p2p_crc32c_plain(crc, v));
+	}
+}
+
 static void test_definition(void **state)
 {
 	static uint8_t frame[P2P_MAX_FRAME + 256], copy[P2P_MAX_FRAME + 256];
@@ -125,6 +139,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_crc_check_value),
+		cmocka_unit_test(test_crc_plain),
 		cmocka_unit_test(test_definition),
 		cmocka_unit_test(test_sample_stays_in_unit),
 		cmocka_unit_test(test_scrub_words_differ),
