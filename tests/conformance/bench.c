@@ -32,8 +32,10 @@ bool bench_wants(const struct bench *b, const char *name)
 	return !b->only || !strcmp(b->only, name);
 }
 
-bool bench_wants_mode(const struct bench *b, enum p2p_mode mode)
+bool bench_wants_mode(const struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode)
 {
+	if (ops->no_bn && mode == P2P_MODE_BN)
+		return false;
 	return !b->mode || !strcmp(b->mode, bench_mode(mode));
 }
 

@@ -21,7 +21,7 @@ struct bench {
 /* 0, or 2 for bad usage. */
 int bench_init(struct bench *b, int argc, char **argv);
 bool bench_wants(const struct bench *b, const char *name);
-bool bench_wants_mode(const struct bench *b, enum p2p_mode mode);
+bool bench_wants_mode(const struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode);
 /* Seeds from 1 to n, or the one asked for. */
 uint64_t bench_first_seed(const struct bench *b);
 uint64_t bench_last_seed(const struct bench *b, uint64_t n);

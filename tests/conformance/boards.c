@@ -5,6 +5,7 @@
 const struct mesh_ops *const mesh_boards[] = {
 	&mesh_soft,
 	&mesh_sim,
+	&mesh_free,
 	&mesh_late,
 	NULL,
 };

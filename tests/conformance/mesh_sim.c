@@ -15,6 +15,7 @@
 #define HOST_BASE (1ull << 46)
 #define HOST_BYTES (1ull << 40)
 #define HOST_AREAS 256
+#define WOKEN_NS 3000
 
 struct cable {
 	struct port port; /* first */
@@ -33,6 +34,8 @@ struct mesh_board {
 	uint64_t seed;
 	struct sim_nic_profile prof;
 	unsigned int nics, lives;
+	bool free; /* NICs step by themselves */
+	uint64_t woken_ns[P2P_MAX_NICS];
 	struct board_ctx *nic[P2P_MAX_NICS];
 	struct cable cable[P2P_MAX_NICS][P2P_MAX_PORTS];
 	struct host_area area[HOST_AREAS];
@@ -80,8 +83,13 @@ static bool cable_link_up(struct port *p)
 	return script_port_link_up(cable_of(p));
 }
 
+static uint64_t cable_next_event(struct port *p, uint64_t now_ns)
+{
+	return script_port_next(cable_of(p));
+}
+
 static const struct port_ops cable_ops = {
-	.scheme = "script", .start = cable_start, .stop = cable_stop, .rx_burst = cable_rx_burst,
+	.scheme = "script", .next_event = cable_next_event, .start = cable_start, .stop = cable_stop, .rx_burst = cable_rx_burst,
 	.rx_post = cable_rx_post, .tx_burst = cable_tx_burst, .tx_done = cable_tx_done, .link_up = cable_link_up,
 };
 
@@ -113,10 +121,10 @@ static void host_read(void *arg, uint64_t addr, uint8_t *data, uint32_t len)
 		memset(data, 0xff, len);
 }
 
-static struct mesh_board *sim_open(const struct mesh_board_cfg *cfg)
+static struct mesh_board *board_open(const struct mesh_board_cfg *cfg, const struct sim_nic_profile *prof, bool run_free)
 {
 	static const struct fab_target_ops memory = { .write = host_write, .read = host_read };
-	struct fab_root_cfg root = { .p2p = true, .rcb = 128, .mem_base = HOST_BASE, .mem_bytes = HOST_BYTES,
+	struct fab_root_cfg root = { .p2p = true, .rcb = 64, .mem_base = HOST_BASE, .mem_bytes = HOST_BYTES,
 				     .mem = { .channels = 1 } };
 	struct mesh_board *mb = calloc(1, sizeof(*mb));
 	char err[FAB_ERR_MAX];
@@ -125,11 +133,37 @@ static struct mesh_board *sim_open(const struct mesh_board_cfg *cfg)
 		abort();
 	mb->seed = cfg->seed;
 	mb->nics = cfg->nics;
-	sim_nic_profile_zero(&mb->prof);
+	mb->free = run_free;
+	mb->prof = *prof;
 	mb->w = sim_world_create(cfg->seed);
 	if (!mb->w || fab_add_root(sim_world_fabric(mb->w), "root", &root, &memory, mb, &mb->root, err))
 		abort();
 	return mb;
+}
+
+static struct mesh_board *sim_open(const struct mesh_board_cfg *cfg)
+{
+	struct sim_nic_profile zero = { 0 };
+
+	sim_nic_profile_zero(&zero);
+	return board_open(cfg, &zero, false);
+}
+
+/* Everything takes time, of the order of real NICs'. */
+static struct mesh_board *free_open(const struct mesh_board_cfg *cfg)
+{
+	struct sim_nic_profile p = {
+		.step_rx = 60, .step_lookup = 20, .step_learn = 20, .step_reserve = 40, .step_csum_word = 4,
+		.step_dma_issue = 30, .step_poll_ring = 10, .step_check = 30, .step_scrub_word = 1, .step_complete = 20,
+		.step_poll_comp = 10, .step_tx = 40, .clock_mhz = 1200, .workers = 54, .work_latency = 500, .poll = 50,
+		.dma_write_gap = 20, .dma_read_gap = 18, .dma_overhead = 4, .dma_byte = 0.12,
+		.dma_write_latency = 200, .dma_read_latency = 200, .dma_writes = 64, .dma_reads = 64,
+		.dma_read_bytes = 65536, .mem_write_gap = 4, .mem_read_gap = 4, .mem_read_latency = 150, .mem_rate = 12,
+		.local_rate = 12, .pcie_gen = 3, .pcie_width = 8, .mps = 256, .mrrs = 512, .tags = 64,
+		.pcie_latency = 100, .dllp_share = -1, .slots = 64, .rx_bufs = 256,
+	};
+
+	return board_open(cfg, &p, true);
 }
 
 static void sim_close(struct mesh_board *mb)
@@ -201,7 +235,8 @@ static int sim_create(struct mesh_board *mb, unsigned int nic, const struct fw_s
 		fprintf(stderr, "%s\n", dead ? strerror(-rc) : err);
 		return rc;
 	}
-	sim_nic_auto(mb->nic[nic], false);
+	if (!mb->free)
+		sim_nic_auto(mb->nic[nic], false);
 	sim_nic_of(mb->nic[nic])->random = mesh_board_seed(mb->seed, mb->lives++);
 	for (p = 0; p < strap->ports; p++)
 		script_port_check(ports[p], sim_seg_ok, mb->nic[nic]);
@@ -301,6 +336,50 @@ static uint64_t sim_faults(struct mesh_board *mb, unsigned int nic)
 {
 	return sim_nic_faults(mb->nic[nic]);
 }
+
+/* ---- free ---- */
+
+static uint64_t free_next(struct mesh_board *mb)
+{
+	uint64_t at_ps = fab_queue_next(sim_world_queue(mb->w));
+
+	return at_ps == FAB_NEVER ? UINT64_MAX : sim_ps_to_ns(at_ps + 999);
+}
+
+/* It steps by itself; what it could not see coming is what the test has put on the cable.  What it does not want waits. */
+static uint64_t free_step(struct mesh_board *mb, unsigned int nic)
+{
+	struct board_ctx *b = mb->nic[nic];
+	uint64_t now_ns = sim_world_ns(mb->w);
+	unsigned int p;
+
+	for (p = 0; p < sim_nic_of(b)->ports; p++) {
+		if (now_ns - mb->woken_ns[nic] < WOKEN_NS || !script_port_event(cable_of(b->port[p])))
+			continue;
+		mb->woken_ns[nic] = now_ns;
+		sim_nic_wake(b, 0);
+	}
+	return UINT64_MAX;
+}
+
+static void free_sleep(struct mesh_board *mb, unsigned int nic, bool asleep)
+{
+}
+
+static void free_reg_write(struct mesh_board *mb, unsigned int nic, uint32_t off, uint32_t bytes, uint64_t v)
+{
+	sim_reg_write(mb, nic, off, bytes, v);
+	sim_nic_wake(mb->nic[nic], 0);
+}
+
+const struct mesh_ops mesh_free = {
+	.name = "free", .late = true, .no_bn = true, .open = free_open, .close = sim_close, .clock = sim_clock,
+	.advance = sim_advance, .next = free_next, .nic_create = sim_create, .nic_kill = sim_kill, .step = free_step,
+	.sleep = free_sleep, .busy = sim_busy, .take_bell = sim_take_bell, .reg_read = sim_reg_read,
+	.reg_write = free_reg_write, .bus_master = sim_bus_master, .map = sim_map, .map_host = sim_map_host,
+	.mem = sim_mem, .unmap = sim_unmap, .events = sim_events, .drops = sim_drops, .held = sim_held,
+	.peer = sim_peer, .faults = sim_faults,
+};
 
 const struct mesh_ops mesh_sim = {
 	.name = "sim", .open = sim_open, .close = sim_close, .clock = sim_clock, .advance = sim_advance,

@@ -214,7 +214,7 @@ int main(int argc, char **argv)
 
 		for (mode = P2P_MODE_WR; mode < P2P_NUM_MODES; mode++) {
 			for (seed = bench_first_seed(&b);
-			     bench_wants_mode(&b, mode) && seed <= bench_last_seed(&b, n); seed++) {
+			     bench_wants_mode(&b, mesh_boards[k], mode) && seed <= bench_last_seed(&b, n); seed++) {
 				if (bench_wants(&b, "exact"))
 					exact(&b, mesh_boards[k], mode, seed, b.deep ? 1500 : 250);
 				if (bench_wants(&b, "free"))

@@ -191,11 +191,12 @@ int main(int argc, char **argv)
 	for (k = 0; mesh_boards[k]; k++)
 		for (mode = P2P_MODE_WR; mode < P2P_NUM_MODES; mode++)
 			for (seed = bench_first_seed(&b);
-			     bench_wants_mode(&b, mode) && seed <= bench_last_seed(&b, b.deep ? 60 : 4); seed++)
+			     bench_wants_mode(&b, mesh_boards[k], mode) && seed <= bench_last_seed(&b, b.deep ? 60 : 4); seed++)
 				if (bench_wants(&b, "kill"))
 					kill_one(&b, mesh_boards[k], mode, seed, b.deep ? 10 : 3);
 	for (k = 0; mesh_boards[k] && bench_wants(&b, "host"); k++)
-		for (seed = bench_first_seed(&b); seed <= bench_last_seed(&b, b.deep ? 60 : 4); seed++)
+		for (seed = bench_first_seed(&b); bench_wants_mode(&b, mesh_boards[k], P2P_MODE_BN) &&
+		     seed <= bench_last_seed(&b, b.deep ? 60 : 4); seed++)
 			kill_host(&b, mesh_boards[k], seed, b.deep ? 20 : 6);
 	return bench_exit(&b);
 }

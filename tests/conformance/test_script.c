@@ -75,7 +75,8 @@ static int run_mode(const char *path, const struct script_head *head, enum p2p_m
 	int fails = 0;
 
 	for (b = 0; mesh_boards[b]; b++) {
-		if (head->boards[0] && !strstr(head->boards, mesh_boards[b]->name))
+		if ((head->boards[0] && !strstr(head->boards, mesh_boards[b]->name)) ||
+		    (mode == P2P_MODE_BN && mesh_boards[b]->no_bn))
 			continue;
 		for (seed = 1; seed <= (mesh_boards[b]->late ? head->seeds : 1) && fails < 3; seed++) {
 			snprintf(what, sizeof(what), "%s %s seed %u", mesh_boards[b]->name, mode_name[mode], seed);
