@@ -32,12 +32,17 @@ static void mature(struct fab_credit *c, uint64_t now)
 	}
 }
 
-bool fab_credit_has(struct fab_credit *c, uint32_t units, uint64_t now)
+static bool credit_has(struct fab_credit *c, uint32_t hdr, uint32_t units, uint64_t now)
 {
-	if (c->hdr >= 1 && c->units >= units)
+	if (c->hdr >= hdr && c->units >= units)
 		return true;
 	mature(c, now);
-	return c->hdr >= 1 && c->units >= units;
+	return c->hdr >= hdr && c->units >= units;
+}
+
+bool fab_dir_has_room(struct fab_dir *d, const struct fab_tlp *write, uint64_t now)
+{
+	return credit_has(&d->credit[FAB_POSTED], d->posted + 1, d->posted_units + write->units, now);
 }
 
 void fab_dir_wake_at(struct fab_dir *d, uint64_t at_ps)
@@ -126,7 +131,7 @@ static unsigned int input_choose(struct fab_dir *d, const struct fab_input *in, 
 		c = oldest(order);
 		if (c == FAB_NUM_CLASSES)
 			return c;
-		if (fab_credit_has(&d->credit[c], in->q[c].head->units, now))
+		if (credit_has(&d->credit[c], 1, in->q[c].head->units, now))
 			return c;
 		scan_blocked(s, c, in->q[c].head->units);
 		if (c == FAB_POSTED)
@@ -166,7 +171,7 @@ static unsigned int source_choose(struct fab_dir *d, uint64_t now, struct scan *
 		} else {
 			fab_piece_answer(d->from, src->answers.head, &s->piece[c]);
 		}
-		if (fab_credit_has(&d->credit[c], s->piece[c].units, now))
+		if (credit_has(&d->credit[c], 1, s->piece[c].units, now))
 			return c;
 		scan_blocked(s, c, s->piece[c].units);
 		if (c == FAB_POSTED)
@@ -311,8 +316,13 @@ static bool send(struct fab_dir *d, uint64_t now)
 		t = fab_take_answer(d, &s.piece[cls]);
 	if (!t)
 		return false; /* no memory: tried anew at the next occasion */
-	if (input != d->slot)
+	if (input != d->slot) {
 		d->stats.queue--;
+		if (cls == FAB_POSTED) {
+			d->posted--;
+			d->posted_units -= t->units;
+		}
+	}
 	if (input_empty(d, input))
 		d->active &= ~(1ull << input);
 	d->next_input = (input + 1) & 63;
@@ -357,6 +367,10 @@ static void queued(struct fab_dir *d, unsigned int input)
 void fab_dir_forward(struct fab_dir *d, unsigned int input, struct fab_tlp *t)
 {
 	t->order = d->order++;
+	if (t->cls == FAB_POSTED) {
+		d->posted++;
+		d->posted_units += t->units;
+	}
 	fab_fifo_push(&d->in[input].q[t->cls], t);
 	queued(d, input);
 }

@@ -87,7 +87,11 @@ uint32_t fab_tlp_bytes(unsigned int gen, enum fab_type type, uint32_t len);
 
 /* ---- losses ---- */
 struct fab_loss {
-	bool congested;      /* drop posted TLPs that find no credit (or a full queue) instead of waiting */
+	/*
+	 * Drops writes instead of holding their senders up: when the way out has no credits for all that wait for it, or
+	 * the buffer of the way in is three quarters full with others.
+	 */
+	bool congested;
 	uint32_t ppm[FAB_NUM_TYPES]; /* and so many of a million, whatever the load */
 };
 

@@ -121,6 +121,7 @@ struct fab_dir {
 	struct fab_node *from, *to;
 	struct fab_input *in;
 	uint32_t next_input; /* round robin */
+	uint32_t posted, posted_units; /* forwarded writes that wait here */
 	uint16_t slot;       /* the input that is the source; the sender's port */
 	uint16_t to_port;    /* the receiver's port */
 	bool sending;
@@ -301,7 +302,8 @@ void fab_dir_forward(struct fab_dir *d, unsigned int input, struct fab_tlp *t);
 void fab_dir_answer(struct fab_dir *d, struct fab_tlp *t);
 /* A request of the sender, into one of the source's queues. */
 void fab_dir_request(struct fab_dir *d, struct fab_reqs *q, struct fab_req *r);
-bool fab_credit_has(struct fab_credit *c, uint32_t units, uint64_t now);
+/* Credits for a TLP, and for all the writes that wait already. */
+bool fab_dir_has_room(struct fab_dir *d, const struct fab_tlp *write, uint64_t now);
 /* Gives the credits back that a TLP of this class and size held at d's receiver; it leaves at at_ps. */
 void fab_credit_give(struct fab_dir *d, unsigned int cls, uint32_t units, uint64_t at_ps);
 void fab_dir_stall_update(struct fab_dir *d, uint64_t now);

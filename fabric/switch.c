@@ -47,7 +47,7 @@ static bool loses(struct fab_node *n, struct fab_tlp *t, struct fab_dir *out)
 		return true;
 	if (!n->loss.congested || t->cls != FAB_POSTED)
 		return false;
-	return (out && !fab_credit_has(&out->credit[FAB_POSTED], t->units, fab_now(n->f->q))) || crowded(t);
+	return (out && !fab_dir_has_room(out, t, fab_now(n->f->q))) || crowded(t);
 }
 
 bool fab_lose(struct fab_node *n, struct fab_tlp *t, struct fab_dir *out)

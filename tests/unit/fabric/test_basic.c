@@ -59,10 +59,52 @@ static void test_write_read(void **state)
 	rig_close(&r);
 }
 
+/* An endpoint's own addresses: no link, but the way out and in, and the target's pace. */
+static void test_turn(void **state)
+{
+	struct fab_link_cfg link;
+	struct fab_ep_cfg cfg = rig_ep_cfg();
+	uint8_t src[1000], dst[1000];
+	struct fab_req w[3] = { { .len = 64 }, { .len = 64 }, { .data = src, .len = 1000, .done = on_done } };
+	struct fab_req rd[2] = { { .len = 64 }, { .data = dst, .len = 1000, .done = on_done } };
+	struct rig r;
+	struct fab_node *sw;
+
+	fab_link_cfg_init(&link, 3, 8);
+	cfg.latency_ps = 50000;
+	cfg.write_gap_ps = 7000;
+	cfg.tags = 1;
+	cfg.mrrs = 128;
+	rig_open(&r, 1);
+	sw = rig_switch(&r, "sw", NULL, NULL, 100000);
+	rig_endpoint(&r, sw, &link, &cfg, 4096);
+	rig_finish(&r);
+	fill(src, sizeof(src), 3);
+	for (int k = 0; k < 3; k++) {
+		w[k].addr = r.ep[0].base + (uint64_t)k * 64;
+		fab_write(r.ep[0].node, &w[k]);
+	}
+	assert_null(w[2].done);
+	rd[0].addr = r.ep[0].base;
+	rd[1].addr = w[2].addr;
+	fab_read(r.ep[0].node, &rd[0]);
+	fab_read(r.ep[0].node, &rd[1]);
+	assert_int_equal(fab_waiting(r.ep[0].node, true), 1);
+	rig_run(&r, FAB_PS_PER_S / 1000);
+	assert_int_equal(r.ep[0].first_ps, 100000);
+	assert_int_equal(r.ep[0].last_ps, 100000 + 5 * 7000);
+	assert_null(rd[1].done);
+	assert_memory_equal(dst, src, sizeof(src));
+	assert_int_equal(fab_link_stats(r.ep[0].node, true)->wire_bytes, 0);
+	assert_true(fab_idle(r.f));
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_write_read),
+		cmocka_unit_test(test_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,8 @@ static void on_done(struct fab_req *r)
 	r->done = NULL;
 }
 
+static bool no_limit; /* of the switch's buffers */
+
 static void lossy_open(struct rig *r, const struct fab_loss *loss, uint64_t seed, const struct fab_link_cfg *last)
 {
 	struct fab_switch_cfg sw_cfg = { .latency_ps = 100000, .loss = *loss };
@@ -18,6 +20,8 @@ static void lossy_open(struct rig *r, const struct fab_loss *loss, uint64_t seed
 	struct fab_node *sw;
 
 	fab_link_cfg_init(&link, 3, 8);
+	if (no_limit)
+		memset(&link.up, 0, sizeof(link.up));
 	cfg.timeout_ps = TIMEOUT_PS;
 	cfg.mrrs = 512;
 	cfg.tags = 8;
@@ -172,8 +176,9 @@ static void test_congested(void **state)
 	static struct rig_flow flow;
 	static struct fab_req rd;
 
-	for (int lossy = 0; lossy < 2; lossy++) {
-		struct fab_loss loss = { .congested = lossy };
+	/* 2: its buffers have no end, and what lies below has; 3: its buffers have an end, and what lies below has none */
+	for (int lossy = 0; lossy < 4; lossy++) {
+		struct fab_loss loss = { .congested = lossy > 0 };
 		struct fab_link_cfg slow;
 		const struct fab_dir_stats *up;
 		struct rig r;
@@ -181,6 +186,10 @@ static void test_congested(void **state)
 		uint8_t byte = 0;
 
 		fab_link_cfg_init(&slow, 1, 1);
+		if (lossy == 3)
+			memset(&slow.down, 0, sizeof(slow.down));
+		no_limit = lossy == 2;
+		slow.prop_ps = 20 * US;
 		lossy_open(&r, &loss, 1, &slow);
 		rig_flow_start(&flow, &r, r.ep[0].node, r.ep[1].base, 256, false, 8, NULL);
 		rig_run(&r, ps);

@@ -224,8 +224,8 @@ static void test_target(void **state)
 	struct fab_ep_cfg cfg = rig_ep_cfg();
 	struct fab_node *sw, *slow;
 	struct rig r;
-	uint8_t one = 1, got = 0, back = 0;
-	struct fab_req w = { .data = &one, .len = 1 }, rd = { .data = &got, .len = 1 };
+	uint8_t one = 1, other = 2, got = 0, back = 0;
+	struct fab_req w0 = { .data = &other, .len = 1 }, w = { .data = &one, .len = 1 }, rd = { .data = &got, .len = 1 };
 	struct fab_req from_slow = { .data = &back, .len = 1 };
 
 	fab_link_cfg_init(&link, 3, 8);
@@ -239,16 +239,21 @@ static void test_target(void **state)
 	rig_finish(&r);
 	byte = 0;
 	served_ps = 0;
-	rd.addr = w.addr = 0;
+	rd.addr = w0.addr = w.addr = 0;
 	from_slow.addr = r.ep[0].base;
+	fab_write(r.ep[0].node, &w0);
 	fab_write(r.ep[0].node, &w);
 	fab_read(r.ep[0].node, &rd);
-	fab_read(slow, &from_slow); /* its completion follows the write */
+	fab_read(slow, &from_slow); /* its completion follows the writes */
 	rig_run(&r, 8 * US);
 	assert_int_equal(served_ps, 0);
-	assert_int_equal(from_slow.got, 0);
 	rig_run(&r, 8 * US);
 	assert_true(served_ps >= 10 * US);
+	assert_int_equal(byte, 2);
+	assert_int_equal(from_slow.got, 0);
+	assert_int_equal(rd.got, 0);
+	rig_run(&r, 8 * US);
+	assert_true(served_ps >= 20 * US);
 	assert_int_equal(from_slow.got, 1);
 	assert_int_equal(rd.got, 1);
 	assert_int_equal(got, 1);

@@ -200,11 +200,45 @@ static void test_backpressure(void **state)
 	/* always waiting for credits but while one is sent */
 	assert_true(up->stall_ps[FAB_POSTED] > FAB_PS_PER_S / 1000 / 100 * 85);
 	assert_true(down->stall_ps[FAB_POSTED] > FAB_PS_PER_S / 1000 / 100 * 85);
+	assert_true(up->stall_ps[FAB_POSTED] <= FAB_PS_PER_S / 1000);
+	assert_true(down->stall_ps[FAB_POSTED] <= FAB_PS_PER_S / 1000);
 	assert_int_equal(up->stall_ps[FAB_NONPOSTED], 0);
 	assert_in_range(down->queue_max, 60, 64);
 	assert_int_equal(fab_waiting(r.ep[0].node, false), 4);
 	fab_node_stats(r.ep[1].node, &st);
 	assert_in_range(st.target_busy_ps, FAB_PS_PER_S / 1000 * 98 / 100, FAB_PS_PER_S / 1000 * 102 / 100);
+	rig_close(&r);
+}
+
+/* Reads that wait for credits while writes flow past them are counted as waiting all the time. */
+static void test_stall(void **state)
+{
+	static struct rig_flow writes, reads;
+	struct fab_link_cfg link;
+	struct fab_ep_cfg cfg = rig_ep_cfg();
+	const struct fab_dir_stats *up;
+	struct fab_node *sw;
+	struct rig r;
+
+	fab_link_cfg_init(&link, 3, 8);
+	link.up.hdr[FAB_NONPOSTED] = 1;
+	link.down.hdr[FAB_NONPOSTED] = 1;
+	rig_open(&r, 1);
+	sw = rig_switch(&r, "sw", NULL, NULL, 100000);
+	rig_endpoint(&r, sw, &link, &cfg, 0);
+	cfg.read_gap_ps = 10000000;
+	rig_endpoint(&r, sw, &link, &cfg, 0);
+	rig_finish(&r);
+	rig_flow_start(&reads, &r, r.ep[0].node, r.ep[1].base, 64, true, 8, NULL);
+	rig_flow_start(&writes, &r, r.ep[0].node, r.ep[1].base, 64, false, 8, NULL);
+	rig_run(&r, FAB_PS_PER_S / 10000 + 8000000);
+	fab_stats_reset(r.f);
+	rig_run(&r, FAB_PS_PER_S / 1000);
+	up = fab_link_stats(r.ep[0].node, true);
+	assert_in_range(up->tlps[FAB_MRD], 99, 101);
+	assert_true(up->busy_ps > FAB_PS_PER_S / 1000 / 100 * 98);
+	assert_int_equal(up->stall_ps[FAB_POSTED], 0);
+	assert_in_range(up->stall_ps[FAB_NONPOSTED], FAB_PS_PER_S / 1000 / 100 * 98, FAB_PS_PER_S / 1000);
 	rig_close(&r);
 }
 
@@ -271,7 +305,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fpga), cmocka_unit_test(test_cut_through),  cmocka_unit_test(test_fair),
-		cmocka_unit_test(test_backpressure), cmocka_unit_test(test_completer),
+		cmocka_unit_test(test_backpressure), cmocka_unit_test(test_stall), cmocka_unit_test(test_completer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

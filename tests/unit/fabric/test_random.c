@@ -58,6 +58,11 @@ static void hash_tlp(void *arg, const struct fab_tlp_view *v)
 	const uint64_t word[] = { v->at_ps, v->type, v->requester, v->completer, v->tag, v->addr, v->len, v->remaining, v->up,
 				  v->data ? v->data[v->len - 1] : 256u, v->link_id };
 
+	/* no TLP crosses a page or is longer than its link allows */
+	if (v->type != FAB_CPL)
+		assert_true(v->addr / 4096 == (v->addr + v->len - 1) / 4096);
+	if (v->type != FAB_MRD)
+		assert_true(v->addr % 4 + v->len <= fab_node_link(v->link)->mps);
 	for (unsigned int k = 0; k < sizeof(word) / sizeof(word[0]); k++)
 		w->hash = (w->hash ^ word[k]) * 0x100000001b3ull;
 	w->tlps++;

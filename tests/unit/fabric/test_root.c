@@ -165,6 +165,37 @@ static void test_iommu_order(void **state)
 	rig_close(&b.r);
 }
 
+/* The second write comes at the very time at which the first one's translation is there: it stays behind it. */
+static void test_iommu_tie(void **state)
+{
+	static struct memory m;
+	struct fab_root_cfg cfg = rig_root_cfg();
+	struct fab_ep_cfg ep = rig_ep_cfg();
+	struct fab_link_cfg link = { .mps = 256, .prop_ps = US };
+	struct fab_node *root;
+	struct rig r;
+	uint8_t one = 1, two = 2;
+	/* both to one word, in two pages of bus addresses of which one is known */
+	struct fab_req warm = { .addr = 0x10000, .data = &two, .len = 1 };
+	struct fab_req w1 = { .addr = 0, .data = &one, .len = 1 }, w2 = { .addr = 0x10000, .data = &two, .len = 1 };
+
+	cfg.iommu = (struct fab_iommu_cfg){ .entries = 64, .ways = 4, .page_bytes = 4096, .miss_ps = 5000, .walkers = 1 };
+	rig_open(&r, 1);
+	m.q = r.q;
+	assert_int_equal(fab_add_root(r.f, "root", &cfg, &mem_ops, &m, &root, r.err), 0);
+	rig_endpoint(&r, root, &link, &ep, 4096);
+	rig_finish(&r);
+	fab_write(r.ep[0].node, &warm);
+	rig_run(&r, 10 * US);
+	m.byte[0] = 0;
+	fab_write(r.ep[0].node, &w1);
+	rig_run(&r, 5000);
+	fab_write(r.ep[0].node, &w2);
+	rig_run(&r, 10 * US);
+	assert_int_equal(m.byte[0], 2);
+	rig_close(&r);
+}
+
 /* Memory that is slower than the link holds the writers up. */
 static void test_slow_memory(void **state)
 {
@@ -367,7 +398,7 @@ static void test_boundaries(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_memory),	cmocka_unit_test(test_latency), cmocka_unit_test(test_iommu_order),
+		cmocka_unit_test(test_memory),	cmocka_unit_test(test_latency), cmocka_unit_test(test_iommu_order), cmocka_unit_test(test_iommu_tie),
 		cmocka_unit_test(test_slow_memory), cmocka_unit_test(test_p2p), cmocka_unit_test(test_no_p2p),
 		cmocka_unit_test(test_cpu),	cmocka_unit_test(test_boundaries),
 	};
