@@ -240,6 +240,24 @@ static void test_stall(void **state)
 	assert_int_equal(up->stall_ps[FAB_POSTED], 0);
 	assert_in_range(up->stall_ps[FAB_NONPOSTED], FAB_PS_PER_S / 1000 / 100 * 98, FAB_PS_PER_S / 1000);
 	rig_close(&r);
+
+	/* one credit, which is 20 us away: reset in the middle, asked for in the middle */
+	link.up.hdr[FAB_POSTED] = 1;
+	link.prop_ps = 10000000;
+	rig_open(&r, 1);
+	sw = rig_switch(&r, "sw", NULL, NULL, 0);
+	rig_endpoint(&r, sw, &link, &cfg, 0);
+	rig_endpoint(&r, sw, &link, &cfg, 0);
+	rig_finish(&r);
+	rig_flow_start(&writes, &r, r.ep[0].node, r.ep[1].base, 64, false, 1, NULL); /* sent, and one more */
+	writes.stop = true;
+	rig_run(&r, 7000000);
+	fab_stats_reset(r.f);
+	rig_run(&r, 4000000);
+	assert_int_equal(fab_link_stats(r.ep[0].node, true)->stall_ps[FAB_POSTED], 4000000);
+	rig_run(&r, 20000000);
+	assert_in_range(fab_link_stats(r.ep[0].node, true)->stall_ps[FAB_POSTED], 13000000, 13100000);
+	rig_close(&r);
 }
 
 /* The completer's latency, gap and rate. */
