@@ -232,8 +232,8 @@ static void set_loss(struct fab_node *n, const struct fab_loss *loss)
 		n->lossy |= loss->ppm[k] > 0;
 }
 
-int fab_add_root(struct fabric *f, const char *name, const struct fab_root_cfg *cfg, const struct fab_target_ops *memory,
-		 void *arg, struct fab_node **out, char err[FAB_ERR_MAX])
+int fab_add_root(struct fabric *f, const char *name, const struct fab_root_cfg *cfg,
+		 const struct fab_target_ops *memory, void *arg, struct fab_node **out, char err[FAB_ERR_MAX])
 {
 	struct fab_node *n = NULL;
 	int r = add_check(f, name, NULL, NULL, err);
@@ -255,7 +255,8 @@ int fab_add_root(struct fabric *f, const char *name, const struct fab_root_cfg *
 	if (cfg->mem_bytes && !(n->mem = fab_mem_create(&cfg->mem)))
 		return fab_fail(err, -ENOMEM, "%s: no memory", name);
 	if (cfg->iommu.entries && !(n->iommu = fab_iommu_create(&cfg->iommu)))
-		return fab_fail(err, -EINVAL, "%s: an IOMMU of %u entries, %u ways, pages of %u bytes and %u walkers can't be", name,
+		return fab_fail(err, -EINVAL,
+				"%s: an IOMMU of %u entries, %u ways, pages of %u bytes and %u walkers can't be", name,
 				cfg->iommu.entries, cfg->iommu.ways, cfg->iommu.page_bytes, cfg->iommu.walkers);
 	if (fab_tags_init(n, FAB_ROOT_TAGS, 0))
 		return fab_fail(err, -ENOMEM, "%s: no memory", name);

@@ -35,14 +35,19 @@ static int check_credits(const char *name, const char *end, const struct fab_cre
 
 	for (int k = 0; k < FAB_NUM_CLASSES; k++) {
 		if (c->hdr[k] > FAB_CREDIT_HDRS)
-			return fab_fail(err, -EINVAL, "%s: %u %s header credits at the link's %s end: at most %u, or 0 for no limit",
+			return fab_fail(err, -EINVAL,
+					"%s: %u %s header credits at the link's %s end: at most %u, or 0 for no limit",
 					name, c->hdr[k], class_name[k], end, FAB_CREDIT_HDRS);
 		if (c->data_bytes[k] > FAB_CREDIT_BYTES)
-			return fab_fail(err, -EINVAL, "%s: %u bytes of %s credits at the link's %s end: at most %u, or 0 for no limit",
-					name, c->data_bytes[k], class_name[k], end, FAB_CREDIT_BYTES);
+			return fab_fail(
+				err, -EINVAL,
+				"%s: %u bytes of %s credits at the link's %s end: at most %u, or 0 for no limit", name,
+				c->data_bytes[k], class_name[k], end, FAB_CREDIT_BYTES);
 		if (k != FAB_NONPOSTED && c->data_bytes[k] && c->data_bytes[k] < mps)
-			return fab_fail(err, -EINVAL, "%s: %u bytes of %s credits at the link's %s end: less than one TLP of %u bytes",
-					name, c->data_bytes[k], class_name[k], end, mps);
+			return fab_fail(
+				err, -EINVAL,
+				"%s: %u bytes of %s credits at the link's %s end: less than one TLP of %u bytes", name,
+				c->data_bytes[k], class_name[k], end, mps);
 	}
 	return 0;
 }
@@ -78,8 +83,9 @@ int fab_check_loss(const char *name, const struct fab_loss *l, char err[FAB_ERR_
 static int check_range(const char *name, uint64_t base, uint64_t bytes, char err[FAB_ERR_MAX])
 {
 	if (bytes % FAB_PAGE_BYTES || (bytes && base % FAB_PAGE_BYTES))
-		return fab_fail(err, -EINVAL, "%s: addresses from 0x%" PRIx64 ", 0x%" PRIx64 " bytes: not whole pages of 4 KiB",
-				name, base, bytes);
+		return fab_fail(err, -EINVAL,
+				"%s: addresses from 0x%" PRIx64 ", 0x%" PRIx64 " bytes: not whole pages of 4 KiB", name,
+				base, bytes);
 	if (bytes && base + (bytes - 1) < base)
 		return fab_fail(err, -EINVAL, "%s: addresses from 0x%" PRIx64 ", 0x%" PRIx64 " bytes: beyond 64 bits",
 				name, base, bytes);
@@ -101,7 +107,8 @@ int fab_check_root(const char *name, const struct fab_root_cfg *c, char err[FAB_
 	if (c->mem_bytes && !rate_ok(c->mem.channel_bytes_per_s))
 		return fab_fail(err, -EINVAL, "%s: a memory channel of %g bytes/s", name, c->mem.channel_bytes_per_s);
 	if (c->mem_bytes && !(c->mem.ddio_evict >= 0 && c->mem.ddio_evict <= 1))
-		return fab_fail(err, -EINVAL, "%s: a share of %g evicted from the cache: 0 to 1", name, c->mem.ddio_evict);
+		return fab_fail(err, -EINVAL, "%s: a share of %g evicted from the cache: 0 to 1", name,
+				c->mem.ddio_evict);
 	r = check_range(name, c->mem_base, c->mem_bytes, err);
 	return r ? r : fab_check_loss(name, &c->loss, err);
 }
@@ -115,8 +122,8 @@ int fab_check_endpoint(const char *name, const struct fab_ep_cfg *c, char err[FA
 	if (c->rcb != 64 && c->rcb != 128)
 		return fab_fail(err, -EINVAL, "%s: RCB of %u bytes: 64 or 128", name, c->rcb);
 	if (!rate_ok(c->read_bytes_per_s) || !rate_ok(c->write_bytes_per_s))
-		return fab_fail(err, -EINVAL, "%s: takes writes at %g and reads at %g bytes/s", name, c->write_bytes_per_s,
-				c->read_bytes_per_s);
+		return fab_fail(err, -EINVAL, "%s: takes writes at %g and reads at %g bytes/s", name,
+				c->write_bytes_per_s, c->read_bytes_per_s);
 	if (c->latency_ps > FAB_PS_PER_S || c->read_latency_ps > FAB_PS_PER_S || c->read_gap_ps > FAB_PS_PER_S ||
 	    c->write_gap_ps > FAB_PS_PER_S)
 		return fab_fail(err, -EINVAL, "%s: a latency or gap of more than a second", name);
@@ -127,14 +134,17 @@ int fab_check_lanes(const struct fabric *f, char err[FAB_ERR_MAX])
 {
 	for (unsigned int k = 0; k < f->num_nodes; k++) {
 		const struct fab_node *n = f->node[k];
-		uint32_t budget = n->kind == FAB_KIND_SWITCH ? n->sw.lanes : n->kind == FAB_KIND_ROOT ? n->root.lanes : 0;
+		uint32_t budget = n->kind == FAB_KIND_SWITCH ? n->sw.lanes
+				  : n->kind == FAB_KIND_ROOT ? n->root.lanes
+							     : 0;
 		uint32_t lanes = n->parent && n->link.gen ? n->link.width : 0;
 
 		for (unsigned int i = 0; i < f->num_nodes; i++)
 			if (f->node[i]->parent == n && f->node[i]->link.gen)
 				lanes += f->node[i]->link.width;
 		if (budget && lanes > budget)
-			return fab_fail(err, -EINVAL, "%s: its ports take %u lanes, and it has %u", n->name, lanes, budget);
+			return fab_fail(err, -EINVAL, "%s: its ports take %u lanes, and it has %u", n->name, lanes,
+					budget);
 	}
 	return 0;
 }
@@ -145,8 +155,8 @@ int fab_check_ranges(const struct fabric *f, char err[FAB_ERR_MAX])
 		const struct fab_range *a = &f->range[k - 1], *b = &f->range[k];
 
 		if (b->base - a->base < a->bytes)
-			return fab_fail(err, -EINVAL, "%s: claims addresses from 0x%" PRIx64 ", which %s has too", b->node->name,
-					b->base, a->node->name);
+			return fab_fail(err, -EINVAL, "%s: claims addresses from 0x%" PRIx64 ", which %s has too",
+					b->node->name, b->base, a->node->name);
 	}
 	return 0;
 }

@@ -13,7 +13,7 @@
 
 /* What a look over the inputs found in the way. */
 struct scan {
-	uint64_t later_ps;  /* something may go then, by itself */
+	uint64_t later_ps; /* something may go then, by itself */
 	uint32_t units[FAB_NUM_CLASSES]; /* the least that a blocked TLP of the class needs */
 	uint8_t blocked;
 	struct fab_piece piece[FAB_NUM_CLASSES];

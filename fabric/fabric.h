@@ -66,7 +66,7 @@ struct fab_credits {
 	uint32_t data_bytes[FAB_NUM_CLASSES]; /* whole 16-byte credits are taken of them */
 };
 enum fab_dllp {
-	FAB_DLLP_SPEC,  /* an ACK and an UpdateFC as often as the specification's timers ask, traffic or not (pcie-bench's model) */
+	FAB_DLLP_SPEC,  /* an ACK and an UpdateFC as often as the specification's timers ask, as in pcie-bench's model */
 	FAB_DLLP_SHARE, /* dllp_share of the direction's bytes */
 };
 struct fab_link_cfg {
@@ -157,8 +157,8 @@ void fab_destroy(struct fabric *f);
 struct fab_queue *fab_queue_of(struct fabric *f);
 
 /* parent NULL: this is the root (then link is NULL too).  Names are for reports and errors; copied. */
-int fab_add_root(struct fabric *f, const char *name, const struct fab_root_cfg *cfg, const struct fab_target_ops *memory,
-		 void *arg, struct fab_node **out, char err[FAB_ERR_MAX]);
+int fab_add_root(struct fabric *f, const char *name, const struct fab_root_cfg *cfg,
+		 const struct fab_target_ops *memory, void *arg, struct fab_node **out, char err[FAB_ERR_MAX]);
 int fab_add_switch(struct fabric *f, const char *name, struct fab_node *parent, const struct fab_link_cfg *link,
 		   const struct fab_switch_cfg *cfg, struct fab_node **out, char err[FAB_ERR_MAX]);
 int fab_add_endpoint(struct fabric *f, const char *name, struct fab_node *parent, const struct fab_link_cfg *link,

@@ -21,8 +21,12 @@ void fab_link_cfg_init(struct fab_link_cfg *cfg, unsigned int gen, unsigned int 
 		credits.hdr[c] = 64;
 		credits.data_bytes[c] = 16384;
 	}
-	*cfg = (struct fab_link_cfg){ .gen = (uint8_t)gen, .width = (uint8_t)width, .mps = 256, .dllp = FAB_DLLP_SPEC,
-				      .down = credits, .up = credits };
+	*cfg = (struct fab_link_cfg){ .gen = (uint8_t)gen,
+				      .width = (uint8_t)width,
+				      .mps = 256,
+				      .dllp = FAB_DLLP_SPEC,
+				      .down = credits,
+				      .up = credits };
 }
 
 double fab_link_raw(const struct fab_link_cfg *cfg)
@@ -67,7 +71,8 @@ double fab_link_rate(const struct fab_link_cfg *cfg)
 	return fab_link_raw(cfg) * (1 - fab_link_dllp_share(cfg));
 }
 
-/* Header, and up to Gen5 framing, sequence number and LCRC: 8 bytes in either encoding.  FLIT mode has none of those. */
+/* Header, and up to Gen5 framing, sequence number and LCRC: 8 bytes in either encoding.  FLIT mode has none of those.
+ */
 uint32_t fab_tlp_overhead(unsigned int gen, enum fab_type type)
 {
 	uint32_t hdr = type == FAB_MWR || type == FAB_MRD ? 16 : 12;

@@ -89,7 +89,8 @@ static bool dir_idle(const struct fab_dir *d)
 			hdr += c->ring[i & c->mask].hdr;
 			units += c->ring[i & c->mask].units;
 		}
-		if (hdr != (c->hdr_max ? c->hdr_max : UINT32_MAX) || units != (c->units_max ? c->units_max : UINT32_MAX))
+		if (hdr != (c->hdr_max ? c->hdr_max : UINT32_MAX) ||
+		    units != (c->units_max ? c->units_max : UINT32_MAX))
 			return false;
 	}
 	return true;

@@ -19,9 +19,9 @@ struct rig_ep {
 	struct fab_node *node;
 	struct rig *rig;
 	uint64_t base;
-	uint8_t *mem;       /* NULL: no bytes are kept */
+	uint8_t *mem; /* NULL: no bytes are kept */
 	uint64_t mem_bytes;
-	uint64_t written, reads;      /* bytes as target */
+	uint64_t written, reads; /* bytes as target */
 	uint64_t first_ps, last_ps; /* of the writes that came */
 };
 
@@ -134,7 +134,7 @@ struct rig_flow {
 	struct fab_node *node;
 	struct fab_queue *q;
 	uint64_t addr, span; /* requests go round in [addr, addr + span) */
-	uint32_t len, step;  /* step: distance of requests */
+	uint32_t len, step; /* step: distance of requests */
 	bool read, stop;
 	uint64_t offset, done_bytes;
 	struct rig_req {

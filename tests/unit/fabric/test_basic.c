@@ -17,7 +17,9 @@ static void fill(uint8_t *p, size_t n, uint32_t seed)
 
 static void test_write_read(void **state)
 {
-	static const uint32_t lens[] = { 1, 3, 4, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 4095, 4096, 4097, 65536 };
+	static const uint32_t lens[] = {
+		1, 3, 4, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 4095, 4096, 4097, 65536
+	};
 	static const uint32_t offsets[] = { 0, 1, 2, 3, 5, 63, 64, 100, 2047, 4000, 4093, 4095 };
 	static uint8_t src[65536 + 16], dst[65536 + 16], want[65536 + 16];
 	struct fab_link_cfg link;
@@ -38,8 +40,12 @@ static void test_write_read(void **state)
 	(void)a;
 	for (unsigned int i = 0; i < sizeof(lens) / sizeof(lens[0]); i++)
 		for (unsigned int k = 0; k < sizeof(offsets) / sizeof(offsets[0]); k++) {
-			struct fab_req w = { .addr = b->base + offsets[k], .data = src, .len = lens[i], .done = on_done };
-			struct fab_req rd = { .addr = b->base + offsets[k], .data = dst + 8, .len = lens[i], .done = on_done };
+			struct fab_req w = {
+				.addr = b->base + offsets[k], .data = src, .len = lens[i], .done = on_done
+			};
+			struct fab_req rd = {
+				.addr = b->base + offsets[k], .data = dst + 8, .len = lens[i], .done = on_done
+			};
 
 			fill(src, sizeof(src), i * 100 + k);
 			fill(b->mem, 1 << 17, i + k + 7);

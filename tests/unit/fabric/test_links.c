@@ -47,7 +47,8 @@ static double model_write_gbps(double tlp_gbps, double hdr, uint32_t mps, uint32
 	return tlp_gbps * size / (ceil_div(size, mps) * hdr + dwords(size));
 }
 
-static double model_read_gbps(double tlp_gbps, double req_hdr, double cpl_hdr, uint32_t mps, uint32_t mrrs, uint32_t size)
+static double model_read_gbps(double tlp_gbps, double req_hdr, double cpl_hdr, uint32_t mps, uint32_t mrrs,
+			      uint32_t size)
 {
 	double down = ceil_div(size, mps) * cpl_hdr + dwords(size), up = ceil_div(size, mrrs) * req_hdr;
 
@@ -93,8 +94,8 @@ static void check(const struct fab_link_cfg *link, uint32_t size, bool read, uin
 	double got = measure_gbps(link, size, read, mrrs, want);
 
 	if (got < want * 0.99 || got > want * 1.01)
-		fail_msg("Gen%u x%u, MPS %u, %s of %u bytes: %.3f Gb/s, and the formula has %.3f", link->gen, link->width,
-			 link->mps, read ? "reads" : "writes", size, got, want);
+		fail_msg("Gen%u x%u, MPS %u, %s of %u bytes: %.3f Gb/s, and the formula has %.3f", link->gen,
+			 link->width, link->mps, read ? "reads" : "writes", size, got, want);
 }
 
 static void test_ceilings(void **state)
@@ -109,7 +110,8 @@ static void test_ceilings(void **state)
 
 					fab_link_cfg_init(&link, gen, widths[w]);
 					link.mps = mpss[m];
-					check(&link, sizes[s], false, 4096, model_write_gbps(tlp, 24, mpss[m], sizes[s]));
+					check(&link, sizes[s], false, 4096,
+					      model_write_gbps(tlp, 24, mpss[m], sizes[s]));
 					check(&link, sizes[s], true, mrrs,
 					      model_read_gbps(tlp, 24, 20, mpss[m], mrrs, sizes[s]));
 				}

@@ -176,7 +176,8 @@ static void test_congested(void **state)
 	static struct rig_flow flow;
 	static struct fab_req rd;
 
-	/* 2: its buffers have no end, and what lies below has; 3: its buffers have an end, and what lies below has none */
+	/* 2: its buffers have no end, and what lies below has; 3: its buffers have an end, and what lies below has none
+	 */
 	for (int lossy = 0; lossy < 4; lossy++) {
 		struct fab_loss loss = { .congested = lossy > 0 };
 		struct fab_link_cfg slow;

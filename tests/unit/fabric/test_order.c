@@ -120,7 +120,8 @@ static void rule(enum fab_class first, enum fab_class second, bool passes)
 		assert_true(s.log.at_ps[at[1]] - s.log.at_ps[at[0]] >= 2 * PROP_PS);
 		if ((one < at[1]) != passes)
 			fail_msg("a %s TLP %s a %s TLP that is blocked, at the %s", name_of[second],
-				 passes ? "does not pass" : "passes", name_of[first], at_source ? "requester" : "switch");
+				 passes ? "does not pass" : "passes", name_of[first],
+				 at_source ? "requester" : "switch");
 		assert_true(fab_idle(s.r.f));
 		rig_close(&s.r);
 	}
@@ -225,7 +226,8 @@ static void test_target(void **state)
 	struct fab_node *sw, *slow;
 	struct rig r;
 	uint8_t one = 1, other = 2, got = 0, back = 0;
-	struct fab_req w0 = { .data = &other, .len = 1 }, w = { .data = &one, .len = 1 }, rd = { .data = &got, .len = 1 };
+	struct fab_req w0 = { .data = &other, .len = 1 }, w = { .data = &one, .len = 1 },
+		       rd = { .data = &got, .len = 1 };
 	struct fab_req from_slow = { .data = &back, .len = 1 };
 
 	fab_link_cfg_init(&link, 3, 8);

@@ -322,8 +322,9 @@ static void test_completer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fpga), cmocka_unit_test(test_cut_through),  cmocka_unit_test(test_fair),
-		cmocka_unit_test(test_backpressure), cmocka_unit_test(test_stall), cmocka_unit_test(test_completer),
+		cmocka_unit_test(test_fpga),  cmocka_unit_test(test_cut_through),
+		cmocka_unit_test(test_fair),  cmocka_unit_test(test_backpressure),
+		cmocka_unit_test(test_stall), cmocka_unit_test(test_completer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

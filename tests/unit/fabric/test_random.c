@@ -55,8 +55,9 @@ static uint8_t pattern(uint64_t addr)
 static void hash_tlp(void *arg, const struct fab_tlp_view *v)
 {
 	struct world *w = arg;
-	const uint64_t word[] = { v->at_ps, v->type, v->requester, v->completer, v->tag, v->addr, v->len, v->remaining, v->up,
-				  v->data ? v->data[v->len - 1] : 256u, v->link_id };
+	const uint64_t word[] = { v->at_ps,  v->type, v->requester, v->completer, v->tag,
+				  v->addr,   v->len,  v->remaining, v->up,	  v->data ? v->data[v->len - 1] : 256u,
+				  v->link_id };
 
 	/* no TLP crosses a page or is longer than its link allows */
 	if (v->type != FAB_CPL)
@@ -232,8 +233,8 @@ static void world_run(uint64_t seed, uint64_t *hash, uint64_t *events)
 		fab_queue_run(w->r.q, end);
 	for (unsigned int k = 0; k <= MAX_EPS; k++) {
 		if (w->actor[k].left || w->actor[k].flying)
-			fail_msg("seed %llu: requester %u stands still with %u requests unfinished", (unsigned long long)seed, k,
-				 w->actor[k].flying);
+			fail_msg("seed %llu: requester %u stands still with %u requests unfinished",
+				 (unsigned long long)seed, k, w->actor[k].flying);
 		for (unsigned int i = 0; i < 4; i++)
 			free(w->actor[k].act[i].buf);
 	}
@@ -241,7 +242,8 @@ static void world_run(uint64_t seed, uint64_t *hash, uint64_t *events)
 		fail_msg("seed %llu: credits are missing", (unsigned long long)seed);
 	for (unsigned int k = 0; k < w->r.num_eps; k++) {
 		if (memcmp(w->mirror[k], w->r.ep[k].mem, 2 * HALF))
-			fail_msg("seed %llu: endpoint %u has other bytes than were written", (unsigned long long)seed, k);
+			fail_msg("seed %llu: endpoint %u has other bytes than were written", (unsigned long long)seed,
+				 k);
 		free(w->mirror[k]);
 	}
 	assert_true(w->tlps > ACTIONS);

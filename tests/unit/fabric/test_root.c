@@ -108,8 +108,9 @@ static void test_latency(void **state)
 		cfg.latency_ps = 150000;
 		cfg.mem.latency_ps = 80000;
 		if (iommu)
-			cfg.iommu = (struct fab_iommu_cfg){ .entries = 64, .ways = 4, .page_bytes = 4096, .miss_ps = 270000,
-							    .walkers = 1 };
+			cfg.iommu = (struct fab_iommu_cfg){
+				.entries = 64, .ways = 4, .page_bytes = 4096, .miss_ps = 270000, .walkers = 1
+			};
 		box_open(&b, &cfg);
 		now_queue = b.r.q;
 		/* 24 and 84 bytes at 7.877 GB/s */
@@ -120,8 +121,8 @@ static void test_latency(void **state)
 			fab_read(b.r.ep[0].node, &rd);
 			rig_run(&b.r, 10 * US);
 			if (now_done - start + 4 < want || now_done - start > want + 4)
-				fail_msg("read %d, IOMMU %d: %llu ps, not %llu", k, iommu, (unsigned long long)(now_done - start),
-					 (unsigned long long)want);
+				fail_msg("read %d, IOMMU %d: %llu ps, not %llu", k, iommu,
+					 (unsigned long long)(now_done - start), (unsigned long long)want);
 		}
 		rig_close(&b.r);
 	}
@@ -139,7 +140,8 @@ static void test_iommu_order(void **state)
 	struct fab_node_stats st;
 	uint64_t start;
 
-	cfg.iommu = (struct fab_iommu_cfg){ .entries = 64, .ways = 4, .page_bytes = 4096, .miss_ps = 5 * US, .walkers = 1 };
+	cfg.iommu =
+		(struct fab_iommu_cfg){ .entries = 64, .ways = 4, .page_bytes = 4096, .miss_ps = 5 * US, .walkers = 1 };
 	box_open(&b, &cfg);
 	fab_read(b.r.ep[0].node, &hit);
 	rig_run(&b.r, 10 * US);
@@ -179,7 +181,8 @@ static void test_iommu_tie(void **state)
 	struct fab_req warm = { .addr = 0x10000, .data = &two, .len = 1 };
 	struct fab_req w1 = { .addr = 0, .data = &one, .len = 1 }, w2 = { .addr = 0x10000, .data = &two, .len = 1 };
 
-	cfg.iommu = (struct fab_iommu_cfg){ .entries = 64, .ways = 4, .page_bytes = 4096, .miss_ps = 5000, .walkers = 1 };
+	cfg.iommu =
+		(struct fab_iommu_cfg){ .entries = 64, .ways = 4, .page_bytes = 4096, .miss_ps = 5000, .walkers = 1 };
 	rig_open(&r, 1);
 	m.q = r.q;
 	assert_int_equal(fab_add_root(r.f, "root", &cfg, &mem_ops, &m, &root, r.err), 0);
@@ -243,7 +246,8 @@ static void test_p2p(void **state)
 	rig_close(&b.r);
 }
 
-/* A root complex that does not forward: neither lands nor is answered from behind it; what is below a switch still works. */
+/* A root complex that does not forward: neither lands nor is answered from behind it; what is below a switch still
+ * works. */
 static void test_no_p2p(void **state)
 {
 	static struct memory m;
@@ -295,7 +299,8 @@ static void test_cpu(void **state)
 	static struct box b;
 	struct fab_root_cfg cfg = rig_root_cfg();
 	uint8_t src[100], dst[100];
-	struct fab_req w = { .data = src, .len = 100, .done = on_done }, rd = { .data = dst, .len = 100, .done = on_done };
+	struct fab_req w = { .data = src, .len = 100, .done = on_done },
+		       rd = { .data = dst, .len = 100, .done = on_done };
 	uint64_t at_ps;
 
 	cfg.latency_ps = 150000;
@@ -398,9 +403,11 @@ static void test_boundaries(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_memory),	cmocka_unit_test(test_latency), cmocka_unit_test(test_iommu_order), cmocka_unit_test(test_iommu_tie),
-		cmocka_unit_test(test_slow_memory), cmocka_unit_test(test_p2p), cmocka_unit_test(test_no_p2p),
-		cmocka_unit_test(test_cpu),	cmocka_unit_test(test_boundaries),
+		cmocka_unit_test(test_memory),	    cmocka_unit_test(test_latency),
+		cmocka_unit_test(test_iommu_order), cmocka_unit_test(test_iommu_tie),
+		cmocka_unit_test(test_slow_memory), cmocka_unit_test(test_p2p),
+		cmocka_unit_test(test_no_p2p),	    cmocka_unit_test(test_cpu),
+		cmocka_unit_test(test_boundaries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
