@@ -2,11 +2,11 @@
 /*
  * Endpoint to endpoint: a published measurement, and who gets what of a link that all want.
  *
- * The measurement: two FPGAs, Gen2 x4, writing to each other through PCIe switches
- * (design section 6): 1603 MB/s with 128-byte payloads, 1740 MB/s with 256; 0.7 us through
- * one switch, 1.0 us through three.  What is assumed here once for all four: DLLPs take 5% (ACKs of
- * one direction's writes alone, far from the timers' worst case), a switch of that
- * generation has 140 ns, a link 10 ns, and an FPGA 250 ns each way.
+ * The measurement: two Virtex-7, Gen2 x4, writing to each other through PCIe switches (Rumyantsev, Proceedings of
+ * ISP RAS, 2013; design section 6): 1603 MB/s with 128-byte payloads, 1740 MB/s with 256; 0.7 us through one switch,
+ * 1.0 us through three.  A PLX Gen2 switch has 140 ns (data sheet of the PEX 8609), a link is given 10 ns.  Two
+ * parameters are fitted, each to the first of its pair: DLLPs take 5%, an FPGA 250 ns each way.
+ * The second figures follow.
  */
 #include "rig.h"
 
