@@ -51,7 +51,8 @@ void sim_world_run(struct sim_world *w, uint64_t until_ps); /* fab_queue_run() *
 /* ---- a NIC ---- */
 /*
  * Adds an endpoint below `parent` (all of a NIC's memory, mem_bytes, lies at its BAR2); the caller calls fab_finish()
- * when all are there.  ports[] are the caller's and outlive the world; MACs among them take the NIC's clock.  0 or -errno with one line in err.
+ * when all are there.  ports[] are the caller's and outlive the world; MACs among them take the NIC's clock.
+ * 0 or -errno with one line in err.
  */
 int sim_nic_create(struct sim_world *w, const char *name, const struct sim_nic_profile *p, struct fab_node *parent,
 		   const struct fw_strap *strap, struct port *const *ports, struct board_ctx **out,
