@@ -206,13 +206,13 @@ void fab_dir_stall_update(struct fab_dir *d, uint64_t now)
 	}
 }
 
-static void stall_set(struct fab_dir *d, uint8_t blocked, uint64_t now)
+static void stall_set(struct fab_dir *d, unsigned int blocked, uint64_t now)
 {
 	fab_dir_stall_update(d, now);
 	for (unsigned int c = 0; c < FAB_NUM_CLASSES; c++)
 		if (blocked & ~d->blocked & 1u << c)
 			d->blocked_since_ps[c] = now;
-	d->blocked = blocked;
+	d->blocked = (uint8_t)blocked;
 }
 
 static void trace(struct fab_dir *d, const struct fab_tlp *t, uint64_t now)
@@ -327,7 +327,7 @@ static bool send(struct fab_dir *d, uint64_t now)
 		d->active &= ~(1ull << input);
 	d->next_input = (input + 1) & 63;
 	if (s.blocked | d->blocked) /* what was blocked before is so still, though it was not looked at */
-		stall_set(d, (uint8_t)(s.blocked | (d->blocked & ~(1u << cls))), now);
+		stall_set(d, s.blocked | (d->blocked & ~(1u << cls)), now);
 	transmit(d, t, now);
 	if (finished && finished->done)
 		finished->done(finished);
@@ -366,6 +366,16 @@ static void queued(struct fab_dir *d, unsigned int input)
 
 void fab_dir_forward(struct fab_dir *d, unsigned int input, struct fab_tlp *t)
 {
+	uint64_t now = fab_now(d->f->q);
+
+	/* mostly nothing is in the way */
+	if (!d->active && d->free_ps <= now && credit_has(&d->credit[t->cls], 1, t->units, now)) {
+		d->next_input = (input + 1) & 63;
+		if (d->blocked)
+			stall_set(d, d->blocked & ~(1u << t->cls), now);
+		transmit(d, t, now);
+		return;
+	}
 	t->order = d->order++;
 	if (t->cls == FAB_POSTED) {
 		d->posted++;
