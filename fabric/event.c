@@ -1,126 +1,132 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A heap of four children a node.  The keys lie in the heap itself: a step down
- * compares neighbours in two cache lines and touches no event but the one moved.
- *
- * While an event runs, its slot stays on top as a hole: its key is less than all
- * others.  What the event schedules first takes the place, and most events
- * schedule one successor: one way down instead of one down and one up.
+ * A calendar queue (R. Brown, CACM 31(10), 1988): time is cut into slots of a power
+ * of two of picoseconds; slot k is in bucket k modulo the number of buckets, a list
+ * by time and turn.  There are half to twice as many buckets as events.  Slots get
+ * narrower when scheduling passes many events on its way through the lists, wider
+ * when running passes many empty slots.
  */
 #include "event.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define ARY 4u
-#define FIRST_SLOTS 64u
-#define GROUP_BYTES 128u /* the children of a node: aligned to that */
-
-struct slot {
-	uint64_t at_ps, order;
-	struct fab_event *e; /* NULL: the hole */
-	uint64_t unused;     /* a group is a whole number of cache lines */
-};
+#define FIRST_BUCKETS 16u
+#define FIRST_SHIFT 14 /* 16 ns */
+#define LAST_SHIFT 50
+#define CHECK_OPS 512u
 
 struct fab_queue {
-	struct slot *slot; /* the heap; its first group of children is aligned */
-	uint32_t n, max;
-	bool hole, stop;
-	int error;
-	void *memory;
-	uint64_t now_ps, order, count;
+	struct fab_event *bucket; /* each the first and last of a circular list, at 0 ps */
+	uint32_t n, mask, shift;
+	bool stop;
+	uint64_t now_ps, count;
+	uint64_t ops, passed, empty; /* since the width was looked at: operations, events passed, empty slots passed */
+	uint64_t due;                /* look at the width after so many operations */
 };
 
-static bool slot_before(const struct slot *a, const struct slot *b)
+static void event_link(struct fab_queue *q, struct fab_event *e)
 {
-	return a->at_ps < b->at_ps || (a->at_ps == b->at_ps && a->order < b->order);
-}
+	struct fab_event *before = q->bucket[e->at_ps >> q->shift & q->mask].prev;
 
-static void slot_put(struct fab_queue *q, uint32_t i, const struct slot *s)
-{
-	q->slot[i] = *s;
-	s->e->place = i + 1;
-}
-
-static void sift_up(struct fab_queue *q, uint32_t i, const struct slot *s)
-{
-	while (i > 0) {
-		uint32_t parent = (i - 1) / ARY;
-
-		if (!slot_before(s, &q->slot[parent]))
-			break;
-		slot_put(q, i, &q->slot[parent]);
-		i = parent;
+	while (before->at_ps > e->at_ps) {
+		before = before->prev;
+		q->passed++;
 	}
-	slot_put(q, i, s);
+	e->prev = before;
+	e->next = before->next;
+	before->next->prev = e;
+	before->next = e;
 }
 
-static void sift_down(struct fab_queue *q, uint32_t i, const struct slot *s)
+static void event_unlink(struct fab_event *e)
 {
-	for (;;) {
-		uint32_t child = i * ARY + 1, end = child + ARY, least = child;
-
-		if (child >= q->n)
-			break;
-		if (end > q->n)
-			end = q->n;
-		while (++child < end)
-			if (slot_before(&q->slot[child], &q->slot[least]))
-				least = child;
-		if (!slot_before(&q->slot[least], s))
-			break;
-		slot_put(q, i, &q->slot[least]);
-		i = least;
-	}
-	slot_put(q, i, s);
+	e->prev->next = e->next;
+	e->next->prev = e->prev;
+	e->next = NULL;
 }
 
-/* The key at i became another one. */
-static void sift(struct fab_queue *q, uint32_t i, const struct slot *s)
+static struct fab_event *buckets_make(uint32_t n)
 {
-	if (i > 0 && slot_before(s, &q->slot[(i - 1) / ARY]))
-		sift_up(q, i, s);
-	else
-		sift_down(q, i, s);
+	struct fab_event *b = calloc(n, sizeof(*b));
+	uint32_t i;
+
+	for (i = 0; b && i < n; i++)
+		b[i].next = b[i].prev = &b[i];
+	return b;
 }
 
-static void slot_remove(struct fab_queue *q, uint32_t i)
+/* No memory: it stays as it is, and is slower. */
+static void calendar_rebuild(struct fab_queue *q, uint32_t buckets, uint32_t shift)
 {
-	struct slot last = q->slot[--q->n];
+	struct fab_event *old = q->bucket, *bucket = buckets_make(buckets), *e, *next;
+	uint64_t passed = q->passed;
+	uint32_t i, olds = q->mask + 1;
 
-	if (i < q->n)
-		sift(q, i, &last);
-}
-
-static void hole_close(struct fab_queue *q)
-{
-	if (!q->hole)
+	if (!bucket)
 		return;
-	q->hole = false;
-	slot_remove(q, 0);
+	q->bucket = bucket;
+	q->mask = buckets - 1;
+	q->shift = shift;
+	for (i = 0; i < olds; i++)
+		for (e = old[i].next; e != &old[i]; e = next) {
+			next = e->next;
+			event_link(q, e);
+		}
+	q->passed = passed;
+	free(old);
 }
 
-static int queue_grow(struct fab_queue *q)
+/* By how many halvings or doublings so many wasted steps become one an operation. */
+static uint32_t shift_by(const struct fab_queue *q, uint64_t steps)
 {
-	uint64_t max = q->max ? (uint64_t)q->max * 2 : FIRST_SLOTS;
-	uint64_t bytes = GROUP_BYTES + max * sizeof(struct slot);
-	void *memory;
-	struct slot *slot;
+	uint64_t ratio = steps / q->ops;
 
-	if (max >= UINT32_MAX / ARY)
-		return -ENOMEM;
-	memory = aligned_alloc(GROUP_BYTES, (bytes + GROUP_BYTES - 1) / GROUP_BYTES * GROUP_BYTES);
-	if (!memory)
-		return -ENOMEM;
-	slot = (struct slot *)((char *)memory + GROUP_BYTES) - 1;
-	if (q->n)
-		memcpy(slot, q->slot, q->n * sizeof(*slot));
-	free(q->memory);
-	q->memory = memory;
-	q->slot = slot;
-	q->max = (uint32_t)max;
-	return 0;
+	return ratio > 1 ? 63 - (uint32_t)__builtin_clzll(ratio) : 1;
+}
+
+/* A rebuild costs a few steps an event; it is paid for by as many operations, or as many wasted steps. */
+static void calendar_check(struct fab_queue *q)
+{
+	uint32_t buckets = q->mask + 1, by;
+
+	if (q->n > 2 * buckets)
+		calendar_rebuild(q, 2 * buckets, q->shift);
+	else if (buckets > FIRST_BUCKETS && q->n < buckets / 2)
+		calendar_rebuild(q, buckets / 2, q->shift);
+	if (++q->ops < q->due && q->passed < 4 * q->due && q->empty < 4 * q->due)
+		return;
+	if (q->passed > q->ops && q->passed > 2 * q->empty && q->shift > 0) {
+		by = shift_by(q, q->passed);
+		calendar_rebuild(q, q->mask + 1, q->shift > by ? q->shift - by : 0);
+	} else if (q->empty > q->ops && q->empty > 2 * q->passed && q->shift < LAST_SHIFT) {
+		by = shift_by(q, q->empty);
+		calendar_rebuild(q, q->mask + 1, q->shift + by < LAST_SHIFT ? q->shift + by : LAST_SHIFT);
+	}
+	q->ops = q->passed = q->empty = 0;
+	q->due = CHECK_OPS + 4ull * q->n;
+}
+
+/* The first event, NULL if there is none; *slot is its slot. */
+static struct fab_event *calendar_first(const struct fab_queue *q, uint64_t *slot)
+{
+	struct fab_event *first = NULL, *b, *e;
+	uint64_t k = q->now_ps >> q->shift, end = k + q->mask;
+
+	if (!q->n)
+		return NULL;
+	for (; k <= end; k++) {
+		b = &q->bucket[k & q->mask];
+		e = b->next;
+		if (e != b && e->at_ps >> q->shift == k) {
+			*slot = k;
+			return e;
+		}
+	}
+	for (b = q->bucket; b <= q->bucket + q->mask; b++) /* a round without events */
+		if (b->next != b && (!first || b->next->at_ps < first->at_ps))
+			first = b->next;
+	*slot = first->at_ps >> q->shift;
+	return first;
 }
 
 struct fab_queue *fab_queue_create(void)
@@ -129,7 +135,11 @@ struct fab_queue *fab_queue_create(void)
 
 	if (!q)
 		return NULL;
-	if (queue_grow(q)) {
+	q->mask = FIRST_BUCKETS - 1;
+	q->shift = FIRST_SHIFT;
+	q->due = CHECK_OPS;
+	q->bucket = buckets_make(FIRST_BUCKETS);
+	if (!q->bucket) {
 		free(q);
 		return NULL;
 	}
@@ -140,7 +150,7 @@ void fab_queue_destroy(struct fab_queue *q)
 {
 	if (!q)
 		return;
-	free(q->memory);
+	free(q->bucket);
 	free(q);
 }
 
@@ -151,59 +161,50 @@ uint64_t fab_now(const struct fab_queue *q)
 
 void fab_schedule(struct fab_queue *q, struct fab_event *e, uint64_t at_ps)
 {
-	struct slot s = { .at_ps = at_ps < q->now_ps ? q->now_ps : at_ps, .order = q->order++, .e = e };
-
-	e->at_ps = s.at_ps;
-	e->order = s.order;
-	if (e->place) {
-		sift(q, e->place - 1, &s);
-	} else if (q->hole) {
-		q->hole = false;
-		sift_down(q, 0, &s);
-	} else if (q->n < q->max || (q->error = queue_grow(q)) == 0) {
-		sift_up(q, q->n++, &s);
-	}
+	if (e->next)
+		event_unlink(e);
+	else
+		q->n++;
+	e->at_ps = at_ps < q->now_ps ? q->now_ps : at_ps;
+	event_link(q, e);
+	calendar_check(q);
 }
 
 void fab_cancel(struct fab_queue *q, struct fab_event *e)
 {
-	if (!e->place)
+	if (!e->next)
 		return;
-	slot_remove(q, e->place - 1);
-	e->place = 0;
+	event_unlink(e);
+	q->n--;
+	calendar_check(q);
 }
 
 uint64_t fab_queue_next(const struct fab_queue *q)
 {
-	uint64_t next = FAB_NEVER;
-	uint32_t i = q->hole, end = q->hole ? ARY + 1 : 1;
+	uint64_t slot;
+	struct fab_event *e = calendar_first(q, &slot);
 
-	for (; i < end && i < q->n; i++)
-		if (q->slot[i].at_ps < next)
-			next = q->slot[i].at_ps;
-	return next;
+	return e ? e->at_ps : FAB_NEVER;
 }
 
 void fab_queue_run(struct fab_queue *q, uint64_t until_ps)
 {
-	uint64_t last_ps = until_ps == FAB_NEVER ? FAB_NEVER - 1 : until_ps;
+	uint64_t last_ps = until_ps == FAB_NEVER ? FAB_NEVER - 1 : until_ps, slot;
+	struct fab_event *e;
 
-	hole_close(q);
 	q->stop = false;
-	while (q->n && q->slot[0].at_ps <= last_ps && !q->error) {
-		struct fab_event *e = q->slot[0].e;
-
-		q->now_ps = q->slot[0].at_ps;
-		q->slot[0].e = NULL;
-		q->hole = true;
-		e->place = 0;
+	while ((e = calendar_first(q, &slot)) && e->at_ps <= last_ps) {
+		slot -= q->now_ps >> q->shift;
+		q->empty += slot <= q->mask ? slot : 2 * q->mask;
+		q->now_ps = e->at_ps;
+		event_unlink(e);
+		q->n--;
 		q->count++;
 		e->fn(e);
-		hole_close(q);
 		if (q->stop)
 			return;
 	}
-	if (!q->error && until_ps != FAB_NEVER && until_ps > q->now_ps)
+	if (until_ps != FAB_NEVER && until_ps > q->now_ps)
 		q->now_ps = until_ps;
 }
 
@@ -215,9 +216,4 @@ void fab_queue_stop(struct fab_queue *q)
 uint64_t fab_queue_count(const struct fab_queue *q)
 {
 	return q->count;
-}
-
-int fab_queue_error(const struct fab_queue *q)
-{
-	return q->error;
 }

@@ -4,7 +4,7 @@
  *
  * An event is embedded in whatever it is about and is in the queue at most
  * once.  Events of the same time run in the order in which they were scheduled,
- * so that a simulation is a function of its input alone.
+ * so that a simulation is a function of its input alone.  Scheduling can't fail.
  *
  * THREADS  one queue, one thread.  Any number of queues in a process.
  */
@@ -24,9 +24,8 @@ typedef void fab_event_fn(struct fab_event *e);
 
 struct fab_event {
 	uint64_t at_ps;
-	uint64_t order;   /* the queue's: ties are first come, first run */
-	fab_event_fn *fn; /* called with the event out of the queue; may schedule it anew */
-	uint32_t place;   /* the queue's; 0: not queued */
+	fab_event_fn *fn;              /* called with the event out of the queue; may schedule it anew */
+	struct fab_event *next, *prev; /* the queue's; next NULL: not queued */
 };
 
 struct fab_queue;
@@ -39,7 +38,7 @@ static inline void fab_event_init(struct fab_event *e, fab_event_fn *fn)
 }
 static inline bool fab_event_queued(const struct fab_event *e)
 {
-	return e->place != 0;
+	return e->next != NULL;
 }
 /* The time of the event that runs, or ran last; where fab_queue_run() ended. */
 uint64_t fab_now(const struct fab_queue *q);
@@ -59,7 +58,5 @@ void fab_queue_run(struct fab_queue *q, uint64_t until_ps);
 /* From within an event: fab_queue_run() returns after it. */
 void fab_queue_stop(struct fab_queue *q);
 uint64_t fab_queue_count(const struct fab_queue *q); /* events run so far */
-/* 0, or -ENOMEM: the queue could not grow, an event is missing, and fab_queue_run() returns at once from then on. */
-int fab_queue_error(const struct fab_queue *q);
 
 #endif
