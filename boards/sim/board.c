@@ -263,6 +263,8 @@ void sim_nic_drop_memory(struct sim_nic *n)
 		n->tail[q] = &n->head[q];
 		n->ctx.q[q].finished = n->ctx.q[q].submitted;
 	}
+	if (!n->engine && !n->mem && !n->state)
+		return;
 	if (n->engine)
 		sim_engine_drop(n->engine);
 	r = calloc(1, sizeof(*r));

@@ -241,6 +241,7 @@ void sim_engine_destroy(struct sim_engine *e)
 {
 	if (!e)
 		return;
+	/* Neither is queued after sim_engine_drop(); then there need not be a queue. */
 	fab_cancel(e->q, &e->lane[0].event);
 	fab_cancel(e->q, &e->lane[1].event);
 	free(e);

@@ -41,8 +41,6 @@ free_world:
 
 static void nic_free(struct sim_nic *n)
 {
-	if (!n->dead)
-		sim_board_ports_stop(&n->ctx);
 	sim_nic_free_dma(n);
 	free(n->map);
 	free(n->fw);
@@ -56,7 +54,10 @@ void sim_world_destroy(struct sim_world *w)
 
 	if (!w)
 		return;
+	for (n = w->nic; n; n = n->next)
+		sim_nic_kill(&n->ctx);
 	fab_destroy(w->fabric);
+	fab_queue_destroy(w->q); /* first: what is freed below may be in it */
 	while ((n = w->nic)) {
 		w->nic = n->next;
 		nic_free(n);
@@ -65,7 +66,6 @@ void sim_world_destroy(struct sim_world *w)
 		w->places = p->next;
 		free(p);
 	}
-	fab_queue_destroy(w->q);
 	free(w);
 }
 
