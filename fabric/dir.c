@@ -14,7 +14,7 @@
 /* What a look over the inputs found in the way. */
 struct scan {
 	uint64_t later_ps; /* something may go then, by itself */
-	uint32_t units[FAB_NUM_CLASSES]; /* the least that a blocked TLP of the class needs */
+	uint16_t units[FAB_NUM_CLASSES]; /* the least that a blocked TLP of the class needs */
 	uint8_t blocked;
 	struct fab_piece piece[FAB_NUM_CLASSES];
 };
@@ -100,7 +100,7 @@ static void credit_await(struct fab_dir *d, unsigned int cls, uint32_t units)
 	c->starved = true;
 }
 
-static void scan_blocked(struct scan *s, unsigned int cls, uint32_t units)
+static void scan_blocked(struct scan *s, unsigned int cls, uint16_t units)
 {
 	if (!(s->blocked & 1u << cls) || units < s->units[cls])
 		s->units[cls] = units;
@@ -286,8 +286,11 @@ static void rest(struct fab_dir *d, const struct scan *s, uint64_t now)
 	if (s->later_ps != FAB_NEVER)
 		fab_dir_wake_at(d, s->later_ps);
 	for (unsigned int c = 0; c < FAB_NUM_CLASSES; c++)
-		if (s->blocked & 1u << c)
+		if (s->blocked & 1u << c) {
+			d->least[c] = s->units[c];
 			credit_await(d, c, s->units[c]);
+		}
+	d->resting = true;
 	if (s->blocked | d->blocked)
 		stall_set(d, s->blocked, now);
 }
@@ -300,6 +303,7 @@ static bool send(struct fab_dir *d, uint64_t now)
 	struct fab_tlp *t;
 	unsigned int input, cls;
 
+	d->resting = false;
 	s.later_ps = FAB_NEVER;
 	s.blocked = 0;
 	if (!choose(d, now, &s, &input, &cls)) {
@@ -361,7 +365,6 @@ static void queued(struct fab_dir *d, unsigned int input)
 	d->active |= 1ull << input;
 	if (++d->stats.queue > d->stats.queue_max)
 		d->stats.queue_max = d->stats.queue;
-	fab_dir_kick(d);
 }
 
 void fab_dir_forward(struct fab_dir *d, unsigned int input, struct fab_tlp *t)
@@ -383,6 +386,9 @@ void fab_dir_forward(struct fab_dir *d, unsigned int input, struct fab_tlp *t)
 	}
 	fab_fifo_push(&d->in[input].q[t->cls], t);
 	queued(d, input);
+	/* no better off than those that lack credits already: no need to ask all of them again */
+	if (!(d->resting && d->blocked & 1u << t->cls && t->units >= d->least[t->cls]))
+		fab_dir_kick(d);
 }
 
 void fab_dir_answer(struct fab_dir *d, struct fab_tlp *t)
@@ -390,6 +396,7 @@ void fab_dir_answer(struct fab_dir *d, struct fab_tlp *t)
 	t->order = d->order++;
 	fab_fifo_push(&d->source.answers, t);
 	queued(d, d->slot);
+	fab_dir_kick(d);
 }
 
 void fab_dir_request(struct fab_dir *d, struct fab_reqs *q, struct fab_req *r)
@@ -402,4 +409,5 @@ void fab_dir_request(struct fab_dir *d, struct fab_reqs *q, struct fab_req *r)
 		q->head = r;
 	q->tail = r;
 	queued(d, d->slot);
+	fab_dir_kick(d);
 }

@@ -125,7 +125,9 @@ struct fab_dir {
 	uint16_t slot;       /* the input that is the source; the sender's port */
 	uint16_t to_port;    /* the receiver's port */
 	bool sending;
+	bool resting;        /* nothing can go, and what could change that wakes us */
 	uint8_t blocked;     /* classes that want credits */
+	uint16_t least[FAB_NUM_CLASSES]; /* resting: data credits that the class wants at least */
 	uint16_t overhead[FAB_NUM_TYPES];
 	struct fab_credit credit[FAB_NUM_CLASSES];
 	struct fab_source source;
