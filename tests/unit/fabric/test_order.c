@@ -203,6 +203,45 @@ static void test_inputs_apart(void **state)
 	rig_close(&s.r);
 }
 
+/* Data credits that are too few for one input's TLP suffice for another's. */
+static void test_small_fits(void **state)
+{
+	static const uint32_t lens[] = { 128, 256, 256, 64 };
+	struct fab_req w[4] = { { .len = 0 } };
+	struct log log = { .n = 0 };
+	struct fab_link_cfg link, limited;
+	struct fab_ep_cfg cfg = rig_ep_cfg();
+	struct fab_node *sw;
+	struct rig r;
+
+	fab_link_cfg_init(&link, 3, 8);
+	limited = link;
+	limited.prop_ps = PROP_PS;
+	memset(&limited.down, 0, sizeof(limited.down));
+	limited.down.data_bytes[FAB_POSTED] = 256;
+	rig_open(&r, 1);
+	sw = rig_switch(&r, "sw", NULL, NULL, 100000);
+	for (int k = 0; k < 4; k++)
+		rig_endpoint(&r, sw, k ? &link : &limited, &cfg, 0);
+	rig_finish(&r);
+	log.link = r.ep[0].node;
+	fab_trace(r.f, log_tlp, &log);
+	/* ep1: 128, then 256 that don't fit beside it; ep2: 256 that don't either; ep3: 64 that do */
+	for (int k = 0; k < 4; k++) {
+		w[k].addr = r.ep[0].base + (uint64_t)k * 256;
+		w[k].len = lens[k];
+		fab_write(r.ep[k < 2 ? 1 : k].node, &w[k]);
+		rig_run(&r, US);
+	}
+	assert_int_equal(log.n, 2);
+	assert_int_equal(log.addr[1], w[3].addr);
+	assert_true(log.at_ps[1] < 4 * US);
+	rig_run(&r, 1000 * US);
+	assert_int_equal(log.n, 4);
+	assert_true(fab_idle(r.f));
+	rig_close(&r);
+}
+
 /* As target: a read, and a completion, is not served before a write that came before it and takes its time. */
 static uint64_t served_ps;
 static uint8_t byte;
@@ -272,6 +311,7 @@ int main(void)
 		cmocka_unit_test(test_completion_stays_behind_posted),
 		cmocka_unit_test(test_same_class),
 		cmocka_unit_test(test_inputs_apart),
+		cmocka_unit_test(test_small_fits),
 		cmocka_unit_test(test_target),
 	};
 

@@ -44,7 +44,8 @@ struct world {
 	struct fab_node *root;
 	uint8_t *mirror[MAX_EPS]; /* what the upper halves must become */
 	uint64_t hash, tlps;
-	bool no_data;
+	uint64_t lost, came; /* reads */
+	bool lossy;
 };
 
 static uint8_t pattern(uint64_t addr)
@@ -76,10 +77,15 @@ static void acted(struct fab_req *req)
 	struct action *x = (struct action *)req;
 
 	assert_true(x->busy);
-	assert_false(req->lost);
-	if (x->read)
+	if (x->read) {
+		struct world *w = x->actor->w;
+
+		w->lost += req->lost;
+		w->came += !req->lost;
+		assert_true(w->lossy || !req->lost);
 		for (uint32_t k = 0; k < req->len; k++)
-			assert_int_equal(x->buf[k], pattern(req->addr + k));
+			assert_int_equal(x->buf[k], req->lost ? 0xee : pattern(req->addr + k));
+	}
 	/* whatever is in the buffer of a finished write no longer matters */
 	memset(x->buf, 0xee, req->len);
 	x->busy = false;
@@ -144,7 +150,7 @@ static struct fab_link_cfg random_link(struct rng *g)
 	return link;
 }
 
-static struct fab_ep_cfg random_ep(struct rng *g)
+static struct fab_ep_cfg random_ep(struct rng *g, bool lossy)
 {
 	struct fab_ep_cfg cfg = rig_ep_cfg();
 
@@ -157,7 +163,29 @@ static struct fab_ep_cfg random_ep(struct rng *g)
 	cfg.read_bytes_per_s = rnd(g, 2) * 1e9;
 	cfg.write_gap_ps = rnd(g, 2) * rnd(g, 50000);
 	cfg.write_bytes_per_s = rnd(g, 2) * 2e9;
+	cfg.timeout_ps = lossy ? 1000000 + rnd(g, 100000000) : 0;
 	return cfg;
+}
+
+static struct fab_loss random_loss(struct world *w)
+{
+	struct fab_loss loss = { .congested = false };
+
+	if (!w->lossy)
+		return loss;
+	loss.congested = rnd(&w->g, 2);
+	for (int k = 0; k < FAB_NUM_TYPES; k++)
+		loss.ppm[k] = rnd(&w->g, 20000);
+	return loss;
+}
+
+static void random_switch(struct world *w, const char *name, struct fab_node *parent, const struct fab_link_cfg *link,
+			  struct fab_node **out)
+{
+	struct fab_switch_cfg cfg = { .latency_ps = rnd(&w->g, 200000), .loss = random_loss(w) };
+
+	if (fab_add_switch(w->r.f, name, parent, link, &cfg, out, w->r.err))
+		fail_msg("%s", w->r.err);
 }
 
 /* The root is a root complex or a switch; the tree grows at random places. */
@@ -174,35 +202,40 @@ static void world_build(struct world *w)
 		cfg.latency_ps = rnd(g, 200000);
 		cfg.p2p_latency_ps = rnd(g, 200000);
 		cfg.mem_bytes = 0;
+		cfg.loss = random_loss(w);
 		assert_int_equal(fab_add_root(w->r.f, "root", &cfg, NULL, NULL, &inner[0], w->r.err), 0);
 		w->root = inner[0];
 	} else {
-		inner[0] = rig_switch(&w->r, "top", NULL, NULL, rnd(g, 200000));
+		random_switch(w, "top", NULL, NULL, &inner[0]);
 	}
 	for (unsigned int k = 0; k < switches; k++) {
 		struct fab_link_cfg link = random_link(g);
 		char name[16];
 
 		snprintf(name, sizeof(name), "sw%u", k);
-		inner[num_inner] = rig_switch(&w->r, name, inner[rnd(g, num_inner)], &link, rnd(g, 200000));
+		random_switch(w, name, inner[rnd(g, num_inner)], &link, &inner[num_inner]);
 		num_inner++;
 	}
 	for (unsigned int k = 0; k < eps; k++) {
 		struct fab_link_cfg link = random_link(g);
-		struct fab_ep_cfg cfg = random_ep(g);
+		struct fab_ep_cfg cfg = random_ep(g, w->lossy);
 
 		rig_endpoint(&w->r, inner[rnd(g, num_inner)], &link, &cfg, 2 * HALF);
 	}
 	rig_finish(&w->r);
 }
 
-static void world_run(uint64_t seed, uint64_t *hash, uint64_t *events)
+static uint64_t reads_lost;
+
+/* lossy: losses in every switch; what a core reads would never end, so it does nothing. */
+static void world_run(uint64_t seed, bool lossy, uint64_t *hash, uint64_t *events)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	uint64_t end;
 
 	assert_non_null(w);
 	w->g.s = seed;
+	w->lossy = lossy;
 	rnd(&w->g, 2);
 	rig_open(&w->r, seed);
 	world_build(w);
@@ -221,11 +254,12 @@ static void world_run(uint64_t seed, uint64_t *hash, uint64_t *events)
 
 		a->w = w;
 		a->k = k;
-		a->left = k < w->r.num_eps || (k == MAX_EPS && w->root) ? ACTIONS : 0;
+		a->left = k < w->r.num_eps || (k == MAX_EPS && w->root && !lossy) ? ACTIONS : 0;
 		for (unsigned int i = 0; i < 4; i++) {
 			a->act[i].actor = a;
 			a->act[i].buf = malloc(8200);
 			assert_non_null(a->act[i].buf);
+			memset(a->act[i].buf, 0xee, 8200);
 		}
 		act(a);
 	}
@@ -241,12 +275,14 @@ static void world_run(uint64_t seed, uint64_t *hash, uint64_t *events)
 	if (!fab_idle(w->r.f))
 		fail_msg("seed %llu: credits are missing", (unsigned long long)seed);
 	for (unsigned int k = 0; k < w->r.num_eps; k++) {
-		if (memcmp(w->mirror[k], w->r.ep[k].mem, 2 * HALF))
+		if (!lossy && memcmp(w->mirror[k], w->r.ep[k].mem, 2 * HALF))
 			fail_msg("seed %llu: endpoint %u has other bytes than were written", (unsigned long long)seed,
 				 k);
 		free(w->mirror[k]);
 	}
 	assert_true(w->tlps > ACTIONS);
+	assert_true(w->came > 0);
+	reads_lost += w->lost;
 	*hash = w->hash;
 	*events = fab_queue_count(w->r.q);
 	rig_close(&w->r);
@@ -258,7 +294,16 @@ static void test_trees(void **state)
 	uint64_t hash, events;
 
 	for (uint64_t seed = 1; seed <= 60; seed++)
-		world_run(seed, &hash, &events);
+		world_run(seed, false, &hash, &events);
+}
+
+static void test_losses(void **state)
+{
+	uint64_t hash, events;
+
+	for (uint64_t seed = 500; seed <= 540; seed++)
+		world_run(seed, true, &hash, &events);
+	assert_true(reads_lost > 100);
 }
 
 static void test_same_again(void **state)
@@ -266,9 +311,9 @@ static void test_same_again(void **state)
 	uint64_t hash[3], events[3];
 
 	for (uint64_t seed = 100; seed < 105; seed++) {
-		world_run(seed, &hash[0], &events[0]);
-		world_run(seed, &hash[1], &events[1]);
-		world_run(seed + 100, &hash[2], &events[2]);
+		world_run(seed, seed % 2, &hash[0], &events[0]);
+		world_run(seed, seed % 2, &hash[1], &events[1]);
+		world_run(seed + 100, seed % 2, &hash[2], &events[2]);
 		assert_true(hash[0] == hash[1]);
 		assert_true(events[0] == events[1]);
 		assert_true(hash[0] != hash[2]);
@@ -279,6 +324,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_trees),
+		cmocka_unit_test(test_losses),
 		cmocka_unit_test(test_same_again),
 	};
 
