@@ -242,7 +242,7 @@ bool fab_idle(const struct fabric *f);
 
 /* ---- traces: every TLP as it starts on a link ---- */
 struct fab_tlp_view {
-	uint64_t at_ps;
+	uint64_t at_ps; /* not in order over all links: an endpoint's TLP is seen when chosen, its latency earlier */
 	enum fab_type type;
 	uint16_t requester, completer; /* bus << 8 | device << 3 | function: node numbers */
 	uint16_t tag;
