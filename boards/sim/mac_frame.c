@@ -50,9 +50,17 @@ static uint64_t pattern(uint64_t key, uint32_t at)
 	return key + at * PATTERN_STEP;
 }
 
+/* The last 8 bytes of a frame, most of which has been looked at already: `at` is where its last whole word ends. */
+static uint64_t pattern_end(uint64_t key, uint32_t at, uint32_t len)
+{
+	uint32_t bits = 8 * (len - at);
+
+	return bits ? pattern(key, at - 8) >> bits | pattern(key, at) << (64 - bits) : pattern(key, at - 8);
+}
+
 void sim_frame_make(uint8_t *data, const uint8_t addr[12], const struct sim_frame *f)
 {
-	uint64_t key, w;
+	uint64_t key;
 	uint32_t at;
 
 	memcpy(data, addr, 12);
@@ -67,8 +75,7 @@ void sim_frame_make(uint8_t *data, const uint8_t addr[12], const struct sim_fram
 	store64(data + 40, key);
 	for (at = PATTERN; at + 8 <= f->len; at += 8)
 		store64(data + at, pattern(key, at));
-	w = P2P_SWAP64(pattern(key, at));
-	memcpy(data + at, &w, f->len - at);
+	store64(data + f->len - 8, pattern_end(key, at, f->len));
 }
 
 bool sim_frame_check(const uint8_t *data, uint32_t len, struct sim_frame *f)
@@ -86,6 +93,5 @@ bool sim_frame_check(const uint8_t *data, uint32_t len, struct sim_frame *f)
 		return false;
 	for (at = PATTERN; at + 8 <= len; at += 8)
 		wrong |= load64(data + at) ^ pattern(key, at);
-	w = P2P_SWAP64(pattern(key, at));
-	return !wrong && !memcmp(data + at, &w, len - at);
+	return !(wrong | (load64(data + len - 8) ^ pattern_end(key, at, len)));
 }
