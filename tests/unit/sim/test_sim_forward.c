@@ -95,6 +95,30 @@ static void test_batches(void **state)
 	assert_in_range(saturated(P2P_MODE_WR, 64, 64), 45300, 45600);
 }
 
+static double writes_a_frame(double gbps)
+{
+	struct sim_nic_stats s;
+	double writes;
+
+	rig_profile(&rig.prof);
+	assert_int_equal(rig_up(&rig, 2, 1, P2P_MODE_WR), 0);
+	sim_nic_stats_reset(rig.nic[0]);
+	rig_source(&rig, 0, 0, 64, gbps, 4000);
+	rig_run(&rig, 4000000);
+	assert_int_equal(sink(1, 0), 4000);
+	sim_nic_stats(rig.nic[0], &s);
+	writes = (double)s.dma_writes / 4000;
+	rig_down(&rig);
+	return writes;
+}
+
+/* Descriptors wait for a batch where one is in flight already, and for nothing where it is not. */
+static void test_batches_in_flight(void **state)
+{
+	assert_true(writes_a_frame(1) > 1.95);
+	assert_true(writes_a_frame(20) < 1.15);
+}
+
 /* 128 bytes at wire rate are 33.8 M/s: that is beyond an engine of 50 M/s with batches of 1, not of 4. */
 static void test_wire_rate(void **state)
 {
@@ -132,6 +156,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_everything_arrives, teardown),
 		cmocka_unit_test_teardown(test_batches, teardown),
+		cmocka_unit_test_teardown(test_batches_in_flight, teardown),
 		cmocka_unit_test_teardown(test_wire_rate, teardown),
 		cmocka_unit_test_teardown(test_lone_frame, teardown),
 	};

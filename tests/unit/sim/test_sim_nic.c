@@ -133,6 +133,29 @@ static void test_poll_and_cycles(void **state)
 	assert_in_range(slow - quick, 1000, 1600);
 }
 
+/* A burst of 32 frames after the other, each as soon as the one before it has been worked on. */
+static void test_bursts(void **state)
+{
+	struct sim_sink_stats s;
+
+	rig_profile(&rig.prof);
+	rig.prof.mac_gbps = 0;
+	rig.prof.dma_write_gap = rig.prof.dma_overhead = rig.prof.dma_byte = 0;
+	rig.prof.mem_write_gap = rig.prof.mem_rate = rig.prof.pcie_gen = 0;
+	rig.prof.dma_writes = 256;
+	rig.prof.poll = 5;
+	up(P2P_MODE_WR);
+	sim_nic_auto(rig.nic[0], false);
+	rig_source(&rig, 0, 0, 64, 400, 160);
+	rig_run(&rig, 10000);
+	sim_nic_auto(rig.nic[0], true);
+	rig_run(&rig, 100000);
+	assert_int_equal(frames_out(1), 160);
+	sim_mac_sink(rig.mac[1][0], &s);
+	/* 160 frames of 60 + 20 + 40 + 16 + 30 cycles and 20 batches of 30, 54 workers at 1.2 GHz: 420 ns */
+	assert_in_range(s.last_ps - s.first_ps, 350000, 450000);
+}
+
 /* With nothing to do a NIC ticks every millisecond and writes a heartbeat every ten. */
 static void test_idle_costs_nothing(void **state)
 {
@@ -266,6 +289,36 @@ static void test_order(void **state)
 	assert_int_equal(sim_nic_faults(b), 0);
 }
 
+/* What the engine may have in flight and what the workers have in hand; lines go beyond it. */
+static void test_room(void **state)
+{
+	static const uint32_t line[4] = { 1, 2, 3, 4 };
+	struct board_ctx *b;
+	struct board_win w;
+	uint8_t data[64] = { 0 };
+	uint32_t k, tok = 0;
+
+	up(P2P_MODE_WR);
+	b = rig.nic[0];
+	sim_nic_auto(b, false);
+	rig_run(&rig, 100000);
+	sim_nic_map(b, 0x10000, 0x1000, sim_nic_bar2(rig.nic[1]), true, true);
+	board_win_open(b, &w, 0x10000, 0x1000);
+	for (k = 0; k < 64 + 54; k++) {
+		assert_int_equal(board_room(b, BOARD_Q_WRITE), 64 + 54 - k);
+		board_write(b, &w, 0, data, 64, BOARD_KIND_PAYLOAD);
+	}
+	for (k = 0; k < 500; k++) {
+		assert_int_equal(board_room(b, BOARD_Q_WRITE), 0);
+		tok = board_write_line(b, &w, 16, line, BOARD_KIND_CONTROL);
+	}
+	assert_int_equal(board_room(b, BOARD_Q_READ), 64 + 54);
+	rig_run(&rig, 100000);
+	assert_true(board_done(b, BOARD_Q_WRITE, tok));
+	assert_int_equal(board_room(b, BOARD_Q_WRITE), 64 + 54);
+	assert_int_equal(((uint8_t *)sim_nic_mem(rig.nic[1], 0))[28], 4);
+}
+
 static void test_kill_and_revive(void **state)
 {
 	struct fw_strap strap = { .ports = 1, .buf_size = 2048, .mem_bytes = 64u << 20 };
@@ -346,12 +399,14 @@ int main(void)
 		cmocka_unit_test_teardown(test_charges, teardown),
 		cmocka_unit_test_teardown(test_work_latency, teardown),
 		cmocka_unit_test_teardown(test_poll_and_cycles, teardown),
+		cmocka_unit_test_teardown(test_bursts, teardown),
 		cmocka_unit_test_teardown(test_idle_costs_nothing, teardown),
 		cmocka_unit_test_teardown(test_source_wakes, teardown),
 		cmocka_unit_test_teardown(test_same_input_same_output, teardown),
 		cmocka_unit_test_teardown(test_address_map, teardown),
 		cmocka_unit_test_teardown(test_faults, teardown),
 		cmocka_unit_test_teardown(test_order, teardown),
+		cmocka_unit_test_teardown(test_room, teardown),
 		cmocka_unit_test_teardown(test_kill_and_revive, teardown),
 		cmocka_unit_test_teardown(test_reset_in_flight, teardown),
 		cmocka_unit_test_teardown(test_bad_bring_up, teardown),
