@@ -6,8 +6,7 @@
 
 #include "report.h"
 
-#define WIRE_EXTRA 20u	  /* preamble and gap */
-#define AT_WIRE_RATE 0.99 /* of what a wire carries: docs/validation.md */
+#define WIRE_EXTRA 20u /* preamble and gap */
 
 const unsigned int exp_paper_frames[EXP_PAPER_FRAMES] = { 64, 128, 256, 512, 1024, 1280, 1518 };
 
@@ -89,7 +88,7 @@ static int rate_rows(struct exp_grid *g, struct exp_report *rep)
 		exp_cell_number(&c[1], s->frame_bytes);
 		exp_cell_number(&c[2], res->mpps);
 		exp_cell_number(&c[3], res->gbps);
-		exp_cell_number(&c[4], s->load == 100 && res->mpps >= AT_WIRE_RATE * res->offered_mpps);
+		exp_cell_number(&c[4], s->load == 100 && res->mpps >= EXP_FULL_RATE * res->offered_mpps);
 	}
 	return 0;
 }
@@ -389,7 +388,7 @@ static int batch_rows(const struct exp_grid *g, struct exp_report *rep)
 		exp_cell_number(&c[2], s->frame_bytes);
 		exp_cell_number(&c[3], full->mpps);
 		exp_cell_number(&c[4], full->gbps);
-		exp_cell_number(&c[5], s->load == 100 && full->mpps >= AT_WIRE_RATE * full->offered_mpps);
+		exp_cell_number(&c[5], s->load == 100 && full->mpps >= EXP_FULL_RATE * full->offered_mpps);
 		if (!idle->latencies)
 			continue;
 		exp_cell_number(&c[6], idle->p50_ns);

@@ -22,7 +22,7 @@ struct entry {
 
 struct journal_file {
 	unsigned int rank;
-	off_t at;      /* read so far: the end of a whole line */
+	off_t at; /* read so far: the end of a whole line */
 	char job[128]; /* of the last hello */
 };
 

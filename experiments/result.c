@@ -32,15 +32,45 @@ void exp_result_free(struct exp_result *r)
 	r->num_res = r->num_ports = 0;
 }
 
+static const struct exp_resource *busier(const struct exp_resource *a, const struct exp_resource *b)
+{
+	return !a || b->use > a->use ? b : a;
+}
+
+static bool saturated(const struct exp_resource *r)
+{
+	return r && r->use >= EXP_SATURATED;
+}
+
 const struct exp_resource *exp_result_busiest(const struct exp_result *r)
 {
-	const struct exp_resource *best = NULL;
+	const struct exp_resource *mac = NULL, *flight = NULL, *rate = NULL;
+	bool all_macs = true;
 	unsigned int k;
 
-	for (k = 0; k < r->num_res; k++)
-		if (!r->res[k].source && (!best || r->res[k].use > best->use))
-			best = &r->res[k];
-	return best;
+	for (k = 0; k < r->num_res; k++) {
+		const struct exp_resource *res = &r->res[k];
+
+		if (res->source)
+			continue;
+		if (res->kind == EXP_RES_MAC) {
+			mac = busier(mac, res);
+			all_macs = all_macs && saturated(res);
+		} else if (res->kind == EXP_RES_FLIGHT) {
+			flight = busier(flight, res);
+		} else {
+			rate = busier(rate, res);
+		}
+	}
+	if (r->gbps < EXP_FULL_RATE * r->offered_gbps) {
+		if (saturated(mac) && all_macs)
+			return mac;
+		if (saturated(rate))
+			return rate;
+		if (saturated(flight))
+			return flight;
+	}
+	return mac && rate ? busier(rate, mac) : mac ? mac : rate;
 }
 
 void exp_resource_print(const struct exp_resource *r, char text[96])

@@ -18,6 +18,7 @@
 
 #define EXP_CDF_POINTS 201 /* the quantiles 0, 0.5%, ... 100% */
 #define EXP_SATURATED 0.95
+#define EXP_FULL_RATE 0.99 /* of what was offered: docs/validation.md */
 
 /* X(name, "what it is"): numbers of a whole run. */
 #define EXP_RESULTS(X) \
@@ -77,7 +78,11 @@ struct exp_result {
 
 int exp_result_alloc(struct exp_result *r, unsigned int res, unsigned int ports); /* room; counts are 0 */
 void exp_result_free(struct exp_result *r);
-/* The busiest resource that may be a bottleneck; NULL: there is none. */
+/*
+ * The busiest resource.  Where not all that was offered got through, what held it up: the wires out if all of them are
+ * full, else what has a rate within the machine, else requests in flight, which fill up behind anything else
+ * as well.  NULL: there is none.
+ */
 const struct exp_resource *exp_result_busiest(const struct exp_result *r);
 /* "switch0 up (link)"; which is the bottleneck if it is saturated. */
 void exp_resource_print(const struct exp_resource *r, char text[96]);

@@ -9,7 +9,7 @@
 
 #define RIG_MEM_MIN (2ull << 20)
 #define RIG_MEM_MAX (64ull << 20) /* of a NIC, as far as the least number of slots allows */
-#define RIG_MEET_NS 50000000ull	  /* bring-up, in virtual time */
+#define RIG_MEET_NS 50000000ull /* bring-up, in virtual time */
 
 static int rig_say(char err[EXP_ERR_MAX], const char *name, const char *why)
 {

@@ -214,7 +214,7 @@ static int compare_effect(const void *a, const void *b)
 }
 
 struct summary {
-	double value, low, high, holds;	      /* holds: share of samples within what was published */
+	double value, low, high, holds; /* holds: share of samples within what was published */
 	struct effect effect[EXP_MAX_VARIED]; /* the largest first */
 };
 

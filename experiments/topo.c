@@ -115,6 +115,8 @@ static unsigned int partner(const struct exp_settings *s, unsigned int k)
 
 	if (s->topology != EXP_TOPO_TWO_SWITCHES)
 		return (k + half) % s->ports;
+	if (s->pattern == EXP_PATTERN_LOCAL)
+		return side * half + (in + 1) % half;
 	if (in % 2 || half < 3)
 		return (1 - side) * half + in;
 	/* The even ones of a side in a ring. */
@@ -130,7 +132,7 @@ static int make_pairs(struct maker *m, unsigned int first_nic)
 	if (s->topology == EXP_TOPO_REFERENCE)
 		return make_pair(m, 0, s->ports_per_nic, first_nic);
 	for (k = 0; !rc && k < s->ports; k++) {
-		if (s->pattern == EXP_PATTERN_UNIFORM)
+		if (s->pattern != EXP_PATTERN_INCAST)
 			rc = make_pair(m, k, partner(s, k), first_nic);
 		else if (k)
 			rc = make_pair(m, k, 0, first_nic);
@@ -145,7 +147,7 @@ static unsigned int upstream_width(const struct exp_node *sw, unsigned int used)
 
 	while (w > 1 && lanes && used + w > lanes)
 		w /= 2;
-	return w;
+	return lanes && used + w > lanes ? 16 : w;
 }
 
 static int make_builtin(struct maker *m)
@@ -158,10 +160,11 @@ static int make_builtin(struct maker *m)
 
 	nics = s->topology == EXP_TOPO_REFERENCE ? 2 : s->ports / s->ports_per_nic;
 	if (s->topology != EXP_TOPO_REFERENCE &&
-	    (s->ports % s->ports_per_nic || nics < 2 || (switches == 2 && nics % 2) || s->ports % 2))
+	    (s->ports % s->ports_per_nic || nics < 2 ||
+	     (switches == 2 && (nics % 2 || (nics < 4 && s->pattern == EXP_PATTERN_LOCAL)))))
 		return exp_spec_fail(m->spec, 0, "ports", m->err, "%u ports can't be shared out to NICs of %u; give %s",
 				     s->ports, s->ports_per_nic,
-				     switches == 2 ? "an even number of NICs" : "an even number of ports and two NICs");
+				     switches == 2 ? "an even number of NICs" : "two NICs at least");
 	rc = make_node(m, EXP_HOST, "host", -1, "", 0, 0, 0);
 	for (k = 0; !rc && k < switches; k++) {
 		snprintf(name, sizeof(name), "switch%u", k);
@@ -393,8 +396,11 @@ static int make_links(struct maker *m, bool any_lanes)
 			return exp_spec_fail(m->spec, m->line[k], "lanes", m->err,
 					     "'%s' has %g lanes (profile %s), its links need %u, upstream included",
 					     n->name, node_lanes(n), n->profile, used[k]);
-		c->lanes_short = k + 1;
-		c->lanes_used = used[k];
+		if (!c->lanes_short) {
+			c->lanes_short = k + 1;
+			c->lanes_used = used[k];
+			c->lanes_budget = (unsigned int)node_lanes(n);
+		}
 		if (n->kind == EXP_SWITCH)
 			n->p.sw.lanes = 0;
 		else

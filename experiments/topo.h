@@ -39,7 +39,8 @@
 	X(ROOT, "root", "every NIC at a root port")
 #define EXP_PATTERNS(X) \
 	X(UNIFORM, "uniform", "every port sends and receives; in two-switches every other pair crosses") \
-	X(INCAST, "incast", "all ports send to one")
+	X(INCAST, "incast", "all ports send to one") \
+	X(LOCAL, "local", "as uniform, but in two-switches nobody crosses")
 
 #define X(name, ...) EXP_##name,
 enum exp_method { EXP_METHODS(X) EXP_NUM_METHODS };
@@ -183,7 +184,7 @@ struct exp_config {
 	struct exp_pair pair[EXP_MAX_PAIRS];
 	struct exp_source source[EXP_MAX_PAIRS];
 	unsigned int lanes_short; /* the node whose lane budget was exceeded, + 1 (only with `any_lanes`) */
-	unsigned int lanes_used;  /* there */
+	unsigned int lanes_used, lanes_budget; /* there */
 };
 
 /* any_lanes: an exceeded lane budget is told in lanes_short, not refused. */

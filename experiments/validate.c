@@ -7,8 +7,6 @@
 
 #include "study.h"
 
-#define AT_WIRE_RATE 0.99 /* docs/validation.md */
-
 /* ---- sensitivity ---- */
 static double of_mpps(const struct exp_result *d, const void *arg)
 {
@@ -87,7 +85,7 @@ static const struct exp_result *rate_run(const struct exp_result *d, enum exp_me
 
 static bool at_wire_rate(const struct exp_result *r)
 {
-	return r->mpps >= AT_WIRE_RATE * r->offered_mpps;
+	return r->mpps >= EXP_FULL_RATE * r->offered_mpps;
 }
 
 static double r1_wr(const struct exp_result *d, const void *arg)

@@ -132,7 +132,7 @@ static void refuses(void **state)
 		  "t.conf:6: key 'values': a sweep of nothing" },
 		{ TREE FLOW "sweep = ( { key = \"batch\"; } );\n", "key 'values': is missing" },
 		{ "topology = \"star\"; ports = 1;\n", "t.conf:1: key 'ports'" },
-		{ "topology = \"star\"; ports = 3;\n", "ports: 3 ports can't be shared out" },
+		{ "topology = \"star\"; ports = 3; ports_per_nic = 2;\n", "ports: 3 ports can't be shared out" },
 		{ "topology = \"star\"; ports = 64; set = ( \"switch.lanes=0\", \"host.lanes=0\" );\n",
 		  "a mesh has at most" },
 		{ "topology = \"star\"; ports = 8;\n", "lanes: 'switch0' has 48 lanes" },
@@ -155,7 +155,7 @@ static void refuses(void **state)
 static void uniform_is_a_permutation(void **state)
 {
 	static const char *const trees[] = { "star", "two-switches", "root" };
-	static const unsigned int ports[] = { 2, 4, 6, 8, 12, 16, 24, 32 };
+	static const unsigned int ports[] = { 3, 4, 5, 6, 8, 12, 16, 24, 32 };
 	unsigned int t, n, k, to, cross;
 	char text[256];
 
@@ -164,7 +164,7 @@ static void uniform_is_a_permutation(void **state)
 		for (n = 0; n < sizeof(ports) / sizeof(ports[0]); n++) {
 			unsigned int got[64] = { 0 };
 
-			if (t == 1 && ports[n] % 2)
+			if (t == 1 && (ports[n] % 2))
 				continue;
 			snprintf(text, sizeof(text),
 				 "topology = \"%s\"; ports = %u; set = ( \"switch.lanes=0\", \"host.lanes=0\" );\n",
