@@ -121,6 +121,9 @@ enum board_step {
  * void board_barrier(void);	full barrier: earlier stores before later loads, peers included
  * void board_event(b, enum board_vector, unsigned arg);	MSI-X towards the driver
  * uint64_t board_fault_count(b);	DMA faults so far
+ * uint64_t board_news(b);	 a bit for each peer (bit P2P_MAX_NICS: bn's host) to whose segment ring(peer) something may have
+ *	been written since the last call; all ones on boards that can't tell.  Hardware looks at every ring: firmware
+ *	charges its looks at those that it passes over.
  *
  * Ports (segments as in <p2pnic/seg.h>; semantics of ports/port.h):
  * uint32_t board_rx_burst(b, port, struct p2p_seg *segs, uint32_t n);

@@ -28,7 +28,7 @@ void fw_cons_tell(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 	line[P2P_CL_CONS] = c->done;
 	line[P2P_CL_INC] = peer->seen;
 	board_charge(n->board, BOARD_STEP_DMA_ISSUE, 1);
-	fw_wake_after(peer, board_write_line(n->board, &peer->win_ring, c->comp_off, line, BOARD_KIND_COMPLETION), true);
+	fw_wake_after(n, c->peer, board_write_line(n->board, &peer->win_ring, c->comp_off, line, BOARD_KIND_COMPLETION), true);
 	fw_event(n, P2P_EV_completion_bytes, 16);
 	c->told = c->done;
 	n->wrote = true;
@@ -128,6 +128,7 @@ static void cons_hole(struct fw_nic *n, struct fw_cons *c)
 	if (c->active)
 		cons_drop_active(n, c, P2P_DROP_desc_lost);
 	c->next++;
+	n->completing |= FW_BIT(c->peer);
 }
 
 /* Frames that began and ended unseen before frame number g; more than half the numbers: g is not to be believed. */
@@ -178,6 +179,7 @@ static int cons_judge(struct fw_nic *n, struct fw_cons *c, const struct p2p_desc
 	bool sum_ok = cons_sum_ok(n, c, d, seq), ok = sum_ok && cons_fields_ok(n, c, w0);
 	struct p2p_seg *seg;
 
+	n->completing |= FW_BIT(c->peer);
 	board_charge(n->board, BOARD_STEP_CHECK, 1);
 	if (p2p_unlikely(flags & P2P_DF_VOID)) {
 		if (c->active)
@@ -248,7 +250,8 @@ static bool cons_read(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c,
 	return true;
 }
 
-static void cons_fetch(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
+/* True: the ring has no more. */
+static bool cons_fetch(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 {
 	uint32_t slot;
 
@@ -257,7 +260,7 @@ static void cons_fetch(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c
 		board_charge(n->board, BOARD_STEP_POLL_RING, 1);
 		if (le32_load_acquire(&c->descs[slot].seq) != c->fetch) {
 			if (!cons_is_hole(n, c, c->fetch))
-				return;
+				return true;
 			c->pend[slot] = FW_HOLE;
 			c->fetch++;
 			continue;
@@ -267,17 +270,21 @@ static void cons_fetch(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c
 			c->copy[slot].csum = to_le32(~from_le32(c->copy[slot].csum));
 		c->fetch++;
 	}
+	return false;
 }
 
 /* rd, bn: the next slot whose read has finished.  1 judged a frame, 0 nothing, -1 go on. */
 static int cons_poll_fetched(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 {
 	uint32_t slot = c->next & c->mask;
+	bool dry = false;
 
 	if (n->mode == P2P_MODE_BN)
 		fw_bn_fetch(n, peer, c);
 	else
-		cons_fetch(n, peer, c);
+		dry = cons_fetch(n, peer, c);
+	if (c->next != c->fetch || !dry)
+		n->look_again |= FW_BIT(c->peer);
 	if (c->next == c->fetch)
 		return 0;
 	if (c->pend[slot] == FW_HOLE) {
@@ -314,8 +321,10 @@ int fw_cons_poll(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 			continue;
 		}
 		d = *at;
-		if (c->next - c->done > c->mask)
+		if (c->next - c->done > c->mask) {
+			n->look_again |= FW_BIT(c->peer);
 			return 0;
+		}
 		if (cons_judge(n, c, &d))
 			return 1;
 	}

@@ -123,10 +123,12 @@ static unsigned int egress_serve(struct fw_nic *n, unsigned int x, struct fw_pee
 unsigned int fw_egress_port(struct fw_nic *n, unsigned int x)
 {
 	struct fw_port *port = &n->port[x];
-	unsigned int moved, got, idle = 0;
+	uint64_t left = n->look & n->intro;
+	unsigned int moved, got, at = port->rr, i;
 	struct fw_peer *peer;
-	bool left;
+	bool more, debt;
 
+	board_charge(n->board, BOARD_STEP_POLL_RING, (uint32_t)__builtin_popcountll(n->intro & ~n->look));
 	moved = egress_done(n, x);
 	if (port->stage_n && !port->link) {
 		uint64_t gone = egress_drop_stage(n, port);
@@ -135,20 +137,25 @@ unsigned int fw_egress_port(struct fw_nic *n, unsigned int x)
 		moved++;
 	}
 	moved += egress_send(n, x);
-	while (idle < n->nactive && moved < FW_STEP_FRAMES && port->stage_n + P2P_MAX_SEGS <= FW_TX_STAGE) {
-		if (port->rr >= n->nactive)
-			port->rr = 0;
-		peer = &n->peer[n->active[port->rr]];
-		if (!port->rr_resume)
+	while (left && moved < FW_STEP_FRAMES && port->stage_n + P2P_MAX_SEGS <= FW_TX_STAGE) {
+		i = fw_next_bit(left, at);
+		peer = &n->peer[i];
+		if (i != port->rr || !port->rr_resume)
 			peer->cons[x].deficit += FW_QUANTUM_BYTES;
-		got = egress_serve(n, x, peer, &left);
+		debt = peer->cons[x].deficit <= 0;
+		got = egress_serve(n, x, peer, &more);
 		moved += got;
-		port->rr_resume = left;
-		if (!left)
-			port->rr++;
+		at = more ? i : i + 1;
+		/* Rings that have nothing leave no trace: who looks at fewer of them serves the rest in the same order. */
+		if (got || more || i == port->rr)
+			port->rr_resume = more;
+		if (got || more)
+			port->rr = at;
 		/* In debt is not empty. */
-		idle = got || peer->cons[x].deficit < 0 ? 0 : idle + 1;
+		if (!got && !more && !debt)
+			left &= ~FW_BIT(i);
 	}
+	n->look_again |= left;
 	moved += egress_send(n, x);
 	return moved;
 }
@@ -200,7 +207,7 @@ unsigned int fw_egress_flood(struct fw_nic *n, struct fw_peer *peer)
 	for (moved = 0; moved < FW_RX_BURST; moved++) {
 		if (!c->flood_mask) {
 			if (!fw_cons_poll(n, peer, c))
-				break;
+				return moved;
 			peer->recv_frames += !(P2P_D0_FLAGS(c->w0) & P2P_DF_VOID);
 			egress_flood_begin(n, c);
 			if (!c->flood_mask)
@@ -213,13 +220,15 @@ unsigned int fw_egress_flood(struct fw_nic *n, struct fw_peer *peer)
 			err = fw_prod_send(n, &self->prod[x], c->seg, refs, c->nsegs,
 					   P2P_D0(0, P2P_DF_FLOOD, P2P_D0_IN_PORT(c->w0), x, 0), &why);
 			if (err == -FW_EAGAIN)
-				return moved;
+				goto more;
 			if (err)
 				fw_drop(n, why, 1);
 			c->flood_mask &= c->flood_mask - 1;
 		}
 		egress_release(n, c);
 	}
+more:
+	n->look_again |= FW_BIT(c->peer);
 	return moved;
 }
 

@@ -72,7 +72,7 @@ static int ingress_pair(struct fw_nic *n, struct frame *f)
 
 static uint64_t flood_targets(const struct fw_nic *n, unsigned int x)
 {
-	uint64_t mask = 0;
+	uint64_t mask = 0, left;
 	unsigned int k, i;
 
 	if (n->mode == P2P_MODE_BN)
@@ -80,9 +80,9 @@ static uint64_t flood_targets(const struct fw_nic *n, unsigned int x)
 	for (k = 0; k < n->ports; k++)
 		if (k != x && n->port[k].link)
 			mask |= 1ull << k;
-	for (k = 0; k < n->nactive; k++) {
-		i = n->active[k];
-		if (i != n->self && n->peer[i].prod[n->peer[i].ports].open)
+	for (left = n->intro & ~FW_BIT(n->self); left; left &= left - 1) {
+		i = fw_next_bit(left, 0);
+		if (n->peer[i].prod[n->peer[i].ports].open)
 			mask |= 1ull << (8 + i);
 	}
 	return mask;
@@ -120,17 +120,18 @@ static int ingress_flood(struct fw_nic *n, struct frame *f)
 /* Tell every NIC that will not see this frame where its sender is. */
 static void ingress_announce(struct fw_nic *n, const struct frame *f, unsigned int but)
 {
+	uint64_t left = n->intro & ~FW_BIT(n->self);
 	struct fw_peer *peer;
-	unsigned int k, i;
+	unsigned int i;
 	int err;
 
 	if (!fw_bridge_flood_ok(n)) {
 		fw_event(n, P2P_EV_announce_limited, 1);
 		return;
 	}
-	for (k = 0; k < n->nactive; k++) {
-		i = n->active[k];
-		if (i == n->self || i == but)
+	for (; left; left &= left - 1) {
+		i = fw_next_bit(left, 0);
+		if (i == but)
 			continue;
 		peer = &n->peer[i];
 		err = fw_prod_void(n, i == FW_PEER_HOST ? &peer->prod[f->x] : &peer->prod[peer->ports], &f->segs[0],
@@ -234,14 +235,14 @@ static bool ingress_next(struct fw_nic *n, unsigned int x, struct frame *f)
  */
 static bool ingress_ready(const struct fw_nic *n, unsigned int x)
 {
-	uint32_t pair = (uint32_t)n->port_reg[x][FW_R_PORT_PAIR];
+	uint32_t pair = (uint32_t)n->port_reg[x][FW_R_PORT_PAIR], nic = (pair >> 8) & 0xff;
 	const struct fw_peer *peer;
-	unsigned int k;
+	uint64_t left = n->intro;
 
-	for (k = 0; k < n->nactive; k++) {
-		peer = &n->peer[n->active[k]];
-		if (n->mode != P2P_MODE_BN && (pair & P2P_PAIR_VALID) && n->active[k] != ((pair >> 8) & 0xff))
-			continue;
+	if (n->mode != P2P_MODE_BN && (pair & P2P_PAIR_VALID))
+		left &= nic < P2P_MAX_NICS ? FW_BIT(nic) : 0;
+	for (; left; left &= left - 1) {
+		peer = &n->peer[fw_next_bit(left, 0)];
 		if (!peer->ready && n->now_ns - peer->intro_ns <= FW_MEETING_NS)
 			return false;
 	}

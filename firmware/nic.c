@@ -245,7 +245,7 @@ int fw_nic_enable(struct fw_nic *n)
 	n->dirty = NULL;
 	n->wait_head = n->wait_tail = 0;
 	n->asleep = n->blocked = false;
-	n->nactive = 0;
+	n->intro = n->look = n->look_again = n->owing = n->completing = n->telling = 0;
 	n->tx_poll_ns = TX_POLL_MIN_NS;
 	memset(n->stations, 0, FW_STATIONS * sizeof(struct fw_station));
 	for (x = 0; x < n->ports; x++) {
@@ -291,7 +291,8 @@ void fw_nic_disable(struct fw_nic *n)
 
 static void nic_links(struct fw_nic *n)
 {
-	unsigned int x, k;
+	unsigned int x, i;
+	uint64_t left;
 	bool up;
 
 	for (x = 0; x < n->ports; x++) {
@@ -304,27 +305,24 @@ static void nic_links(struct fw_nic *n)
 		if (up || !n->bridge)
 			continue;
 		fw_bridge_flush(n, n->self, (int)x);
-		for (k = 0; k < n->nactive; k++) {
-			struct fw_peer *peer = &n->peer[n->active[k]];
+		for (left = n->intro & ~FW_BIT(n->self); left; left &= left - 1) {
+			struct fw_peer *peer = &n->peer[i = fw_next_bit(left, 0)];
 
-			if (n->active[k] != n->self)
-				fw_prod_void(n, n->active[k] == FW_PEER_HOST ? &peer->prod[x] : &peer->prod[peer->ports],
-					     NULL, FW_REF_NONE, x);
+			fw_prod_void(n, i == FW_PEER_HOST ? &peer->prod[x] : &peer->prod[peer->ports], NULL, FW_REF_NONE, x);
 		}
 	}
 }
 
 static void nic_tick(struct fw_nic *n)
 {
-	uint64_t faults = board_fault_count(n->board), gap = n->now_ns - n->last_tick_ns;
-	unsigned int k;
+	uint64_t faults = board_fault_count(n->board), gap = n->now_ns - n->last_tick_ns, left;
 
 	/* Silence counts only while we ran ourselves: whoever was stopped with us is not dead. */
 	n->last_tick_ns = n->now_ns;
 	if (gap > 2 * P2P_BEAT_NS) {
 		fw_event(n, P2P_EV_stalls, 1);
-		for (k = 0; k < n->nactive; k++)
-			n->peer[n->active[k]].heard_ns += gap - P2P_BEAT_NS;
+		for (left = n->intro; left; left &= left - 1)
+			n->peer[fw_next_bit(left, 0)].heard_ns += gap - P2P_BEAT_NS;
 	}
 
 	if (faults != n->faults) {
@@ -333,41 +331,66 @@ static void nic_tick(struct fw_nic *n)
 		board_event(n->board, BOARD_VEC_FAULT, 0);
 	}
 	n->next_tick_ns = n->now_ns + P2P_BEAT_NS;
-	for (k = 0; k < n->nactive; k++)
-		fw_peer_tick(n, n->active[k]);
+	for (left = n->intro; left; left &= left - 1)
+		fw_peer_tick(n, fw_next_bit(left, 0));
+	n->look |= n->intro;
 	fw_bridge_age(n);
 	if (!n->asleep && n->next_tick_ns > n->now_ns + FW_TICK_NS)
 		n->next_tick_ns = n->now_ns + FW_TICK_NS;
 }
 
+static void nic_reap(struct fw_nic *n, struct fw_peer *peer, unsigned int i)
+{
+	unsigned int r, prods = i == FW_PEER_HOST ? n->ports : peer->ports + 1;
+	bool owing = false;
+
+	for (r = 0; r < prods; r++) {
+		if (peer->prod[r].cons != peer->prod[r].pub || !peer->prod[r].open)
+			fw_prod_reap(n, peer, &peer->prod[r]);
+		owing |= peer->prod[r].cons != peer->prod[r].pub;
+	}
+	if (!owing)
+		n->owing &= ~FW_BIT(i);
+}
+
 static unsigned int nic_peers(struct fw_nic *n)
 {
-	unsigned int k, r, moved = 0, prods;
-	struct fw_peer *peer;
+	uint64_t left = n->look & n->intro, passed = n->intro & ~n->look;
+	unsigned int i, moved = 0;
 
-	for (k = 0; k < n->nactive; k++) {
-		peer = &n->peer[n->active[k]];
-		if (peer->state != P2P_PEER_UP)
+	board_charge(n->board, BOARD_STEP_POLL_RING, (uint32_t)__builtin_popcountll(passed));
+	board_charge(n->board, BOARD_STEP_POLL_COMP, (uint32_t)__builtin_popcountll(passed & n->owing));
+	for (; left; left &= left - 1) {
+		i = fw_next_bit(left, 0);
+		if (n->peer[i].state != P2P_PEER_UP) {
+			n->look_again |= FW_BIT(i);
 			continue;
-		prods = n->active[k] == FW_PEER_HOST ? n->ports : peer->ports + 1;
-		for (r = 0; r < prods; r++)
-			if (peer->prod[r].cons != peer->prod[r].pub || !peer->prod[r].open)
-				fw_prod_reap(n, peer, &peer->prod[r]);
-		moved += fw_egress_flood(n, peer);
+		}
+		nic_reap(n, &n->peer[i], i);
+		moved += fw_egress_flood(n, &n->peer[i]);
 	}
 	return moved;
 }
 
 static void nic_complete(struct fw_nic *n, bool dry)
 {
-	unsigned int k, r;
-	struct fw_peer *peer;
+	uint64_t left = n->completing & n->intro;
+	struct fw_cons *c;
+	unsigned int i, r;
+	bool untold;
 
-	for (k = 0; k < n->nactive; k++) {
-		peer = &n->peer[n->active[k]];
-		for (r = 0; r <= n->ports; r++)
-			if (peer->cons[r].open && peer->cons[r].told != peer->cons[r].next)
-				fw_cons_complete(n, peer, &peer->cons[r], dry);
+	n->completing = 0;
+	for (; left; left &= left - 1) {
+		i = fw_next_bit(left, 0);
+		for (r = 0, untold = false; r <= n->ports; r++) {
+			c = &n->peer[i].cons[r];
+			if (!c->open || c->told == c->next)
+				continue;
+			fw_cons_complete(n, &n->peer[i], c, dry);
+			untold |= c->told != c->done;
+		}
+		if (untold)
+			n->completing |= FW_BIT(i);
 	}
 }
 
@@ -396,6 +419,7 @@ uint64_t fw_step(struct fw_nic *n)
 {
 	unsigned int x, in = 0, out = 0;
 	uint32_t read = n->last_read;
+	uint64_t news;
 	bool dry = true, reading;
 
 	if (!n->running)
@@ -404,6 +428,9 @@ uint64_t fw_step(struct fw_nic *n)
 	n->now_ns = board_now_ns(n->board);
 	n->step++;
 	n->wrote = n->blocked = false;
+	/* What the host writes to bn's doorbell is looked at in every step. */
+	n->look = n->look_again | board_news(n->board) | (n->mode == P2P_MODE_BN ? FW_BIT(FW_PEER_HOST) : 0);
+	n->look_again = 0;
 	while (n->wait_tail != n->wait_head &&
 	       board_done(n->board, BOARD_Q_WRITE, n->wait[n->wait_tail & n->wait_mask].tok))
 		fw_release(n, n->wait[n->wait_tail++ & n->wait_mask].ref);
@@ -414,6 +441,10 @@ uint64_t fw_step(struct fw_nic *n)
 	for (x = 0; x < n->ports; x++)
 		in += fw_ingress_port(n, x, &dry);
 	fw_prod_flush_all(n, dry);
+	/* What we have just written into rings of our own. */
+	news = board_news(n->board);
+	n->look |= news;
+	n->look_again |= news;
 	for (x = 0; x < n->ports; x++)
 		out += fw_egress_port(n, x);
 	nic_complete(n, !out);

@@ -139,7 +139,7 @@ struct fw_port {
 	uint32_t stage_ref[FW_TX_STAGE];
 	uint32_t *txq; /* references of segments that the port holds, oldest first */
 	uint32_t txq_head, txq_tail, txq_mask;
-	uint32_t rr;    /* the ring being served */
+	uint32_t rr;    /* the peer whose ring is served next */
 	bool rr_resume; /* it was left with its quantum not used up */
 	/* bn */
 	uint32_t refill_cons, refill_prod;
@@ -181,8 +181,13 @@ struct fw_nic {
 	bool waking; /* a peer that was written to has not been looked at yet */
 	uint32_t last_read; /* token of the last read submitted */
 	uint64_t tx_poll_ns; /* how long to wait before looking at tx_done again */
-	unsigned int nactive;
-	uint8_t active[FW_MAX_PEERS]; /* peers introduced */
+	/* Peers, a bit each (FW_BIT). */
+	uint64_t intro;      /* introduced */
+	uint64_t look;       /* whose rings and lines are looked at in this step */
+	uint64_t look_again; /* and in the next, whatever is written */
+	uint64_t owing;      /* who have descriptors that they have not completed */
+	uint64_t completing; /* of whose slots some may be complete or to be told */
+	uint64_t telling;    /* written to: look whether they sleep */
 	uint64_t faults; /* of the board, counted so far */
 	uint64_t produced, consumed; /* frames put into rings; taken out of rings */
 	uint64_t events[P2P_NUM_EVENTS];
@@ -208,12 +213,23 @@ static inline struct fw_cons *fw_cons_of(struct fw_nic *n, uint32_t id)
 	return &n->peer[id / P2P_MAX_RINGS].cons[id % P2P_MAX_RINGS];
 }
 
+#define FW_BIT(i) (1ull << (i))
+
+/* The first bit of a mask, not 0, at or after `from`, or else the first of all. */
+static inline unsigned int fw_next_bit(uint64_t mask, unsigned int from)
+{
+	uint64_t rest = from < 64 ? mask >> from << from : 0;
+
+	return (unsigned int)__builtin_ctzll(rest ? rest : mask);
+}
+
 static inline void fw_release(struct fw_nic *n, uint32_t ref)
 {
 	if (ref & FW_REF_SLOT) {
 		struct fw_cons *c = fw_cons_of(n, (ref >> 16) & 0x7fff);
 
 		c->pend[ref & 0xffff]--;
+		n->completing |= FW_BIT(c->peer);
 	} else {
 		struct fw_port *p = &n->port[ref >> 24];
 		uint32_t buf = ref & 0xffffff;
@@ -247,8 +263,11 @@ static inline void fw_hold_until(struct fw_nic *n, uint32_t tok, uint32_t ref)
 }
 
 /* The peer is given descriptors (flushed) or completions by write `tok`: it may sleep (fw_peer_wake()). */
-static inline void fw_wake_after(struct fw_peer *peer, uint32_t tok, bool completions)
+static inline void fw_wake_after(struct fw_nic *n, unsigned int i, uint32_t tok, bool completions)
 {
+	struct fw_peer *peer = &n->peer[i];
+
+	n->telling |= FW_BIT(i);
 	if (!peer->flushed && !peer->completed)
 		peer->wake_tok = tok;
 	peer->wake_last = tok;

@@ -104,7 +104,7 @@ void fw_peer_start(struct fw_nic *n, unsigned int i)
 	peer->intro = true;
 	peer->ready = false;
 	peer->intro_ns = n->now_ns;
-	n->active[n->nactive++] = (uint8_t)i;
+	n->intro |= FW_BIT(i);
 	peer_state(n, i, P2P_PEER_WAITING);
 	n->next_tick_ns = 0;
 }
@@ -112,7 +112,6 @@ void fw_peer_start(struct fw_nic *n, unsigned int i)
 void fw_peer_stop(struct fw_nic *n, unsigned int i, enum p2p_drop why)
 {
 	struct fw_peer *peer = &n->peer[i];
-	unsigned int k;
 
 	if (!peer->intro)
 		return;
@@ -121,9 +120,7 @@ void fw_peer_stop(struct fw_nic *n, unsigned int i, enum p2p_drop why)
 	peer_end(n, i, why, false);
 	peer->intro = false;
 	peer_state(n, i, P2P_PEER_ABSENT);
-	for (k = 0; k < n->nactive; k++)
-		if (n->active[k] == i)
-			n->active[k--] = n->active[--n->nactive];
+	n->intro &= ~FW_BIT(i);
 }
 
 /* Zero what the peer writes here, but for its line, and open our side. */
@@ -227,16 +224,16 @@ void fw_peer_tick(struct fw_nic *n, unsigned int i)
 
 void fw_peer_wake(struct fw_nic *n)
 {
+	uint64_t left = n->telling & n->intro;
 	struct fw_peer *peer;
 	uint32_t asleep;
-	unsigned int k;
+	unsigned int i;
 	bool any = false;
 
 	n->waking = false;
-	for (k = 0; k < n->nactive; k++) {
-		peer = &n->peer[n->active[k]];
-		if (!peer->flushed && !peer->completed)
-			continue;
+	for (; left; left &= left - 1) {
+		i = fw_next_bit(left, 0);
+		peer = &n->peer[i];
 		/* Whoever looks before what we wrote has arrived, and sleeps, will be asleep by its line then. */
 		if (!board_done(n->board, BOARD_Q_WRITE, peer->wake_tok)) {
 			n->waking = true;
@@ -245,14 +242,15 @@ void fw_peer_wake(struct fw_nic *n)
 		if (!any)
 			board_barrier();
 		any = true;
-		asleep = n->active[k] == n->self ? 0 : le32_load_acquire(&peer->head->peer.w[P2P_PL_ASLEEP]);
+		asleep = i == n->self ? 0 : le32_load_acquire(&peer->head->peer.w[P2P_PL_ASLEEP]);
 		if ((peer->flushed && (asleep & 1)) || (peer->completed && (asleep & 2))) {
 			/* The bell of our own index is the host's (bn). */
-			board_bell(n->board, n->active[k] == FW_PEER_HOST ? n->self : n->active[k]);
+			board_bell(n->board, i == FW_PEER_HOST ? n->self : i);
 			fw_event(n, P2P_EV_doorbells, 1);
 		}
 		if (board_done(n->board, BOARD_Q_WRITE, peer->wake_last)) {
 			peer->flushed = peer->completed = false;
+			n->telling &= ~FW_BIT(i);
 		} else {
 			peer->wake_tok = peer->wake_last;
 			n->waking = true;
@@ -262,14 +260,13 @@ void fw_peer_wake(struct fw_nic *n)
 
 void fw_sleep(struct fw_nic *n, bool asleep)
 {
-	unsigned int k;
+	uint64_t left = n->intro & ~FW_BIT(n->self);
 
 	if (!n->running || n->asleep == asleep)
 		return;
 	n->asleep = asleep;
-	for (k = 0; k < n->nactive; k++)
-		if (n->active[k] != n->self)
-			fw_peer_line(n, &n->peer[n->active[k]]);
+	for (; left; left &= left - 1)
+		fw_peer_line(n, &n->peer[fw_next_bit(left, 0)]);
 	if (asleep)
 		board_barrier();
 }

@@ -252,7 +252,8 @@ static void prod_write(struct fw_nic *n, struct fw_prod *p, uint32_t from, uint3
 	tok = board_write_descs(n->board, &peer->win_ring, p->desc_off + slot * 16, &p->shadow[slot], count);
 	for (k = 0; k < count; k++)
 		p->tok[slot + k] = tok;
-	fw_wake_after(peer, tok, false);
+	fw_wake_after(n, p->peer, tok, false);
+	n->owing |= FW_BIT(p->peer);
 	fw_event(n, p->peer == FW_PEER_HOST ? P2P_EV_host_desc_bytes : P2P_EV_p2p_desc_bytes, p->local ? 0 : count * 16);
 }
 
@@ -349,6 +350,8 @@ void fw_prod_reap(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p)
 		prod_unref(n, p, p->cons & p->mask);
 		p->cons++;
 	}
+	if (p->cons != cons)
+		n->look_again |= FW_BIT(p->peer);
 	if (p->cons != from) {
 		p->timeout_ns = P2P_POKE_MIN_NS;
 		p->deadline_ns = n->now_ns + p->timeout_ns;
@@ -395,7 +398,7 @@ uint64_t fw_prod_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p)
 	line[P2P_RL_POKE] = ++p->poke;
 	line[P2P_RL_INC] = peer->inc;
 	board_charge(n->board, BOARD_STEP_DMA_ISSUE, 1);
-	fw_wake_after(peer, board_write_line(n->board, &peer->win_ring, p->ctrl_off, line, BOARD_KIND_CONTROL), false);
+	fw_wake_after(n, p->peer, board_write_line(n->board, &peer->win_ring, p->ctrl_off, line, BOARD_KIND_CONTROL), false);
 	fw_event(n, P2P_EV_pokes, 1);
 	fw_event(n, P2P_EV_control_bytes, 16);
 	p->timeout_ns = p->timeout_ns * 2 < P2P_POKE_MAX_NS ? p->timeout_ns * 2 : P2P_POKE_MAX_NS;

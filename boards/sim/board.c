@@ -121,12 +121,14 @@ static void on_dma_done(struct sim_dma *d)
 	struct sim_nic *n = r->nic;
 	bool read = r->queue == BOARD_Q_READ, wake;
 
-	if (r->local && read)
+	if (r->local && read) {
 		memcpy(d->req.data, r->local, d->req.len);
-	else if (r->local)
+	} else if (r->local) {
 		memcpy(r->local, d->req.data, d->req.len);
+		sim_nic_written(n, (uint64_t)(r->local - n->mem));
+	}
 	/* The sources of what is not payload stay as they are: nothing waits for those but room. */
-	wake = read || r->local || r->kind == BOARD_KIND_PAYLOAD || n->ctx.q[r->queue].pinched;
+	wake = read || r->kind == BOARD_KIND_PAYLOAD || n->ctx.q[r->queue].pinched;
 	r->finished = true;
 	queue_advance(n, r->queue);
 	if (wake && n->idle)
@@ -313,6 +315,8 @@ int sim_board_layout(struct board_ctx *b, const struct p2p_shape *shape)
 	n->rx_off = p2p_seg_offset(shape, p2p_seg_rx(shape, 0));
 	n->ring_off = p2p_seg_offset(shape, p2p_seg_ring(shape, 0));
 	n->buf_off = p2p_seg_offset(shape, p2p_seg_buf(shape, 0, 0));
+	n->ring_bytes = p2p_seg_bytes(shape, P2P_SEG_RING);
+	b->news = ~0ull;
 	return 0;
 }
 

@@ -28,6 +28,7 @@ struct board_ctx {
 	uint64_t cost_fs[BOARD_NUM_STEPS];
 	uint64_t steps[BOARD_NUM_STEPS]; /* charged since the last reset */
 	struct sim_queue q[BOARD_NUM_QUEUES];
+	uint64_t news; /* board_news() */
 	uint32_t acts; /* what this step did that others can see */
 	bool ports_on;
 	uint64_t faults;
@@ -176,6 +177,14 @@ static inline void board_barrier(void)
 static inline void board_event(struct board_ctx *b, unsigned int vector, unsigned int arg)
 {
 	sim_board_event(b, vector, arg);
+}
+
+static inline uint64_t board_news(struct board_ctx *b)
+{
+	uint64_t news = b->news;
+
+	b->news = 0;
+	return news;
 }
 
 static inline uint64_t board_fault_count(struct board_ctx *b)

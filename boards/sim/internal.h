@@ -94,7 +94,7 @@ struct sim_nic {
 	uint8_t *mem;
 	uint64_t mem_bytes;
 	struct p2p_shape shape;
-	uint64_t rx_off, ring_off, buf_off; /* payload arrives between the first two and beyond the third */
+	uint64_t rx_off, ring_off, buf_off, ring_bytes; /* payload arrives between the first two and beyond the third */
 	void *state;
 	struct sim_remains *remains;
 
@@ -124,6 +124,10 @@ static inline struct sim_nic *sim_nic_of(const struct board_ctx *b)
 
 /* Bus addresses for a BAR, aligned to its size rounded up to a power of two. */
 uint64_t sim_world_take_bus(struct sim_world *w, uint64_t bytes);
+
+/* ---- nic.c ---- */
+/* Something has been written to device memory at `off`. */
+void sim_nic_written(struct sim_nic *n, uint64_t off);
 
 /* ---- board.c ---- */
 void sim_nic_drop_memory(struct sim_nic *n); /* and all DMA */

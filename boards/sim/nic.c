@@ -236,6 +236,18 @@ uint64_t sim_nic_step(struct board_ctx *b)
 
 /* ---- what others do to a NIC's memory ---- */
 
+void sim_nic_written(struct sim_nic *n, uint64_t off)
+{
+	if (off >= n->ring_off && off < n->buf_off)
+		n->ctx.news |= 1ull << (off - n->ring_off) / n->ring_bytes;
+	else if (off < n->rx_off)
+		n->ctx.news |= 1ull << P2P_MAX_NICS;
+	else
+		return; /* payload is not looked at before its descriptor is there */
+	if (n->idle)
+		sim_nic_wake(&n->ctx, fab_now(n->q));
+}
+
 static void place_write(void *arg, uint64_t addr, const uint8_t *data, uint32_t len)
 {
 	const struct sim_place *p = arg;
@@ -246,9 +258,7 @@ static void place_write(void *arg, uint64_t addr, const uint8_t *data, uint32_t 
 		return;
 	if (data)
 		memcpy(n->mem + off, data, len);
-	/* Payload is not looked at before its descriptor is there. */
-	if (n->idle && (off < n->rx_off || (off >= n->ring_off && off < n->buf_off)))
-		sim_nic_wake(&n->ctx, fab_now(n->q));
+	sim_nic_written(n, off);
 }
 
 static void place_read(void *arg, uint64_t addr, uint8_t *data, uint32_t len)

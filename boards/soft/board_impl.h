@@ -290,6 +290,12 @@ static inline void board_event(struct board_ctx *b, unsigned int vector, unsigne
 	soft_board_event(b, vector, arg);
 }
 
+/* Others write there without our knowing. */
+static inline uint64_t board_news(struct board_ctx *b)
+{
+	return ~0ull;
+}
+
 static inline uint64_t board_fault_count(struct board_ctx *b)
 {
 	return p2p_count_read(&b->faults);

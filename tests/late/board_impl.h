@@ -69,6 +69,7 @@ static inline void late_win_open(struct board_ctx *b, struct board_win *w, uint6
 #define board_random late_random
 #define board_charge late_charge
 #define board_bell late_bell
+#define board_news(b) ((void)(b), ~0ull)
 #define board_barrier() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define board_event late_event
 #define board_fault_count late_fault_count

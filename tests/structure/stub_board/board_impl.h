@@ -46,6 +46,7 @@ uint64_t board_now_ns(struct board_ctx *b);
 uint32_t board_random(struct board_ctx *b);
 void board_charge(struct board_ctx *b, enum board_step step, uint32_t n);
 void board_bell(struct board_ctx *b, unsigned int peer);
+uint64_t board_news(struct board_ctx *b);
 void board_barrier(void);
 void board_event(struct board_ctx *b, unsigned int vector, unsigned int arg);
 uint64_t board_fault_count(struct board_ctx *b);

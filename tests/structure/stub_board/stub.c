@@ -191,6 +191,11 @@ void board_charge(struct board_ctx *b, enum board_step step, uint32_t n)
 {
 }
 
+uint64_t board_news(struct board_ctx *b)
+{
+	return ~0ull;
+}
+
 void board_bell(struct board_ctx *b, unsigned int peer)
 {
 }
