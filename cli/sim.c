@@ -109,6 +109,49 @@ static int sim_frames(struct exp_request *r, const char *list, char err[EXP_ERR_
 	return 0;
 }
 
+/* An option that would be of no effect is refused. */
+static int sim_own(const struct exp_kind_of *e, const char *option, const char *key, size_t len, char err[EXP_ERR_MAX])
+{
+	char word[64];
+
+	snprintf(word, sizeof(word), "%.*s", (int)len, key);
+	if (!exp_sets_itself(e, word, strcmp(option, "set") != 0))
+		return 0;
+	snprintf(err, EXP_ERR_MAX, "--%s: %s chooses %s itself", option, e->name, word);
+	return -EINVAL;
+}
+
+static int sim_check(const struct exp_kind_of *e, const struct cli_sim_opts *o, char err[EXP_ERR_MAX])
+{
+	const struct {
+		const char *option, *key, *value;
+	} words[] = {
+		{ "nic", "nic", o->nic },    { "switch", "switch", o->sw },	 { "host", "host", o->host },
+		{ "load", "load", o->load }, { "method", "method", o->method }, { "frames", "frame_bytes", o->frames },
+	};
+	unsigned int k;
+	int rc = 0;
+
+	for (k = 0; !rc && k < sizeof(words) / sizeof(words[0]); k++)
+		if (words[k].value)
+			rc = sim_own(e, words[k].option, words[k].key, strlen(words[k].key), err);
+	for (k = 0; !rc && k < o->set.n; k++)
+		rc = sim_own(e, "set", o->set.item[k].text, strcspn(o->set.item[k].text, "="), err);
+	for (k = 0; !rc && k < 3; k++) {
+		const char *const file[] = { o->trace, o->csv, o->svg }, *const name[] = { "trace", "csv", "svg" };
+
+		if (file[k] && exp_sets_itself(e, name[k], false)) {
+			snprintf(err, EXP_ERR_MAX, "--%s doesn't go with %s", name[k], e->name);
+			rc = -EINVAL;
+		}
+	}
+	if (!rc && e->file != EXP_FILE_NONE && ((o->method && strchr(o->method, ',')) || (o->frames && strchr(o->frames, ',')))) {
+		snprintf(err, EXP_ERR_MAX, "%s takes one --method and one --frames; a sweep takes lists, in its file", e->name);
+		rc = -EINVAL;
+	}
+	return rc;
+}
+
 static int sim_set(struct exp_request *r, const struct cli_sim_opts *o, char err[EXP_ERR_MAX])
 {
 	const struct {
@@ -182,7 +225,8 @@ static int sim_request(struct exp_request *r, const struct exp_kind_of *e, const
 		snprintf(err, EXP_ERR_MAX, "--out goes with sweep");
 		return -EINVAL;
 	}
-	if (file)
+	rc = sim_check(e, o, err);
+	if (!rc && file)
 		rc = exp_spec_read(&r->spec, file, err);
 	return rc ? rc : sim_set(r, o, err);
 }

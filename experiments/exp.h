@@ -37,9 +37,13 @@ struct exp_kind_of {
 	int (*run)(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX]);
 	const char *help;
 	const char *host; /* its host profile, if not the reference experiment's; NULL */
+	const char *own;  /* settings that it chooses itself, with blanks between; with a '+': from a list of the user's; files that it can't write */
 };
 /* Ended by a NULL name. */
 extern const struct exp_kind_of exp_experiments[];
+
+/* Whether what the user says of this setting would be of no effect; option: by an option of its own, not --set. */
+bool exp_sets_itself(const struct exp_kind_of *e, const char *key, bool option);
 
 /* 0; -EINVAL or -ENOENT: asked for wrongly; another -errno: it could not be done.  One line in err. */
 int exp_do(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX]);

@@ -58,6 +58,13 @@ static double fixture_value(const struct exp_param *p)
 		{ "l3fwd_cycles", 120 },
 		{ "bn_cycles", 100 },
 		{ "dllp_share", 0.02 },
+		{ "dma_byte", 0.02 },
+		{ "mem_rate", 20 },
+		{ "local_rate", 20 },
+		{ "rc_p2p_rate", 20 },
+		{ "byte_cycles", 0.01 },
+		{ "ddio_evict", 0.5 },
+		{ "iotlb_entries", 0 },
 	};
 	unsigned int k;
 
