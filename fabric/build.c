@@ -151,6 +151,7 @@ static int dir_create(struct fab_node *link, bool up, const struct fab_credits *
 	d->busy_fp = fab_rate_fp(fab_link_raw(cfg) * (1 - share));
 	for (int k = 0; k < FAB_NUM_TYPES; k++)
 		d->overhead[k] = (uint16_t)fab_tlp_overhead(cfg->gen, (enum fab_type)k);
+	fab_replay_init(d, cfg, link->f->rng + ((2ull * link->id + up) << 48));
 	for (int c = 0; c < FAB_NUM_CLASSES && !r; c++)
 		r = credit_init(&d->credit[c], credits->hdr[c], credits->data_bytes[c]);
 	return r;
@@ -258,7 +259,7 @@ int fab_add_root(struct fabric *f, const char *name, const struct fab_root_cfg *
 		return fab_fail(err, -EINVAL,
 				"%s: an IOMMU of %u entries, %u ways, pages of %u bytes and %u walkers can't be", name,
 				cfg->iommu.entries, cfg->iommu.ways, cfg->iommu.page_bytes, cfg->iommu.walkers);
-	if (fab_tags_init(n, FAB_ROOT_TAGS, 0))
+	if (fab_tags_init(n, FAB_ROOT_TAGS, cfg->timeout_ps))
 		return fab_fail(err, -ENOMEM, "%s: no memory", name);
 	return 0;
 }

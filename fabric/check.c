@@ -66,6 +66,9 @@ int fab_check_link(const char *name, const struct fab_link_cfg *c, char err[FAB_
 		return fab_fail(err, -EINVAL, "%s: an unknown way to count DLLPs", name);
 	if (c->dllp == FAB_DLLP_SHARE && !(c->dllp_share >= 0 && c->dllp_share <= 0.9))
 		return fab_fail(err, -EINVAL, "%s: DLLPs take a share of %g: 0 to 0.9", name, c->dllp_share);
+	if (!(c->bit_error_rate >= 0 && c->bit_error_rate <= FAB_BER_MAX))
+		return fab_fail(err, -EINVAL, "%s: %g of its bits are wrong: 0 to %g", name, c->bit_error_rate,
+				FAB_BER_MAX);
 	if (c->prop_ps > FAB_PS_PER_S)
 		return fab_fail(err, -EINVAL, "%s: a link that is longer than a second", name);
 	r = check_credits(name, "lower", &c->down, c->mps, err);

@@ -243,7 +243,7 @@ static void transmit(struct fab_dir *d, struct fab_tlp *t, uint64_t now)
 	struct fab_credit *c = &d->credit[t->cls];
 	uint32_t bytes = d->overhead[t->type] + t->dw_bytes;
 	uint64_t busy = bytes * d->busy_fp + d->frac;
-	uint64_t head, tail;
+	uint64_t start = now, head, tail;
 
 	if (t->dir)
 		fab_credit_give(t->dir, t->cls, t->units, now);
@@ -251,8 +251,10 @@ static void transmit(struct fab_dir *d, struct fab_tlp *t, uint64_t now)
 	c->units -= t->units & c->units_mask;
 	d->frac = busy & ((1ull << FAB_FRAC_BITS) - 1);
 	busy >>= FAB_FRAC_BITS;
-	d->free_ps = now + busy;
-	head = now + d->prop_ps;
+	if (d->errs)
+		start = fab_replay_start(d, bytes, busy, now);
+	d->free_ps = start + busy;
+	head = start + d->prop_ps;
 	tail = head + fab_span(bytes, d->byte_fp);
 
 	d->stats.tlps[t->type]++;
@@ -260,7 +262,7 @@ static void transmit(struct fab_dir *d, struct fab_tlp *t, uint64_t now)
 	d->stats.wire_bytes += bytes;
 	d->stats.busy_ps += busy;
 	if (d->f->trace)
-		trace(d, t, now);
+		trace(d, t, start);
 
 	t->dir = d;
 	if (d->to->kind == FAB_KIND_SWITCH)

@@ -18,7 +18,8 @@
  *              double words; split at MPS, MRRS, RCB and 4 KiB boundaries
  *   links      Gen1-Gen6, x1-x16: 8b/10b, 128b/130b, FLIT mode (236 of 256 bytes);
  *              propagation; ACK and flow-control DLLPs as a share of the other
- *              direction; credits of the receiver by class, header and data
+ *              direction; credits of the receiver by class, header and data;
+ *              bit errors, NAKs and replays
  *   ordering   posted pass everything that is blocked; completions and reads don't
  *              overtake posted; completions pass reads
  *   switches   cut-through, a queue per (input, output, class), round robin over
@@ -76,6 +77,11 @@ struct fab_link_cfg {
 	uint64_t prop_ps; /* wire and PHY, one way */
 	enum fab_dllp dllp;
 	double dllp_share;
+	/*
+	 * Of bits on the link, TLPs' alone; 0: none, 1e-4 at most.  A TLP with a wrong one is sent again, and whatever was
+	 * sent after it.  Gen6: what error correction leaves.  Means nothing to a link without limits.
+	 */
+	double bit_error_rate;
 	struct fab_credits down, up; /* of the lower end's receiver; of the upper end's */
 };
 /* Reasonable: mps 256, spec DLLPs, 64 headers and 16 KiB per class. */
@@ -127,6 +133,7 @@ struct fab_root_cfg {
 	uint32_t rcb;            /* 64 or 128 */
 	uint32_t lanes;          /* budget; 0: none */
 	uint64_t mem_base, mem_bytes; /* main memory's bus addresses */
+	uint64_t timeout_ps;     /* of a core's read; 0: never */
 	struct fab_mem_cfg mem;
 	struct fab_iommu_cfg iommu;
 	struct fab_loss loss;
@@ -209,9 +216,12 @@ uint64_t fab_cpu_access(struct fab_node *root, uint64_t addr, uint32_t bytes, bo
 /* ---- what was counted ---- */
 struct fab_dir_stats {
 	uint64_t tlps[FAB_NUM_TYPES], bytes[FAB_NUM_TYPES]; /* bytes: data alone */
-	uint64_t wire_bytes;    /* TLPs with headers and framing */
-	uint64_t dllp_bytes;
-	uint64_t busy_ps;       /* transmitting */
+	uint64_t wire_bytes;    /* TLPs with headers and framing, each once */
+	uint64_t dllp_bytes;    /* NAKs for the other direction included */
+	uint64_t busy_ps;       /* transmitting, replays included */
+	uint64_t replays;       /* NAKs that came for this direction's TLPs */
+	uint64_t replay_bytes;  /* wire bytes sent again: the bad TLP, and what followed it without a gap till the NAK was there */
+	uint64_t retrains;      /* four replays of one TLP: a link retrains; takes no time here */
 	uint64_t stall_ps[FAB_NUM_CLASSES]; /* something of the class waited and had no credit */
 	uint64_t lost[FAB_NUM_TYPES]; /* dropped by the component that this direction leads to */
 	uint32_t queue, queue_max; /* waiting for this direction: TLPs; at their source requests and reads to answer */

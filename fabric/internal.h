@@ -7,7 +7,7 @@
  *   switch.c    switches, losses                 endpoint.c  endpoint as target and completer
  *   root.c      root complex                     answer.c    completers: reads become completions
  *   check.c     what a configuration must be     stats.c     counters
- *   line.c      TLPs that wait in order of time
+ *   line.c      TLPs that wait in order of time      replay.c    bit errors, NAKs
  *
  * A TLP is an object from a pool that travels: while it is on a link or in a
  * component event.fn is the next thing that happens to it, either as an event of its own or
@@ -32,8 +32,10 @@
 #define FAB_CREDIT_BYTES (1024u * 1024u)   /* the same: 2047 << 4 units, rounded up */
 #define FAB_PAGE_BYTES 4096u
 #define FAB_UNIT_BYTES 16u /* of a data credit */
+#define FAB_DLLP_BYTES 8u /* with framing */
 #define FAB_FRAC_BITS 20
 #define FAB_ROOT_TAGS 1024u
+#define FAB_BER_MAX 1e-4 /* a TLP of 4 KiB is good one time in 30 */
 #define FAB_NO_TAG UINT16_MAX
 
 #define fab_container(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
@@ -107,6 +109,14 @@ struct fab_credit {
 	int64_t short_hdr, short_units;
 };
 
+struct fab_replay {
+	double mean_bytes, left; /* from one error to the next; to the next one */
+	uint64_t rng;
+	uint64_t nak_ps;         /* the tail of a bad TLP out to its replay, its own time not included */
+	uint64_t until_ps;       /* what has left by then, without a gap, has been sent before */
+	unsigned int times;      /* so often */
+};
+
 struct fab_dir {
 	struct fab_event wake;
 	struct fab_line line; /* what the receiver gets */
@@ -126,6 +136,7 @@ struct fab_dir {
 	uint16_t to_port;    /* the receiver's port */
 	bool sending;
 	bool resting;        /* nothing can go, and what could change that wakes us */
+	bool errs;           /* it has bit errors */
 	uint8_t blocked;     /* classes that want credits */
 	uint16_t least[FAB_NUM_CLASSES]; /* resting: data credits that the class wants at least */
 	uint16_t overhead[FAB_NUM_TYPES];
@@ -136,6 +147,7 @@ struct fab_dir {
 	double dllp_share;
 	struct fab_node *link; /* whose link to its parent this is */
 	bool up;
+	struct fab_replay replay;
 	struct fab_dir_stats stats;
 };
 
@@ -293,6 +305,16 @@ double fab_link_raw(const struct fab_link_cfg *cfg);      /* bytes/s that TLPs a
 double fab_link_dllp_share(const struct fab_link_cfg *cfg);
 uint32_t fab_tlp_overhead(unsigned int gen, enum fab_type type);
 uint64_t fab_rate_fp(double bytes_per_s);                 /* 0: infinite */
+double fab_link_byte_bits(unsigned int gen);              /* of a TLP's byte on the link */
+uint64_t fab_link_ack_ps(const struct fab_link_cfg *cfg); /* a TLP's tail in to its ACK or NAK out, at most */
+
+/* ---- replay.c ---- */
+void fab_replay_init(struct fab_dir *d, const struct fab_link_cfg *cfg, uint64_t seed);
+/*
+ * A TLP has d, which errs, from now on, for busy_ps: when does its transmission begin that comes through?  What begins
+ * before is counted.
+ */
+uint64_t fab_replay_start(struct fab_dir *d, uint32_t bytes, uint64_t busy_ps, uint64_t now);
 
 /* ---- dir.c ---- */
 void fab_dir_woken(struct fab_event *e);

@@ -7,7 +7,6 @@
  */
 #include "internal.h"
 
-#define DLLP_BYTES 8.0 /* with framing */
 #define SKP_SHARE (4.0 / 1538.0)
 #define FLIT_SHARE (236.0 / 256.0) /* the rest: 6 bytes of DLLP, 8 of CRC, 6 of FEC */
 
@@ -27,6 +26,11 @@ void fab_link_cfg_init(struct fab_link_cfg *cfg, unsigned int gen, unsigned int 
 				      .dllp = FAB_DLLP_SPEC,
 				      .down = credits,
 				      .up = credits };
+}
+
+double fab_link_byte_bits(unsigned int gen)
+{
+	return gen <= 2 ? 10 : gen <= 5 ? 8 * 130.0 / 128 : 8 / FLIT_SHARE;
 }
 
 double fab_link_raw(const struct fab_link_cfg *cfg)
@@ -54,6 +58,13 @@ static double dllp_interval(unsigned int gen, unsigned int width, uint32_t mps)
 	return (double)(uint32_t)limit;
 }
 
+uint64_t fab_link_ack_ps(const struct fab_link_cfg *cfg)
+{
+	double symbol_ps = (cfg->gen <= 2 ? 10 : 8) * 1e12 / gt_per_s[cfg->gen];
+
+	return (uint64_t)(dllp_interval(cfg->gen, cfg->width, cfg->mps) * symbol_ps);
+}
+
 double fab_link_dllp_share(const struct fab_link_cfg *cfg)
 {
 	if (cfg->gen == 0)
@@ -63,7 +74,7 @@ double fab_link_dllp_share(const struct fab_link_cfg *cfg)
 	if (cfg->gen >= 6)
 		return 0;
 	/* pcie-bench relates the bytes of a DLLP to the limit, whatever the width: see docs/fabric.md. */
-	return 2 * DLLP_BYTES / dllp_interval(cfg->gen, cfg->width, cfg->mps) + SKP_SHARE;
+	return 2.0 * FAB_DLLP_BYTES / dllp_interval(cfg->gen, cfg->width, cfg->mps) + SKP_SHARE;
 }
 
 double fab_link_rate(const struct fab_link_cfg *cfg)

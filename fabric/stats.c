@@ -6,6 +6,8 @@ static void dir_stats_update(struct fab_dir *d)
 {
 	fab_dir_stall_update(d, fab_now(d->f->q));
 	d->stats.dllp_bytes = (uint64_t)((double)d->stats.wire_bytes * d->dllp_share / (1 - d->dllp_share));
+	if (d->link->link.gen <= 5) /* of Gen6 they are in the FLIT */
+		d->stats.dllp_bytes += d->back->stats.replays * FAB_DLLP_BYTES;
 }
 
 const struct fab_dir_stats *fab_link_stats(const struct fab_node *n, bool up)

@@ -70,6 +70,11 @@ static void test_links(void **state)
 	s.link.dllp_share = 1;
 	refused(add(&s, "nic"), "nic", "share of 1");
 	s.link = good;
+	s.link.bit_error_rate = 0.01;
+	refused(add(&s, "nic"), "nic", "0.01 of its bits");
+	s.link.bit_error_rate = -1e-9;
+	refused(add(&s, "nic"), "nic", "-1e-09 of its bits");
+	s.link = good;
 	assert_int_equal(add(&s, "nic"), 0);
 	rig_close(&s.r);
 }

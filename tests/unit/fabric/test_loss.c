@@ -82,6 +82,46 @@ static void test_all_lost(void **state)
 	}
 }
 
+/* A core's read, of a device behind a switch that loses it: lost in time, or waiting for ever where no time is set. */
+static void test_core(void **state)
+{
+	for (unsigned int k = 0; k < 3; k++) {
+		struct fab_root_cfg root_cfg = rig_root_cfg();
+		struct fab_switch_cfg sw_cfg = { .latency_ps = 100000 };
+		struct fab_ep_cfg cfg = rig_ep_cfg();
+		struct fab_link_cfg link;
+		struct fab_node *root, *sw;
+		struct fab_node_stats st;
+		struct rig r;
+		uint8_t dst[100];
+		struct fab_req rd = { .data = dst, .len = 100, .done = on_done };
+
+		root_cfg.timeout_ps = k < 2 ? TIMEOUT_PS : 0;
+		sw_cfg.loss.ppm[FAB_CPLD] = k ? 1000000 : 0;
+		fab_link_cfg_init(&link, 3, 8);
+		rig_open(&r, 1);
+		assert_int_equal(fab_add_root(r.f, "root", &root_cfg, NULL, NULL, &root, r.err), 0);
+		assert_int_equal(fab_add_switch(r.f, "sw", root, &link, &sw_cfg, &sw, r.err), 0);
+		rig_endpoint(&r, sw, &link, &cfg, 4096);
+		rig_finish(&r);
+		memset(r.ep[0].mem, 0x77, 4096);
+		memset(dst, 0xd5, sizeof(dst));
+		rd.addr = r.ep[0].base;
+		fab_read(root, &rd);
+		rig_run(&r, TIMEOUT_PS - 1);
+		assert_int_equal(!rd.done, k == 0);
+		rig_run(&r, 10 * TIMEOUT_PS);
+		assert_int_equal(!rd.done, k < 2);
+		assert_int_equal(rd.lost, k == 1);
+		for (unsigned int i = 0; i < sizeof(dst); i++)
+			assert_int_equal(dst[i], k ? 0xd5 : 0x77);
+		fab_node_stats(root, &st);
+		assert_int_equal(st.timeouts, k == 1 ? 2 : 0); /* a core's TLPs are lines of 64 bytes */
+		assert_int_equal(fab_idle(r.f), k < 2);
+		rig_close(&r);
+	}
+}
+
 /* Some are: reads that came through are right, those that did not are untouched, and tags come back. */
 static void test_some_lost(void **state)
 {
@@ -274,8 +314,8 @@ static void test_unsupported(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all_lost),  cmocka_unit_test(test_some_lost),   cmocka_unit_test(test_late),
-		cmocka_unit_test(test_congested), cmocka_unit_test(test_unsupported),
+		cmocka_unit_test(test_all_lost),  cmocka_unit_test(test_some_lost),   cmocka_unit_test(test_core),
+		cmocka_unit_test(test_late),	  cmocka_unit_test(test_congested), cmocka_unit_test(test_unsupported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

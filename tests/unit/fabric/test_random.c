@@ -45,7 +45,7 @@ struct world {
 	uint8_t *mirror[MAX_EPS]; /* what the upper halves must become */
 	uint64_t hash, tlps;
 	uint64_t lost, came; /* reads */
-	bool lossy;
+	bool lossy, errs;
 };
 
 static uint8_t pattern(uint64_t addr)
@@ -138,8 +138,9 @@ static struct fab_credits random_credits(struct rng *g, uint32_t mps)
 	return c;
 }
 
-static struct fab_link_cfg random_link(struct rng *g)
+static struct fab_link_cfg random_link(struct world *w)
 {
+	struct rng *g = &w->g;
 	struct fab_link_cfg link;
 
 	fab_link_cfg_init(&link, rnd(g, 7), 1u << rnd(g, 5));
@@ -147,6 +148,7 @@ static struct fab_link_cfg random_link(struct rng *g)
 	link.prop_ps = rnd(g, 3) ? rnd(g, 100000) : 0;
 	link.down = random_credits(g, link.mps);
 	link.up = random_credits(g, link.mps);
+	link.bit_error_rate = w->errs ? rnd(g, 1000) * 1e-7 : 0;
 	return link;
 }
 
@@ -202,6 +204,7 @@ static void world_build(struct world *w)
 		cfg.latency_ps = rnd(g, 200000);
 		cfg.p2p_latency_ps = rnd(g, 200000);
 		cfg.mem_bytes = 0;
+		cfg.timeout_ps = w->lossy ? 1000000 + rnd(g, 100000000) : 0;
 		cfg.loss = random_loss(w);
 		assert_int_equal(fab_add_root(w->r.f, "root", &cfg, NULL, NULL, &inner[0], w->r.err), 0);
 		w->root = inner[0];
@@ -209,7 +212,7 @@ static void world_build(struct world *w)
 		random_switch(w, "top", NULL, NULL, &inner[0]);
 	}
 	for (unsigned int k = 0; k < switches; k++) {
-		struct fab_link_cfg link = random_link(g);
+		struct fab_link_cfg link = random_link(w);
 		char name[16];
 
 		snprintf(name, sizeof(name), "sw%u", k);
@@ -217,7 +220,7 @@ static void world_build(struct world *w)
 		num_inner++;
 	}
 	for (unsigned int k = 0; k < eps; k++) {
-		struct fab_link_cfg link = random_link(g);
+		struct fab_link_cfg link = random_link(w);
 		struct fab_ep_cfg cfg = random_ep(g, w->lossy);
 
 		rig_endpoint(&w->r, inner[rnd(g, num_inner)], &link, &cfg, 2 * HALF);
@@ -225,10 +228,10 @@ static void world_build(struct world *w)
 	rig_finish(&w->r);
 }
 
-static uint64_t reads_lost;
+static uint64_t reads_lost, replays;
 
-/* lossy: losses in every switch; what a core reads would never end, so it does nothing. */
-static void world_run(uint64_t seed, bool lossy, uint64_t *hash, uint64_t *events)
+/* lossy: losses in every switch; errs: bit errors on every link. */
+static void world_run(uint64_t seed, bool lossy, bool errs, uint64_t *hash, uint64_t *events)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	uint64_t end;
@@ -236,6 +239,7 @@ static void world_run(uint64_t seed, bool lossy, uint64_t *hash, uint64_t *event
 	assert_non_null(w);
 	w->g.s = seed;
 	w->lossy = lossy;
+	w->errs = errs;
 	rnd(&w->g, 2);
 	rig_open(&w->r, seed);
 	world_build(w);
@@ -254,7 +258,7 @@ static void world_run(uint64_t seed, bool lossy, uint64_t *hash, uint64_t *event
 
 		a->w = w;
 		a->k = k;
-		a->left = k < w->r.num_eps || (k == MAX_EPS && w->root && !lossy) ? ACTIONS : 0;
+		a->left = k < w->r.num_eps || (k == MAX_EPS && w->root) ? ACTIONS : 0;
 		for (unsigned int i = 0; i < 4; i++) {
 			a->act[i].actor = a;
 			a->act[i].buf = malloc(8200);
@@ -283,6 +287,8 @@ static void world_run(uint64_t seed, bool lossy, uint64_t *hash, uint64_t *event
 	assert_true(w->tlps > ACTIONS);
 	assert_true(w->came > 0);
 	reads_lost += w->lost;
+	for (unsigned int k = 0; k < w->r.num_eps; k++)
+		replays += fab_link_stats(w->r.ep[k].node, true)->replays;
 	*hash = w->hash;
 	*events = fab_queue_count(w->r.q);
 	rig_close(&w->r);
@@ -294,7 +300,8 @@ static void test_trees(void **state)
 	uint64_t hash, events;
 
 	for (uint64_t seed = 1; seed <= 60; seed++)
-		world_run(seed, false, &hash, &events);
+		world_run(seed, false, false, &hash, &events);
+	assert_int_equal(replays, 0);
 }
 
 static void test_losses(void **state)
@@ -302,8 +309,18 @@ static void test_losses(void **state)
 	uint64_t hash, events;
 
 	for (uint64_t seed = 500; seed <= 540; seed++)
-		world_run(seed, true, &hash, &events);
+		world_run(seed, true, false, &hash, &events);
 	assert_true(reads_lost > 100);
+}
+
+static void test_bit_errors(void **state)
+{
+	uint64_t hash, events;
+
+	replays = 0;
+	for (uint64_t seed = 700; seed <= 730; seed++)
+		world_run(seed, seed % 4 == 0, true, &hash, &events);
+	assert_true(replays > 1000);
 }
 
 static void test_same_again(void **state)
@@ -311,9 +328,9 @@ static void test_same_again(void **state)
 	uint64_t hash[3], events[3];
 
 	for (uint64_t seed = 100; seed < 105; seed++) {
-		world_run(seed, seed % 2, &hash[0], &events[0]);
-		world_run(seed, seed % 2, &hash[1], &events[1]);
-		world_run(seed + 100, seed % 2, &hash[2], &events[2]);
+		world_run(seed, seed % 2, seed % 3, &hash[0], &events[0]);
+		world_run(seed, seed % 2, seed % 3, &hash[1], &events[1]);
+		world_run(seed + 100, seed % 2, seed % 3, &hash[2], &events[2]);
 		assert_true(hash[0] == hash[1]);
 		assert_true(events[0] == events[1]);
 		assert_true(hash[0] != hash[2]);
@@ -325,6 +342,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_trees),
 		cmocka_unit_test(test_losses),
+		cmocka_unit_test(test_bit_errors),
 		cmocka_unit_test(test_same_again),
 	};
 
