@@ -38,7 +38,7 @@ static void collect_link(struct collect *c, unsigned int k)
 		const struct fab_dir_stats *s = fab_link_stats(node, up);
 		double rate = n->gen ? fab_link_rate(link) * c->ps / FAB_PS_PER_S : 0;
 
-		add_resource(c, EXP_RES_LINK, rate > 0 ? (double)s->wire_bytes / rate : 0, n->name,
+		add_resource(c, EXP_RES_LINK, rate > 0 ? (double)(s->wire_bytes + s->replay_bytes) / rate : 0, n->name,
 			     up ? " up" : " down");
 		if (n->parent == 0 && c->r->c->node[0].kind == EXP_HOST)
 			c->out->cpu_pcie_MBps += (double)(s->bytes[FAB_MWR] + s->bytes[FAB_CPLD]);

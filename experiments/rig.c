@@ -36,6 +36,7 @@ static int rig_switch(struct exp_rig *r, unsigned int k, char err[EXP_ERR_MAX])
 	if (up) {
 		fab_link_cfg_init(&link, n->gen, n->width ? n->width : 16);
 		link.mps = (uint32_t)(up->kind == EXP_SWITCH ? least(p->mps, up->p.sw.mps) : p->mps);
+		link.bit_error_rate = p->bit_error_rate;
 		if (p->dllp_share >= 0) {
 			link.dllp = FAB_DLLP_SHARE;
 			link.dllp_share = p->dllp_share;

@@ -24,6 +24,7 @@ void sim_profile_link(const struct sim_nic_profile *p, struct fab_link_cfg *cfg)
 	}
 	fab_link_cfg_init(cfg, (unsigned int)p->pcie_gen, (unsigned int)p->pcie_width);
 	cfg->mps = (uint32_t)p->mps;
+	cfg->bit_error_rate = p->bit_error_rate;
 	if (p->dllp_share >= 0) {
 		cfg->dllp = FAB_DLLP_SHARE;
 		cfg->dllp_share = p->dllp_share;

@@ -57,6 +57,7 @@
 	X(tags, "count", 1, 1024, "read TLPs outstanding") \
 	X(pcie_latency, "ns", 0, 1e6, "its PCIe core, each direction") \
 	X(dllp_share, "share", -1, 0.5, "of the link taken by DLLPs; -1: as the specification's timers ask") \
+	X(bit_error_rate, "rate", 0, 1e-4, "of its link: TLPs with a wrong bit are sent again; Gen6: what error correction leaves") \
 	X(slots, "count", 64, 16384, "slots per ring") \
 	X(rx_bufs, "count", 64, 1048576, "receive buffers per port")
 
@@ -67,7 +68,8 @@
 	X(mps, "B", 128, 4096, "maximum payload") \
 	X(hdr_credits, "count", 0, 65535, "per port and class; 0: no limit") \
 	X(data_credits, "B", 0, 1e9, "per port and class; 0: no limit") \
-	X(dllp_share, "share", -1, 0.5, "of a link taken by DLLPs; -1: as the specification's timers ask")
+	X(dllp_share, "share", -1, 0.5, "of a link taken by DLLPs; -1: as the specification's timers ask") \
+	X(bit_error_rate, "rate", 0, 1e-4, "of its uplink: TLPs with a wrong bit are sent again; Gen6: what error correction leaves")
 
 /* A CPU, its memory and its root complex; and what CPU-driven forwarding costs on it. */
 #define SIM_HOST_PARAMS(X) \

@@ -87,6 +87,27 @@ static void start(void)
 	assert_int_equal(sim_engine_create(queue, &prof, NULL, &eng), 0);
 }
 
+/* What a profile says of its link reaches the fabric. */
+static void test_link(void **state)
+{
+	struct fab_link_cfg link;
+
+	prof.pcie_gen = 4;
+	prof.pcie_width = 2;
+	prof.mps = 512;
+	prof.dllp_share = 0.25;
+	prof.bit_error_rate = 1e-7;
+	sim_profile_link(&prof, &link);
+	assert_int_equal(link.gen, 4);
+	assert_int_equal(link.width, 2);
+	assert_int_equal(link.mps, 512);
+	assert_int_equal(link.dllp, FAB_DLLP_SHARE);
+	assert_true(link.dllp_share == 0.25 && link.bit_error_rate == 1e-7);
+	prof.dllp_share = -1;
+	sim_profile_link(&prof, &link);
+	assert_int_equal(link.dllp, FAB_DLLP_SPEC);
+}
+
 static void test_zero(void **state)
 {
 	start();
@@ -225,6 +246,7 @@ static void test_drop(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_link, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_zero, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_latency_and_gap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_write_path, setup, teardown),
