@@ -8,6 +8,7 @@
 #include "internal.h"
 
 #define CHUNK 256u
+#define HUGE_MAX (16ull << 20) /* larger ones are mostly not touched; else a short run is mostly page faults */
 
 static bool maps_join(const struct sim_map *a, const struct sim_map *c)
 {
@@ -304,6 +305,8 @@ int sim_board_layout(struct board_ctx *b, const struct p2p_shape *shape)
 	mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (mem == MAP_FAILED)
 		return -ENOMEM;
+	if (bytes <= HUGE_MAX)
+		madvise(mem, bytes, MADV_HUGEPAGE);
 	err = sim_engine_create(n->q, &n->place->prof, n->place->node, &n->engine);
 	if (err) {
 		munmap(mem, bytes);
