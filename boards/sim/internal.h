@@ -102,9 +102,10 @@ struct sim_nic {
 	struct fab_event event; /* the next step */
 	bool idle;              /* the last step did nothing: woken by what happens */
 	uint64_t busy_ps;       /* no step before */
-	uint64_t work_ps, poll_ps, phase_ps;
+	uint64_t work_ps, poll_ps;
+	uint64_t phase_ps;      /* an idle NIC looks so long after a multiple of poll_ps */
 	uint64_t steps_charged, work_fs;
-	uint64_t random;
+	uint64_t random, poll_random;
 	uint64_t events[BOARD_NUM_VECTORS];
 };
 

@@ -148,8 +148,15 @@ static uint64_t nic_poll_ps(const struct sim_nic *n, uint64_t at_ps)
 		at_ps = n->busy_ps;
 	if (!n->poll_ps)
 		return at_ps;
-	since = (at_ps - n->phase_ps) % n->poll_ps; /* busy_ps, and so at_ps, is at or after the phase */
+	since = (at_ps + n->poll_ps - n->phase_ps) % n->poll_ps;
 	return since ? at_ps - since + n->poll_ps : at_ps;
+}
+
+/* Looks of a NIC that runs dry are in step with nothing: neither another NIC's nor its own before. */
+static void nic_idles(struct sim_nic *n)
+{
+	if (n->poll_ps)
+		n->phase_ps = p2p_random(&n->poll_random) % n->poll_ps;
 }
 
 /* When something will happen at a port. */
@@ -182,11 +189,14 @@ static void on_step(struct fab_event *ev)
 
 	t = n->ctx.charged_fs / SIM_FS_PER_PS;
 	n->busy_ps = now_ps + (t > STEP_MIN_PS ? t : STEP_MIN_PS);
-	n->idle = !n->ctx.acts;
-	if (!n->idle) {
+	if (n->ctx.acts) {
+		n->idle = false;
 		fab_schedule(n->q, &n->event, n->busy_ps);
 		return;
 	}
+	if (!n->idle)
+		nic_idles(n);
+	n->idle = true;
 	at_ps = nic_ports_ps(n, now_ps);
 	t = until_ns == UINT64_MAX ? FAB_NEVER : until_ns ? sim_ns_to_ps(until_ns) : now_ps + IN_FLIGHT_PS;
 	if (t < at_ps)
@@ -324,9 +334,8 @@ static struct sim_nic *nic_new(struct sim_place *place, const struct fw_strap *s
 		n->tail[q] = &n->head[q];
 	nic_profile(n, &place->prof);
 	n->random = w->seed * 0x9e3779b97f4a7c15ull + w->nics;
-	p2p_random(&n->random);
-	/* Each NIC looks in a phase of its own. */
-	n->phase_ps = n->poll_ps ? (n->random >> 32) % n->poll_ps : 0;
+	n->poll_random = p2p_random(&n->random);
+	nic_idles(n);
 	n->busy_ps = n->phase_ps;
 	*err = fw_nic_init(n->fw, &n->ctx, strap);
 	if (*err)

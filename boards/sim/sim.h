@@ -11,7 +11,8 @@
  * frames that the step hands over are handed over when the cycles charged before
  * them have passed, plus work_latency.  A step that did nothing is not repeated
  * until something has happened to the NIC (a write into its memory, a DMA of its
- * own finished, a port's event, firmware's own deadline), rounded up to its poll period.
+ * own finished, a port's event, firmware's own deadline), rounded up to its poll period,
+ * whose phase is drawn anew whenever the NIC runs dry.
  *
  * BY HAND  sim_nic_auto(b, false): nobody steps the NIC but sim_nic_step().  With
  *   the zero profile on links without limits every DMA is finished when its

@@ -133,6 +133,43 @@ static void test_poll_and_cycles(void **state)
 	assert_in_range(slow - quick, 1000, 1600);
 }
 
+static double mean_latency(uint32_t *least, uint32_t *most)
+{
+	uint32_t ns[200], k, n;
+	double sum = 0;
+
+	assert_int_equal(rig_up(&rig, 2, 1, P2P_MODE_WR), 0);
+	rig_source(&rig, 0, 0, 64, 0.0672, 200); /* each 10 us */
+	rig_run(&rig, 2100000);
+	n = sim_mac_latencies(rig.mac[1][0], ns, 200);
+	rig_down(&rig);
+	assert_int_equal(n, 200);
+	*least = UINT32_MAX;
+	*most = 0;
+	for (k = 0; k < n; k++) {
+		sum += ns[k];
+		*least = ns[k] < *least ? ns[k] : *least;
+		*most = ns[k] > *most ? ns[k] : *most;
+	}
+	return sum / n;
+}
+
+/* Looks are in step with nothing: of three waits, each is half a period in the mean, whatever the frames' own period. */
+static void test_looks_in_step_with_nothing(void **state)
+{
+	uint32_t least, most;
+	double quick, slow;
+
+	rig_profile(&rig.prof);
+	rig.prof.poll = 1;
+	quick = mean_latency(&least, &most);
+	rig_profile(&rig.prof);
+	rig.prof.poll = 1000;
+	slow = mean_latency(&least, &most);
+	assert_in_range(slow - quick, 1300, 1700);
+	assert_in_range(most - least, 1500, 3000);
+}
+
 /* A burst of 32 frames after the other, each as soon as the one before it has been worked on. */
 static void test_bursts(void **state)
 {
@@ -399,6 +436,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_charges, teardown),
 		cmocka_unit_test_teardown(test_work_latency, teardown),
 		cmocka_unit_test_teardown(test_poll_and_cycles, teardown),
+		cmocka_unit_test_teardown(test_looks_in_step_with_nothing, teardown),
 		cmocka_unit_test_teardown(test_bursts, teardown),
 		cmocka_unit_test_teardown(test_idle_costs_nothing, teardown),
 		cmocka_unit_test_teardown(test_source_wakes, teardown),
