@@ -301,9 +301,12 @@ static void study_row(const struct exp_study *s, const struct exp_figure *f, con
 	study_number(&c[2], f, sum->value);
 	study_number(&c[3], f, sum->low);
 	study_number(&c[4], f, sum->high);
-	if (f->published) {
+	if (f->judge != EXP_UNPUBLISHED) {
+		bool by_value = f->judge == EXP_BY_VALUE;
+		double low = by_value ? sum->value : sum->low, high = by_value ? sum->value : sum->high;
+
 		study_published(&c[1], f);
-		exp_cell_number(&c[5], sum->low <= f->high && sum->high >= f->low);
+		exp_cell_number(&c[5], low <= f->high && high >= f->low);
 		exp_cell_number(&c[6], 100 * sum->holds);
 	}
 	for (k = 0; k < STUDY_TOP && k < s->num_varied; k++) {

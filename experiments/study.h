@@ -50,6 +50,13 @@ static inline unsigned int exp_study_alone(unsigned int varied, bool high)
 /* "nic.workers" */
 void exp_varied_name(const struct exp_varied *v, char name[EXP_CELL_MAX]);
 
+/* What makes a prediction right (docs/validation.md): numbers by their interval, orders and thresholds by the value. */
+enum exp_judge {
+	EXP_UNPUBLISHED = 0,
+	EXP_BY_INTERVAL,
+	EXP_BY_VALUE
+};
+
 /* One number of a draw; arg is the figure's. */
 typedef double exp_figure_fn(const struct exp_result *draw, const void *arg);
 struct exp_figure {
@@ -57,7 +64,7 @@ struct exp_figure {
 	exp_figure_fn *of;
 	const void *arg;
 	unsigned int decimals;
-	bool published;      /* low to high was */
+	enum exp_judge judge; /* low to high was published */
 	double low, high;
 };
 /* Table, effects and notes of a study. */

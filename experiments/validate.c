@@ -36,12 +36,12 @@ static double of_pcie(const struct exp_result *d, const void *arg)
 int exp_sensitivity(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX])
 {
 	static const struct exp_figure figures[] = {
-		{ "mpps", "frames that left, millions a second", of_mpps, NULL, 3, false, 0, 0 },
-		{ "gbps", "the same on the wire", of_gbps, NULL, 3, false, 0, 0 },
-		{ "p50_ns", "median latency", of_p50, NULL, 0, false, 0, 0 },
-		{ "p99_ns", "99th percentile of latency", of_p99, NULL, 0, false, 0, 0 },
-		{ "cpu_busy_percent", "forwarding cores, busy with packets", of_busy, NULL, 1, false, 0, 0 },
-		{ "cpu_pcie_MBps", "bytes through the CPU's PCIe", of_pcie, NULL, 1, false, 0, 0 },
+		{ "mpps", "frames that left, millions a second", of_mpps, NULL, 3, EXP_UNPUBLISHED, 0, 0 },
+		{ "gbps", "the same on the wire", of_gbps, NULL, 3, EXP_UNPUBLISHED, 0, 0 },
+		{ "p50_ns", "median latency", of_p50, NULL, 0, EXP_UNPUBLISHED, 0, 0 },
+		{ "p99_ns", "99th percentile of latency", of_p99, NULL, 0, EXP_UNPUBLISHED, 0, 0 },
+		{ "cpu_busy_percent", "forwarding cores, busy with packets", of_busy, NULL, 1, EXP_UNPUBLISHED, 0, 0 },
+		{ "cpu_pcie_MBps", "bytes through the CPU's PCIe", of_pcie, NULL, 1, EXP_UNPUBLISHED, 0, 0 },
 	};
 	struct exp_study *s = calloc(1, sizeof(*s));
 	int rc;
@@ -155,28 +155,31 @@ static double r12_pcie(const struct exp_result *d, const void *arg)
 
 /* Half a unit of the last published digit either way. */
 static const struct exp_figure published[] = {
-	{ "R1 wr Mpps", "wr, 64-byte frames, Mpps", r1_wr, NULL, 2, true, 40.365, 40.375 },
-	{ "R2 wr/testpmd", "wr to testpmd, 64-byte frames", r2_wr_to_testpmd, NULL, 2, true, 1.445, 1.455 },
-	{ "R3 order", "the slower of wr and rd to the faster of testpmd and bn, 64-byte frames", r3_order, NULL, 2,
-	  true, 1, INFINITY },
-	{ "R4 rd/bn", "rd to bn, 64-byte frames; 'only slightly ahead' is read as up to 10%", r4_rd_to_bn, NULL, 2,
-	  true, 1, 1.1 },
+	{ "R1 wr Mpps", "wr, 64-byte frames, Mpps", r1_wr, NULL, 2, EXP_BY_INTERVAL, 40.365, 40.375 },
+	{ "R2 wr/testpmd", "wr to testpmd, 64-byte frames", r2_wr_to_testpmd, NULL, 2, EXP_BY_INTERVAL, 1.445,
+	  1.455 },
+	{ "R3 order", "the slower of wr and rd to the faster of testpmd and bn, 64-byte frames", r3_order,
+	  NULL, 2, EXP_BY_VALUE, 1, INFINITY },
+	{ "R4 rd/bn", "rd to bn, 64-byte frames; 'only slightly ahead' is read as up to 10%", r4_rd_to_bn,
+	  NULL, 2, EXP_BY_VALUE, 1, 1.1 },
 	{ "R5 wire rate",
 	  "the largest size of which a method misses wire rate; text: every method reaches it above 512", r5_wire_rate,
-	  NULL, 0, true, 0, 512 },
-	{ "R6 wire rate", "the same; captions: above 1024", r5_wire_rate, NULL, 0, true, 0, 1024 },
-	{ "R7 batch", "the smallest batch that reaches wire rate with 128-byte frames, wr", r7_batch, NULL, 0, true,
-	  7.5, 8.5 },
-	{ "R8 wr latency", "percent below testpmd's median, 64 bytes at 1 Gb/s", r8_latency, NULL, 1, true, 35.5,
-	  36.5 },
-	{ "R9 rd latency", "the same of rd", r8_latency, &as_rd, 1, true, 31.5, 32.5 },
-	{ "R10 wr CPU", "percent of each core, 1518-byte frames at 40 Gb/s", r10_cpu, &as_wr, 1, true, 0, 0.5 },
-	{ "R10 rd CPU", "the same of rd", r10_cpu, &as_rd, 1, true, 0, 0.5 },
-	{ "R11 bn CPU", "the same of bn", r10_cpu, &as_bn, 1, true, 99.5, 100.5 },
-	{ "R12 wr PCIe", "MB/s through the CPU's PCIe, the same frames", r12_pcie, &as_wr, 0, true, 0, 0.5 },
-	{ "R12 rd PCIe", "the same of rd", r12_pcie, &as_rd, 0, true, 0, 0.5 },
-	{ "R13 bn PCIe", "the same of bn", r12_pcie, &as_bn, 0, true, 9784.5, 9785.5 },
-	{ "R14 testpmd PCIe", "the same of testpmd", r12_pcie, &as_testpmd, 0, true, 9884.5, 9885.5 },
+	  NULL, 0, EXP_BY_VALUE, 0, 512 },
+	{ "R6 wire rate", "the same; captions: above 1024", r5_wire_rate, NULL, 0, EXP_BY_VALUE, 0, 1024 },
+	{ "R7 batch", "the smallest batch that reaches wire rate with 128-byte frames, wr", r7_batch, NULL, 0,
+	  EXP_BY_VALUE, 7.5, 8.5 },
+	{ "R8 wr latency", "percent below testpmd's median, 64 bytes at 1 Gb/s", r8_latency, NULL, 1,
+	  EXP_BY_INTERVAL, 35.5, 36.5 },
+	{ "R9 rd latency", "the same of rd", r8_latency, &as_rd, 1, EXP_BY_INTERVAL, 31.5, 32.5 },
+	{ "R10 wr CPU", "percent of each core, 1518-byte frames at 40 Gb/s", r10_cpu, &as_wr, 1,
+	  EXP_BY_INTERVAL, 0, 0.5 },
+	{ "R10 rd CPU", "the same of rd", r10_cpu, &as_rd, 1, EXP_BY_INTERVAL, 0, 0.5 },
+	{ "R11 bn CPU", "the same of bn", r10_cpu, &as_bn, 1, EXP_BY_INTERVAL, 99.5, 100.5 },
+	{ "R12 wr PCIe", "MB/s through the CPU's PCIe, the same frames", r12_pcie, &as_wr, 0, EXP_BY_INTERVAL,
+	  0, 0.5 },
+	{ "R12 rd PCIe", "the same of rd", r12_pcie, &as_rd, 0, EXP_BY_INTERVAL, 0, 0.5 },
+	{ "R13 bn PCIe", "the same of bn", r12_pcie, &as_bn, 0, EXP_BY_INTERVAL, 9784.5, 9785.5 },
+	{ "R14 testpmd PCIe", "the same of testpmd", r12_pcie, &as_testpmd, 0, EXP_BY_INTERVAL, 9884.5, 9885.5 },
 };
 
 static void validate_runs(const struct exp_request *r, struct exp_settings run[RUNS])
