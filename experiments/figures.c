@@ -59,7 +59,7 @@ static void rate_plot(const struct exp_report *rep, FILE *f)
 	}
 	fprintf(f,
 		"EOD\nset title '%s'\nset xlabel 'frame size, bytes'\nset ylabel 'Gb/s on the wire'\nset yrange [0:*]\n"
-		"set xtics (64, 256, 512, 1024, 1280, 1518)\nset key right bottom\nset grid ytics\nplot ",
+		"set xtics (64, 128, 256, 512, 1024, 1280, 1518)\nset key right bottom\nset grid ytics\nplot ",
 		rep->title);
 	for (k = n = 0, last = ""; k < t->rows; k++) {
 		const struct exp_cell *c = exp_table_at(t, k, 0);
@@ -180,9 +180,8 @@ static void latency_plot(const struct exp_report *rep, FILE *f)
 			fprintf(f, "%.3f %.4f\n", g->result[k].cdf_ns[q] / 1e3, (double)q / (EXP_CDF_POINTS - 1));
 		fputs("EOD\n", f);
 	}
-	fputs("set multiplot layout 2,2\nset xlabel 'latency, us'\nset ylabel 'share of frames'\nset yrange [0:1]\nset "
-	      "key right bottom\n"
-	      "set grid\n",
+	fputs("set multiplot layout 2,2\nset xlabel 'latency, us'\nset ylabel 'share of frames'\nset xrange [0:*]\nset "
+	      "yrange [0:1]\nset key left bottom\nset grid\n",
 	      f);
 	for (i = 0; i < NUM_CASES; i++) {
 		const char *sep = "";
@@ -195,8 +194,8 @@ static void latency_plot(const struct exp_report *rep, FILE *f)
 		for (; k < g->n; k++) {
 			if (g->point[k].variant != i)
 				continue;
-			fprintf(f, "%s$d%u using 1:2 with lines lw 2 title '%s'", sep, k,
-				exp_methods[g->point[k].s.method]);
+			fprintf(f, "%s$d%u using 1:2 with lines lw 2 lc %u title '%s'", sep, k,
+				(unsigned int)g->point[k].s.method + 1, exp_methods[g->point[k].s.method]);
 			sep = ", ";
 		}
 		fputc('\n', f);
