@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "experiments/exp.h"
+#include "experiments/sweep.h"
 
 #define SIM_TRACE_LIMIT 100000
 
@@ -238,6 +239,7 @@ int cli_sim(int argc, char **argv)
 	struct cli_sim_opts *o = calloc(1, sizeof(*o));
 	struct exp_request *r = calloc(1, sizeof(*r));
 	char err[CLI_ERR_MAX] = "out of memory";
+	struct exp_world world;
 	unsigned int words;
 	int rc = CLI_FAILED;
 	bool help;
@@ -258,7 +260,9 @@ int cli_sim(int argc, char **argv)
 	}
 	rc = sim_request(r, e, word[1], o, err);
 	if (rc) {
-		rc = CLI_USAGE;
+		/* All ranks of an mpirun find the same: the first says it, and the others don't end before it has. */
+		exp_world_find(&world);
+		rc = world.rank ? CLI_OK : CLI_USAGE;
 		goto say;
 	}
 	rc = exp_do(r, stdout, err);

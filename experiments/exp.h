@@ -37,7 +37,8 @@ struct exp_kind_of {
 	int (*run)(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX]);
 	const char *help;
 	const char *host; /* its host profile, if not the reference experiment's; NULL */
-	const char *own;  /* settings that it chooses itself, with blanks between; with a '+': from a list of the user's; files that it can't write */
+	/* Settings that it chooses itself (with a '+': from a list of the user's) and files that it can't write; NULL: none. */
+	const char *own;
 };
 /* Ended by a NULL name. */
 extern const struct exp_kind_of exp_experiments[];

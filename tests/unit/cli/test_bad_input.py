@@ -58,11 +58,45 @@ CASES = [  # arguments, status, what the line must contain
     (['down'], 2, '--nic'),
     (['down', '--nic', 'vfio-user:none'], 1, 'none'),
     (['reset', '--nic', 'vfio-user:none'], 1, 'none'),
+    (['sim'], 2, 'fig5'),
+    (['sim', 'fig9'], 2, 'fig9'),
+    (['sim', 'fig5', 'word'], 2, 'no file'),
+    (['sim', 'run'], 2, 'needs a file'),
+    (['sim', 'run', 'missing.conf'], 2, 'missing.conf'),
+    (['sim', 'run', 'syntax.conf'], 2, 'syntax.conf:1'),
+    (['sim', 'run', 'key.conf'], 2, "key.conf:2: key 'bogus'"),
+    (['sim', 'run', 'loop.conf'], 2, "loop.conf:2: key 'parent': a loop"),
+    (['sim', 'run', 'lanes.conf'], 2, "lanes.conf:1: key 'lanes'"),
+    (['sim', 'run', 'zero.conf'], 2, "zero.conf:5: key 'gbps'"),
+    (['sim', 'run', 'part.conf'], 2, "part.conf:1: key 'routers'"),
+    (['sim', 'run', 'swept.conf'], 2, "swept.conf:2: key 'sweep'"),
+    (['sim', 'sweep', 'nothing.conf'], 2, "nothing.conf:2: key 'values': a sweep of nothing"),
+    (['sim', 'sweep', 'none.conf'], 2, "none.conf:1: key 'sweep': a sweep of nothing"),
+    (['sim', 'sweep', 'wrong.conf'], 2, "wrong.conf:2: key 'nic.workers'"),
+    (['sim', 'sweep', 'swept.conf', '--out', '/dev/null/x'], 1, '/dev/null/x'),
+    (['sim', 'fig5', '--method', 'xx'], 2, 'wr,rd,bn,testpmd,l3fwd'),
+    (['sim', 'fig5', '--method', 'l3fwd'], 2, 'fig6'),
+    (['sim', 'fig6', '--method', 'wr'], 2, 'route'),
+    (['sim', 'fig5', '--frames', '63'], 2, 'frame_bytes'),
+    (['sim', 'fig7', '--frames', '64'], 2, 'frame_bytes'),
+    (['sim', 'fig5', '--load', '0'], 2, 'load'),
+    (['sim', 'fig5', '--nic', 'none'], 1, "nic profile 'none'"),
+    (['sim', 'fig5', '--set', 'nic.bogus=1'], 2, 'bogus'),
+    (['sim', 'fig5', '--set', 'nic.workers=-1'], 2, 'out of range'),
+    (['sim', 'fig5', '--set', 'workers'], 2, 'KEY=VALUE'),
+    (['sim', 'fig5', '--frames', '64', '--method', 'wr', '--time', '1', '--csv', '/no/such/dir/x'], 1, '/no/such/dir'),
+    (['sim', 'fig5', '--frames', '64', '--method', 'wr', '--time', '1', '--trace', '/no/such/dir/x'], 1, '/no/such/dir'),
+    (['sim', 'table1', '--method', 'wr', '--time', '1', '--svg', 'x.svg'], 2, 'no plot'),
+    (['sim', 'fig5', '--out', 'x'], 2, 'sweep'),
     (['show'], 2, 'nics'),
     (['show', 'bogus'], 2, 'bogus'),
     (['show', 'stats'], 1, 'no NIC'),
     (['show', 'stats', '--socket', './junk'], 1, 'junk'),
 ]
+TREE = """host = { name = "h"; };
+nics = ( { name = "a"; parent = "h"; }, { name = "b"; parent = "h"; } );
+pairs = ( { from = "a.0"; to = "b.0"; } );
+"""
 
 
 def start_nic(env, *args):
@@ -133,7 +167,16 @@ def main():
         os.chdir(top)
         os.mkdir('run', 0o700)
         for name, text in (('junk', 'not a capture file\n' * 10), ('key.conf', 'batch = 8;\nbogus = 1;\n'),
-                           ('syntax.conf', 'batch 8\n')):
+                           ('syntax.conf', 'batch 8\n'),
+                           ('loop.conf', 'switches = (\n { name = "s"; parent = "t"; },\n { name = "t"; parent = "s"; } );\n'),
+                           ('lanes.conf', TREE.replace('parent = "h"; }', 'parent = "h"; width = 16; }') +
+                            'traffic = ( { port = "a.0"; } );\nset = ( "host.lanes=8" );\n'),
+                           ('zero.conf', TREE + 'traffic = ( { port = "a.0";\n gbps = 0.0; } );\n'),
+                           ('part.conf', 'routers = ( { name = "r"; } );\n'),
+                           ('swept.conf', 'batch = 8;\nsweep = ( { key = "batch"; values = ( 1, 2 ); } );\n'),
+                           ('nothing.conf', 'batch = 8;\nsweep = ( { key = "batch"; values = ( ); } );\n'),
+                           ('none.conf', 'batch = 8;\n'),
+                           ('wrong.conf', 'batch = 8;\nsweep = ( { key = "nic.workers"; values = ( 1, 0 ); } );\n')):
             with open(name, 'w', encoding='utf-8') as f:
                 f.write(text)
         env = dict(os.environ, P2PNIC_RUNTIME_DIR=os.path.join(top, 'run'))
