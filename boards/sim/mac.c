@@ -27,6 +27,7 @@
 #define SAMPLES_MAX (1u << 20)
 #define FLOWS_MAX (1u << 20)
 #define RECENT 8u
+#define AHEAD 2u                 /* the buffer after next is written soon */
 
 struct arrival {
 	uint64_t at_ps, seq;
@@ -186,6 +187,8 @@ static unsigned int mac_deliver(struct sim_mac *m, const struct arrival *a, stru
 		return 0;
 	if (p2p_likely(need == 1))
 		data = port_buffers_at(&m->posted, 0)->data;
+	if (port_buffers_count(&m->posted) > AHEAD)
+		__builtin_prefetch(port_buffers_at(&m->posted, AHEAD)->data, 1);
 	sim_frame_make(data, m->addr, &f);
 	port_buffers_take(&m->posted, segs, a->len);
 	for (k = 0; k < need && need > 1; data += segs[k++].len)
