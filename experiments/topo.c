@@ -443,14 +443,10 @@ static int make_sources(struct maker *m)
 static int make_checks(struct maker *m)
 {
 	const struct exp_config *c = m->c;
-	unsigned int k, nics = 0, ports = 0;
+	unsigned int k, nics = 0;
 
-	for (k = 0; k < c->num_nodes; k++) {
-		if (c->node[k].kind != EXP_NIC)
-			continue;
-		nics++;
-		ports += c->node[k].ports;
-	}
+	for (k = 0; k < c->num_nodes; k++)
+		nics += c->node[k].kind == EXP_NIC;
 	if (!nics)
 		return exp_spec_fail(m->spec, 1, "nics", m->err, "no NICs");
 	if (exp_is_firmware(c->s.method) && nics > P2P_MAX_NICS)
