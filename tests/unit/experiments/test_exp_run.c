@@ -106,6 +106,31 @@ static void the_bottleneck_is_named(void **state)
 	free(c);
 }
 
+/* Wires out explain what didn't get through only if all are full; requests in flight only if nothing else does. */
+static void the_busiest_is_judged(void **state)
+{
+	struct exp_resource res[] = {
+		{ "in", EXP_RES_MAC, true, 1.0 },	  { "a out", EXP_RES_MAC, false, 1.0 },
+		{ "b out", EXP_RES_MAC, false, 0.5 },	  { "link", EXP_RES_LINK, false, 0.96 },
+		{ "flight", EXP_RES_FLIGHT, false, 1.0 },
+	};
+	struct exp_result r = { .res = res, .num_res = 5, .offered_gbps = 100, .gbps = 99.5 };
+
+	(void)state;
+	assert_string_equal(exp_result_busiest(&r)->name, "a out");
+	r.gbps = 80;
+	assert_string_equal(exp_result_busiest(&r)->name, "link");
+	res[3].use = 0.9;
+	assert_string_equal(exp_result_busiest(&r)->name, "flight");
+	res[4].use = 0.9;
+	assert_string_equal(exp_result_busiest(&r)->name, "a out");
+	res[2].use = 0.99;
+	res[3].use = res[4].use = 1;
+	assert_string_equal(exp_result_busiest(&r)->name, "a out");
+	r.num_res = 1;
+	assert_null(exp_result_busiest(&r));
+}
+
 static void results_survive_as_text(void **state)
 {
 	struct exp_config *c = malloc(sizeof(*c));
@@ -127,7 +152,7 @@ static void results_survive_as_text(void **state)
 	free(b);
 	/* Torn anywhere it is none. */
 	len = strlen(a);
-	for (k = 0; k + 4 < len; k += k < 200 || k > len - 200 ? 1 : 97) {
+	for (k = 0; k + 1 < len; k += k < 200 || k > len - 200 ? 1 : 97) {
 		char was = a[k];
 
 		a[k] = '\0';
@@ -264,9 +289,10 @@ static void journals_keep_what_is_whole(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(frames_go_through),	   cmocka_unit_test(the_bottleneck_is_named),
-		cmocka_unit_test(results_survive_as_text), cmocka_unit_test(processes_dont_show),
-		cmocka_unit_test(a_bad_point_ends_it),	   cmocka_unit_test(journals_keep_what_is_whole),
+		cmocka_unit_test(frames_go_through),	       cmocka_unit_test(the_bottleneck_is_named),
+		cmocka_unit_test(results_survive_as_text),     cmocka_unit_test(the_busiest_is_judged),
+		cmocka_unit_test(processes_dont_show),	       cmocka_unit_test(a_bad_point_ends_it),
+		cmocka_unit_test(journals_keep_what_is_whole),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
