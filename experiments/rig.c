@@ -23,6 +23,19 @@ static double least(double a, double b)
 	return a < b ? a : b;
 }
 
+/* What a switch's port receives. */
+static struct fab_credits rig_credits(const struct sim_switch_profile *p)
+{
+	struct fab_credits c;
+	unsigned int k;
+
+	for (k = 0; k < FAB_NUM_CLASSES; k++) {
+		c.hdr[k] = (uint32_t)p->hdr_credits;
+		c.data_bytes[k] = (uint32_t)p->data_credits;
+	}
+	return c;
+}
+
 static int rig_switch(struct exp_rig *r, unsigned int k, char err[EXP_ERR_MAX])
 {
 	const struct exp_node *n = &r->c->node[k], *up = n->parent < 0 ? NULL : &r->c->node[n->parent];
@@ -30,7 +43,6 @@ static int rig_switch(struct exp_rig *r, unsigned int k, char err[EXP_ERR_MAX])
 	struct fab_switch_cfg cfg = { .latency_ps = (uint64_t)(p->latency * 1000), .lanes = (uint32_t)p->lanes };
 	struct fab_link_cfg link;
 	char why[FAB_ERR_MAX];
-	unsigned int i;
 	int rc;
 
 	if (up) {
@@ -41,10 +53,8 @@ static int rig_switch(struct exp_rig *r, unsigned int k, char err[EXP_ERR_MAX])
 			link.dllp = FAB_DLLP_SHARE;
 			link.dllp_share = p->dllp_share;
 		}
-		for (i = 0; i < FAB_NUM_CLASSES; i++) {
-			link.up.hdr[i] = link.down.hdr[i] = (uint32_t)p->hdr_credits;
-			link.up.data_bytes[i] = link.down.data_bytes[i] = (uint32_t)p->data_credits;
-		}
+		link.down = rig_credits(p);
+		link.up = rig_credits(up->kind == EXP_SWITCH ? &up->p.sw : p);
 	}
 	rc = fab_add_switch(sim_world_fabric(r->w), n->name, up ? r->node[n->parent] : NULL, up ? &link : NULL, &cfg,
 			    &r->node[k], why);
@@ -126,7 +136,8 @@ static void rig_strap(const struct exp_node *n, unsigned int index, struct p2p_s
 
 static int rig_nic(struct exp_rig *r, unsigned int k, const struct p2p_shape *shape, char err[EXP_ERR_MAX])
 {
-	const struct exp_node *n = &r->c->node[k];
+	const struct exp_node *n = &r->c->node[k], *up = &r->c->node[n->parent];
+	struct fab_credits credits;
 	struct board_ctx *b = NULL;
 	struct sim_pmd_nic *pn;
 	char why[FAB_ERR_MAX];
@@ -136,6 +147,8 @@ static int rig_nic(struct exp_rig *r, unsigned int k, const struct p2p_shape *sh
 	r->prof[k] = n->p.nic;
 	r->prof[k].pcie_gen = n->gen;
 	r->prof[k].pcie_width = n->width;
+	if (up->kind == EXP_SWITCH)
+		r->prof[k].mps = least(n->p.nic.mps, up->p.sw.mps);
 	r->index[k] = r->num_nics;
 	rc = rig_macs(r, k, err);
 	if (rc)
@@ -151,6 +164,10 @@ static int rig_nic(struct exp_rig *r, unsigned int k, const struct p2p_shape *sh
 			r->nic[r->num_nics] = b;
 			r->node[k] = sim_nic_node(b);
 		}
+	}
+	if (!rc && up->kind == EXP_SWITCH) {
+		credits = rig_credits(&up->p.sw);
+		rc = fab_link_credits(r->node[k], true, &credits, why);
 	}
 	if (rc)
 		return rig_say(err, n->name, why), rc;

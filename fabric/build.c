@@ -157,6 +157,28 @@ static int dir_create(struct fab_node *link, bool up, const struct fab_credits *
 	return r;
 }
 
+int fab_link_credits(struct fab_node *n, bool up, const struct fab_credits *credits, char err[FAB_ERR_MAX])
+{
+	struct fab_link_cfg link = n->link;
+	struct fab_dir *d = up ? n->up : n->down;
+	int r;
+
+	if (!d || n->f->finished)
+		return fab_fail(err, -EINVAL, "%s: credits are given to a link of a fabric that is not finished", n->name);
+	*(up ? &link.up : &link.down) = *credits;
+	r = fab_check_link(n->name, &link, err);
+	if (r)
+		return r;
+	n->link = link;
+	for (int c = 0; c < FAB_NUM_CLASSES; c++) {
+		free(d->credit[c].ring);
+		d->credit[c] = (struct fab_credit){ 0 };
+		if (credit_init(&d->credit[c], credits->hdr[c], credits->data_bytes[c]))
+			return fab_fail(err, -ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
 static int link_create(struct fab_node *n)
 {
 	int r = dir_create(n, true, &n->link.up, &n->up);

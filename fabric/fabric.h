@@ -171,6 +171,11 @@ int fab_add_switch(struct fabric *f, const char *name, struct fab_node *parent, 
 int fab_add_endpoint(struct fabric *f, const char *name, struct fab_node *parent, const struct fab_link_cfg *link,
 		     const struct fab_ep_cfg *cfg, const struct fab_target_ops *target, void *arg,
 		     struct fab_node **out, char err[FAB_ERR_MAX]);
+/*
+ * Other credits than the link was added with, for the receiver of one direction of n's link (up: the upper end): for whoever adds
+ * the node doesn't know what it is plugged into.  Before fab_finish().
+ */
+int fab_link_credits(struct fab_node *n, bool up, const struct fab_credits *credits, char err[FAB_ERR_MAX]);
 /* No more nodes: checks lane budgets and addresses, computes routes and the least MPS on every path. */
 int fab_finish(struct fabric *f, char err[FAB_ERR_MAX]);
 

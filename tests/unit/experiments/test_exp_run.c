@@ -80,6 +80,7 @@ static void the_bottleneck_is_named(void **state)
 		{ "nic1.mem_rate=1", "nic1 memory", EXP_RES_MEMORY },
 		{ "nic.dma_write_gap=300", "nic0 DMA writes", EXP_RES_DMA },
 		{ "nic1.pcie_width=1", "nic1 down", EXP_RES_LINK },
+		{ "switch.data_credits=256\", \"switch.latency=1000", "nic0 writes in flight", EXP_RES_FLIGHT },
 	};
 	struct exp_config *c = malloc(sizeof(*c));
 	const struct exp_resource *b;

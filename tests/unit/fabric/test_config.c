@@ -35,6 +35,21 @@ static int add(struct site *s, const char *name)
 	return fab_add_endpoint(s->r.f, name, s->sw, &s->link, &s->ep, &rig_ops, NULL, &s->n, err);
 }
 
+/* Credits given afterwards are checked as those given at once, and are the link's. */
+static void check_credits(struct site *s)
+{
+	struct fab_credits few = { .hdr = { 2, 2, 2 }, .data_bytes = { 256, 256, 128 } };
+
+	refused(fab_link_credits(s->n, false, &few, err), "nic", "128 bytes of completion credits at the link's lower end");
+	few.data_bytes[FAB_COMPLETION] = 256;
+	refused(fab_link_credits(s->sw, true, &few, err), "sw", "credits are given");
+	assert_int_equal(fab_link_credits(s->n, true, &few, err), 0);
+	assert_int_equal(fab_node_link(s->n)->up.hdr[FAB_POSTED], 2);
+	assert_int_equal(fab_node_link(s->n)->down.hdr[FAB_POSTED], 64);
+	assert_int_equal(fab_finish(s->r.f, err), 0);
+	refused(fab_link_credits(s->n, true, &few, err), "nic", "finished");
+}
+
 static void test_links(void **state)
 {
 	struct site s;
@@ -76,6 +91,7 @@ static void test_links(void **state)
 	refused(add(&s, "nic"), "nic", "-1e-09 of its bits");
 	s.link = good;
 	assert_int_equal(add(&s, "nic"), 0);
+	check_credits(&s);
 	rig_close(&s.r);
 }
 
