@@ -45,6 +45,8 @@ static int rig_switch(struct exp_rig *r, unsigned int k, char err[EXP_ERR_MAX])
 	char why[FAB_ERR_MAX];
 	int rc;
 
+	cfg.loss.congested = r->c->s.lossy;
+	cfg.loss.ppm[FAB_MWR] = r->c->s.loss_ppm;
 	if (up) {
 		fab_link_cfg_init(&link, n->gen, n->width ? n->width : 16);
 		link.mps = (uint32_t)(up->kind == EXP_SWITCH ? least(p->mps, up->p.sw.mps) : p->mps);

@@ -498,7 +498,7 @@ static uint64_t hash_text(uint64_t h, const char *text)
 uint64_t exp_config_hash(const struct exp_config *c)
 {
 	uint64_t h = hash_text(0xcbf29ce484222325ull, P2PNIC_VERSION);
-	char text[1024];
+	char text[2048];
 	unsigned int k, i, n;
 
 	exp_settings_print(&c->s, text, sizeof(text));

@@ -107,6 +107,31 @@ static void the_bottleneck_is_named(void **state)
 	free(c);
 }
 
+/* A switch that loses writes: every frame is whole or missing, and missing ones are dropped by name. */
+static void losses_are_counted(void **state)
+{
+	struct exp_config *c = malloc(sizeof(*c));
+	struct exp_result r;
+	unsigned int m;
+	char more[96];
+
+	(void)state;
+	assert_non_null(c);
+	for (m = EXP_WR; m <= EXP_RD; m++) {
+		snprintf(more, sizeof(more),
+			 "method = \"%s\"; loss_ppm = 10000; load = 20; duration_us = 200; warmup_us = 20;\n",
+			 exp_methods[m]);
+		if (fixture_topology(more, c, err) || exp_run(c, NULL, &r, err))
+			fail_msg("%s", err);
+		assert_true(r.dropped > 0 && r.corrupted == 0);
+		assert_true(r.drops[P2P_DROP_desc_lost] > 0);
+		assert_int_equal(r.drops[P2P_DROP_csum_mismatch] > 0, m == EXP_WR);
+		assert_true(r.mpps > 0.5 * r.offered_mpps && r.mpps < r.offered_mpps);
+		exp_result_free(&r);
+	}
+	free(c);
+}
+
 /* Wires out explain what didn't get through only if all are full; requests in flight only if nothing else does. */
 static void the_busiest_is_judged(void **state)
 {
@@ -290,10 +315,10 @@ static void journals_keep_what_is_whole(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(frames_go_through),	       cmocka_unit_test(the_bottleneck_is_named),
-		cmocka_unit_test(results_survive_as_text),     cmocka_unit_test(the_busiest_is_judged),
-		cmocka_unit_test(processes_dont_show),	       cmocka_unit_test(a_bad_point_ends_it),
-		cmocka_unit_test(journals_keep_what_is_whole),
+		cmocka_unit_test(frames_go_through),	   cmocka_unit_test(the_bottleneck_is_named),
+		cmocka_unit_test(results_survive_as_text), cmocka_unit_test(the_busiest_is_judged),
+		cmocka_unit_test(losses_are_counted),	   cmocka_unit_test(processes_dont_show),
+		cmocka_unit_test(a_bad_point_ends_it),	   cmocka_unit_test(journals_keep_what_is_whole),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
