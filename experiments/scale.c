@@ -320,6 +320,7 @@ int exp_scale(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX])
 	}
 	exp_report_note(&rep,
 			"fits: within the lanes of the parts; what doesn't fit was simulated without a lane budget.");
+	exp_report_note(&rep, "A switch's upstream link has 16 lanes, or the widest that the others leave room for.");
 	exp_report_note(&rep, "Above 32 ports NICs have two each: a mesh has at most 32 NICs.");
 	if (!rc)
 		rc = exp_report_emit(r, &rep, to, err);
