@@ -41,6 +41,10 @@ static const unsigned int port_counts[] = { 2, 4, 8, 12, 16, 24, 32, 48 };
 #define RATES (sizeof(rates) / sizeof(rates[0]))
 #define ARCHS (sizeof(archs) / sizeof(archs[0]))
 #define COUNTS (sizeof(port_counts) / sizeof(port_counts[0]))
+#define SCALE_QUEUES 4
+#define SCALE_RING 128u /* descriptors of a queue, CPU: enough for a round of the core that serves it */
+#define SCALE_RING_FRAMES (SCALE_QUEUES * SCALE_RING)
+#define SCALE_CHANNEL_B_PER_US 34100.0
 
 /* The numbers of ports; what the user has set is the only one. */
 static unsigned int scale_counts(const struct exp_request *r, unsigned int ports[COUNTS])
@@ -104,18 +108,43 @@ static int scale_tune(struct exp_spec *spec, const struct exp_point *p, char err
 		rc = scale_set(spec, "nic.slots", scale_slots(rate, p->s.ports), err);
 	if (!rc)
 		rc = scale_set(spec, "nic.rx_bufs", 2.0 * scale_slots(rate, p->s.ports), err);
+	if (!rc)
+		rc = scale_set(spec, "host.queues", SCALE_QUEUES, err);
+	if (!rc)
+		rc = scale_set(spec, "host.ring", SCALE_RING, err);
 	/* A root complex as fast as its NICs' links. */
 	if (!rc && rate->gbps == 400)
 		rc = scale_set(spec, "host.pcie_gen", 5, err);
 	return rc;
 }
 
-/* Incast: until the rings of all NICs are full. */
-static double scale_warmup(const struct rate *rate, const struct exp_settings *s)
+/* Microseconds in which main memory, at half its rate, fills or empties all receive rings. */
+static double scale_fill(const struct arch *a, const struct exp_settings *s)
 {
-	double us = 8000 / rate->gbps, frame_us = (s->frame_bytes + 20) * 8 / rate->gbps / 1e3;
+	return 2.0 * s->ports * SCALE_RING_FRAMES * s->frame_bytes / (a->channels * SCALE_CHANNEL_B_PER_US);
+}
 
+/*
+ * Until what a run gives does not change any more: frames under way; in incast, until the rings of all NICs are full;
+ * across two switches, until what waits for the way between them has passed it once; with a CPU, until all receive rings
+ * are full.
+ */
+static double scale_warmup(const struct rate *rate, const struct arch *a, const struct exp_settings *s)
+{
+	double frame_us = (s->frame_bytes + 20) * 8 / rate->gbps / 1e3, us = 8000 / rate->gbps + 50;
+
+	if (a->channels)
+		return us + scale_fill(a, s);
+	if (a->topology == EXP_TOPO_TWO_SWITCHES)
+		us += 600;
 	return s->pattern == EXP_PATTERN_INCAST ? us + 1.5 * s->ports * scale_slots(rate, s->ports) * frame_us : us;
+}
+
+static double scale_window(const struct rate *rate, const struct arch *a, const struct exp_settings *s)
+{
+	if (a->channels)
+		return 300 + scale_fill(a, s);
+	return a->topology == EXP_TOPO_TWO_SWITCHES ? 300 : 4000 / rate->gbps + 50;
 }
 
 static int scale_points(struct exp_grid *g, const struct exp_request *r)
@@ -140,7 +169,8 @@ static int scale_points(struct exp_grid *g, const struct exp_request *r)
 				p->s.ports_per_nic = p->s.ports > P2P_MAX_NICS ? 2 : 1;
 				p->s.frame_bytes = r->num_frames ? r->frames[0] : 1518;
 				p->s.batch = archs[a].method == EXP_TESTPMD ? 32 : r->spec.s.batch;
-				exp_point_time(r, p, scale_warmup(&rates[i], &p->s), 4000 / rates[i].gbps);
+				exp_point_time(r, p, scale_warmup(&rates[i], &archs[a], &p->s),
+					       scale_window(&rates[i], &archs[a], &p->s));
 			}
 		}
 	}
