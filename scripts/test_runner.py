@@ -8,6 +8,7 @@ Which test runs in which build follows from its meson suites:
   integration                    in the gcc build
   every-build                    also in the others (an integration test worth it)
   gcc-only                       in the gcc build alone
+  one-thread                     not in the tsan build: a single thread has no races
   long                           with --full alone
 
 A test exits 0 (passed), 77 (skipped; its last line says why) or anything else
@@ -82,7 +83,7 @@ def wanted(test, build, opts):
     if 'long' in suites and not opts.full:
         return False
     if build != 'gcc':
-        if 'gcc-only' in suites:
+        if 'gcc-only' in suites or (build == 'tsan' and 'one-thread' in suites):
             return False
         if not suites & {'unit', 'conformance', 'structure', 'every-build'}:
             return False

@@ -34,6 +34,7 @@ test('orphan', sh, args: ['-c', 'sleep 4322 & exit 0'], suite: 'integration')
 test('every', sh, args: ['-c', 'exit 0'], suite: ['integration', 'every-build'])
 test('flaky', sh, args: ['-c', 'test -e flaky.seen && exit 0; touch flaky.seen; echo was away; exit 4'], suite: 'integration')
 test('broken', sh, args: ['-c', 'echo still; exit 5'], suite: 'integration')
+test('lone', sh, args: ['-c', 'exit 0'], suite: ['unit', 'one-thread'])
 test('slow', sh, args: ['-c', 'exit 0'], suite: ['integration', 'long'])
 test('leak', executable('leak', 'leak.c'), suite: 'unit')
 test('ub', executable('ub', 'ub.c'), suite: 'unit')
@@ -77,13 +78,15 @@ has "FAIL asan   leak: exit status 99 $times"
 has '.*LeakSanitizer: detected memory leaks.*'
 has "FAIL asan   ub: exit status 99 $times"
 has "ok   asan   every $times"
+has "ok   asan   lone $times"
 has "ok   asan   race $times"
 has "ok   tsan   leak $times"
 if ! grep -q '^skip tsan   race: ThreadSanitizer' "$work/out"; then
 	has "FAIL tsan   race: exit status 99 $times"
-	[ "$(tail -n 1 "$work/out")" = '17 passed, 9 failed, 1 skipped' ] || fail "it closes with: $(tail -n 1 "$work/out")"
+	[ "$(tail -n 1 "$work/out")" = '19 passed, 9 failed, 1 skipped' ] || fail "it closes with: $(tail -n 1 "$work/out")"
 fi
 grep -q 'asan   \(orphan\|hang\|crash\|skipped\)' "$work/out" && fail 'asan ran what is for gcc alone'
+grep -q 'tsan   lone' "$work/out" && fail 'tsan ran what has one thread'
 grep -q slow "$work/out" && fail 'a long test ran without --full'
 pgrep -f 'sleep 432[12]' >/dev/null && fail 'children of tests are left'
 [ $failed = 0 ] || cat "$work/out"
