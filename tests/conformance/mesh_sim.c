@@ -10,17 +10,13 @@
 
 #define FW_BOARD sim
 #include <boards/sim/internal.h>
+#include "cable.h"
 #include "mesh.h"
 
 #define HOST_BASE (1ull << 46)
 #define HOST_BYTES (1ull << 40)
 #define HOST_AREAS 256
 #define WOKEN_NS 3000
-
-struct cable {
-	struct port port; /* first */
-	struct script_port *sp;
-};
 
 /* Main memory: what map_host() was told of, one after the other. */
 struct host_area {
@@ -37,60 +33,10 @@ struct mesh_board {
 	bool free; /* NICs step by themselves */
 	uint64_t woken_ns[P2P_MAX_NICS];
 	struct board_ctx *nic[P2P_MAX_NICS];
-	struct cable cable[P2P_MAX_NICS][P2P_MAX_PORTS];
+	struct mesh_cable cable[P2P_MAX_NICS][P2P_MAX_PORTS];
 	struct host_area area[HOST_AREAS];
 	unsigned int areas;
 	uint64_t host_bytes;
-};
-
-static struct script_port *cable_of(struct port *p)
-{
-	return ((struct cable *)p)->sp;
-}
-
-static int cable_start(struct port *p, const struct port_memory *mem)
-{
-	return 0;
-}
-
-static void cable_stop(struct port *p)
-{
-	script_port_stop(cable_of(p));
-}
-
-static unsigned int cable_rx_burst(struct port *p, struct p2p_seg *segs, unsigned int n)
-{
-	return script_port_rx_burst(cable_of(p), segs, n);
-}
-
-static unsigned int cable_rx_post(struct port *p, const struct p2p_seg *segs, unsigned int n)
-{
-	return script_port_rx_post(cable_of(p), segs, n);
-}
-
-static unsigned int cable_tx_burst(struct port *p, const struct p2p_seg *segs, unsigned int n)
-{
-	return script_port_tx_burst(cable_of(p), segs, n);
-}
-
-static unsigned int cable_tx_done(struct port *p)
-{
-	return script_port_tx_done(cable_of(p));
-}
-
-static bool cable_link_up(struct port *p)
-{
-	return script_port_link_up(cable_of(p));
-}
-
-static uint64_t cable_next_event(struct port *p, uint64_t now_ns)
-{
-	return script_port_next(cable_of(p));
-}
-
-static const struct port_ops cable_ops = {
-	.scheme = "script", .next_event = cable_next_event, .start = cable_start, .stop = cable_stop, .rx_burst = cable_rx_burst,
-	.rx_post = cable_rx_post, .tx_burst = cable_tx_burst, .tx_done = cable_tx_done, .link_up = cable_link_up,
 };
 
 static uint8_t *host_at(struct mesh_board *mb, uint64_t addr, uint32_t len)
@@ -223,7 +169,7 @@ static int sim_create(struct mesh_board *mb, unsigned int nic, const struct fw_s
 	int rc;
 
 	for (p = 0; p < strap->ports; p++) {
-		mb->cable[nic][p] = (struct cable){ .port = { .ops = &cable_ops }, .sp = ports[p] };
+		mb->cable[nic][p] = (struct mesh_cable){ .port = { .ops = &mesh_cable_ops }, .sp = ports[p] };
 		port[p] = &mb->cable[nic][p].port;
 	}
 	snprintf(name, sizeof(name), "nic%u", nic);
@@ -354,7 +300,7 @@ static uint64_t free_step(struct mesh_board *mb, unsigned int nic)
 	unsigned int p;
 
 	for (p = 0; p < sim_nic_of(b)->ports; p++) {
-		if (now_ns - mb->woken_ns[nic] < WOKEN_NS || !script_port_event(cable_of(b->port[p])))
+		if (now_ns - mb->woken_ns[nic] < WOKEN_NS || !script_port_event(mesh_cable_of(b->port[p])))
 			continue;
 		mb->woken_ns[nic] = now_ns;
 		sim_nic_wake(b, 0);

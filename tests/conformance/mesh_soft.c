@@ -8,12 +8,8 @@
 #include <unistd.h>
 
 #include <boards/soft/internal.h>
+#include "cable.h"
 #include "mesh.h"
-
-struct cable {
-	struct port port; /* first */
-	struct script_port *sp;
-};
 
 struct mesh_board {
 	uint64_t now_ns;
@@ -22,52 +18,7 @@ struct mesh_board {
 	struct soft_nic *nic[P2P_MAX_NICS], *grave[64];
 	unsigned int graves;
 	int bell[P2P_MAX_NICS];
-	struct cable cable[P2P_MAX_NICS][P2P_MAX_PORTS];
-};
-
-static struct script_port *cable_of(struct port *p)
-{
-	return ((struct cable *)p)->sp;
-}
-
-static int cable_start(struct port *p, const struct port_memory *mem)
-{
-	return 0;
-}
-
-static void cable_stop(struct port *p)
-{
-	script_port_stop(cable_of(p));
-}
-
-static unsigned int cable_rx_burst(struct port *p, struct p2p_seg *segs, unsigned int n)
-{
-	return script_port_rx_burst(cable_of(p), segs, n);
-}
-
-static unsigned int cable_rx_post(struct port *p, const struct p2p_seg *segs, unsigned int n)
-{
-	return script_port_rx_post(cable_of(p), segs, n);
-}
-
-static unsigned int cable_tx_burst(struct port *p, const struct p2p_seg *segs, unsigned int n)
-{
-	return script_port_tx_burst(cable_of(p), segs, n);
-}
-
-static unsigned int cable_tx_done(struct port *p)
-{
-	return script_port_tx_done(cable_of(p));
-}
-
-static bool cable_link_up(struct port *p)
-{
-	return script_port_link_up(cable_of(p));
-}
-
-static const struct port_ops cable_ops = {
-	.scheme = "script", .start = cable_start, .stop = cable_stop, .rx_burst = cable_rx_burst,
-	.rx_post = cable_rx_post, .tx_burst = cable_tx_burst, .tx_done = cable_tx_done, .link_up = cable_link_up,
+	struct mesh_cable cable[P2P_MAX_NICS][P2P_MAX_PORTS];
 };
 
 static struct mesh_board *soft_open(const struct mesh_board_cfg *cfg)
@@ -153,7 +104,7 @@ static int soft_create(struct mesh_board *mb, unsigned int nic, const struct fw_
 	snprintf(name, sizeof(name), "nic%u", nic);
 	opts.name = name;
 	for (p = 0; p < strap->ports; p++) {
-		mb->cable[nic][p] = (struct cable){ .port = { .ops = &cable_ops }, .sp = ports[p] };
+		mb->cable[nic][p] = (struct mesh_cable){ .port = { .ops = &mesh_cable_ops }, .sp = ports[p] };
 		opts.port[p] = &mb->cable[nic][p].port;
 		memcpy(opts.mac[p], strap->mac[p], 6);
 	}
