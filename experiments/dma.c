@@ -54,11 +54,6 @@ static void dma_submit(struct dma_bench *b, struct dma_slot *s, bool read, bool 
 		sim_engine_write(b->engine, &s->dma);
 }
 
-static bool dma_latency_test(const struct dma_bench *b)
-{
-	return b->cfg->test == EXP_DMA_READ_LATENCY || b->cfg->test == EXP_DMA_WRITE_READ_LATENCY;
-}
-
 static uint32_t dma_wanted(const struct dma_bench *b)
 {
 	return b->warm + b->cfg->requests;
@@ -67,7 +62,7 @@ static uint32_t dma_wanted(const struct dma_bench *b)
 /* One request of the measure is over. */
 static void dma_count(struct dma_bench *b)
 {
-	if (dma_latency_test(b) && b->finished >= b->warm)
+	if (exp_dma_is_latency(b->cfg->test) && b->finished >= b->warm)
 		b->latency_ns[b->finished - b->warm] = (uint32_t)((fab_now(b->q) - b->begun_ps + 500) / FAB_PS_PER_NS);
 	b->finished++;
 	if (b->finished == b->warm)
@@ -96,7 +91,7 @@ static void dma_done(struct sim_dma *d)
 
 static void dma_begin(struct dma_bench *b)
 {
-	uint32_t k, n = dma_latency_test(b) ? 1 : DMA_OUTSTANDING;
+	uint32_t k, n = exp_dma_is_latency(b->cfg->test) ? 1 : DMA_OUTSTANDING;
 	bool read;
 
 	b->begun_ps = fab_now(b->q);
@@ -122,13 +117,12 @@ static void dma_evaluate(struct dma_bench *b, struct exp_dma_result *out)
 	uint32_t n = b->cfg->requests;
 
 	*out = (struct exp_dma_result){ 0 };
-	if (dma_latency_test(b)) {
+	if (exp_dma_is_latency(b->cfg->test)) {
 		qsort(b->latency_ns, n, sizeof(b->latency_ns[0]), dma_compare);
 		out->latency_ns = b->latency_ns[n / 2];
 		return;
 	}
-	out->per_s = n / s;
-	out->gbps = out->per_s * b->cfg->bytes * 8 / 1e9;
+	out->gbps = n / s * b->cfg->bytes * 8 / 1e9;
 	if (b->cfg->test == EXP_DMA_BOTH)
 		out->gbps /= 2;
 }

@@ -18,19 +18,19 @@
 #include <boards/sim/profile.h>
 #include <fabric/fabric.h>
 
-#define EXP_DMA_TESTS(X) \
-	X(WRITE, "write", "Gb/s of writes") \
-	X(READ, "read", "Gb/s of reads") \
-	X(BOTH, "both", "Gb/s of writes, and of reads as many") \
-	X(READ_LATENCY, "read-latency", "median ns of a read") \
-	X(WRITE_READ_LATENCY, "write-read-latency", "median ns of a write and a read after it")
-
 enum exp_dma_test {
-#define X(name, text, desc) EXP_DMA_##name,
-	EXP_DMA_TESTS(X)
-#undef X
+	EXP_DMA_WRITE,              /* Gb/s of writes */
+	EXP_DMA_READ,               /* Gb/s of reads */
+	EXP_DMA_BOTH,               /* Gb/s of writes, while as many reads go on */
+	EXP_DMA_READ_LATENCY,       /* median ns of a read */
+	EXP_DMA_WRITE_READ_LATENCY, /* median ns of a write and a read after it */
 	EXP_DMA_NUM_TESTS
 };
+
+static inline bool exp_dma_is_latency(enum exp_dma_test test)
+{
+	return test >= EXP_DMA_READ_LATENCY;
+}
 
 struct exp_dma_cfg {
 	const struct sim_nic_profile *nic;
@@ -44,7 +44,6 @@ struct exp_dma_cfg {
 
 struct exp_dma_result {
 	double gbps;       /* bandwidth tests */
-	double per_s;      /* requests per second */
 	double latency_ns; /* latency tests */
 };
 
