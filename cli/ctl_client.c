@@ -181,18 +181,25 @@ struct json_object *ctl_object(struct json_object *o, const char *key)
 	return ctl_member(o, key, json_type_object);
 }
 
-int ctl_stats(const char *path, struct json_object *nics, char err[CLI_ERR_MAX])
+static void ctl_take(struct json_object *answer, const char *key, struct json_object *into)
 {
-	struct json_object *answer, *list;
+	struct json_object *list = into ? ctl_array(answer, key) : NULL;
 	size_t i;
+
+	for (i = 0; list && i < json_object_array_length(list); i++)
+		json_object_array_add(into, json_object_get(json_object_array_get_idx(list, i)));
+}
+
+int ctl_stats(const char *path, struct json_object *nics, struct json_object *workers, char err[CLI_ERR_MAX])
+{
+	struct json_object *answer;
 	int rc;
 
 	rc = ctl_ask(path, "{\"get\":\"stats\"}", &answer, err);
 	if (rc)
 		return rc;
-	list = ctl_array(answer, "nics");
-	for (i = 0; list && i < json_object_array_length(list); i++)
-		json_object_array_add(nics, json_object_get(json_object_array_get_idx(list, i)));
+	ctl_take(answer, "nics", nics);
+	ctl_take(answer, "workers", workers);
 	json_object_put(answer);
 	return 0;
 }

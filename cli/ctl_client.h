@@ -15,8 +15,8 @@
  * -ECONNREFUSED and -ENOENT: nobody serves there.
  */
 int ctl_ask(const char *path, const char *request, struct json_object **answer, char err[CLI_ERR_MAX]);
-/* Adds the "nics" of one socket's statistics to the array nics. */
-int ctl_stats(const char *path, struct json_object *nics, char err[CLI_ERR_MAX]);
+/* Adds the "nics" and "workers" of one socket's statistics to those arrays; workers may be NULL. */
+int ctl_stats(const char *path, struct json_object *nics, struct json_object *workers, char err[CLI_ERR_MAX]);
 /* Adds {"name":..., "regs":[...]} of every NIC behind the socket. */
 int ctl_regs(const char *path, struct json_object *nics, char err[CLI_ERR_MAX]);
 

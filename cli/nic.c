@@ -146,19 +146,20 @@ static void nic_say_ready(const struct nic_run *n, bool json)
 
 static void nic_say_stats(const struct nic_run *n, bool json)
 {
-	struct json_object *nics = json_object_new_array(), *o;
+	struct json_object *nics = json_object_new_array(), *workers = json_object_new_array(), *o;
 	char err[CLI_ERR_MAX];
 
-	if (ctl_stats(n->ctl, nics, err)) {
+	if (ctl_stats(n->ctl, nics, workers, err)) {
 		cli_note("nic", "no final statistics: %s", err);
 	} else if (json) {
-		o = show_json(SHOW_stats, nics);
+		o = show_json(SHOW_stats, nics, workers);
 		show_print_json(o, stdout);
 		json_object_put(o);
 	} else {
 		show_table(SHOW_stats, nics, stdout);
 	}
 	json_object_put(nics);
+	json_object_put(workers);
 }
 
 static int nic_main(const struct cli_nic_opts *o)

@@ -95,10 +95,14 @@ static int rig_make_worker(struct rig *r, char err[CLI_ERR_MAX])
 	if (r->opts.cores)
 		o.core = r->opts.core[r->workers % r->opts.cores];
 	rc = soft_worker_create(&r->worker[r->workers], &o, why);
-	if (rc)
+	if (rc) {
 		snprintf(err, CLI_ERR_MAX, "%s", why);
-	else
-		r->workers++;
+		return rc;
+	}
+	rc = r->ctl ? soft_ctl_add_worker(r->ctl, r->worker[r->workers]) : 0;
+	r->workers++;
+	if (rc)
+		snprintf(err, CLI_ERR_MAX, "a control socket tells of no more workers");
 	return rc;
 }
 
@@ -172,8 +176,11 @@ void rig_stop(struct rig *r)
 			soft_worker_detach(r->nic[i].worker, r->nic[i].soft);
 		r->nic[i].worker = NULL;
 	}
-	for (i = 0; i < r->workers; i++)
+	for (i = 0; i < r->workers; i++) {
+		if (r->ctl)
+			soft_ctl_remove_worker(r->ctl, r->worker[i]);
 		soft_worker_destroy(r->worker[i]);
+	}
 	r->workers = 0;
 }
 
@@ -293,6 +300,7 @@ void rig_destroy(struct rig *r)
 	if (!r)
 		return;
 	soft_ctl_destroy(r->ctl);
+	r->ctl = NULL;
 	rig_down(r);
 	rig_stop(r);
 	for (i = 0; i < r->n; i++) {

@@ -247,13 +247,13 @@ static void run_gens(struct rig *r, struct json_object *list)
 static int run_print(struct rig *r, const struct cli_run_opts *o, const char *ctl, double seconds, bool drained,
 		     char err[CLI_ERR_MAX])
 {
-	struct json_object *nics = json_object_new_array(), *out, *gens;
+	struct json_object *nics = json_object_new_array(), *workers = json_object_new_array(), *out, *gens;
 	struct rig_totals t;
 	int rc;
 
-	rc = ctl_stats(ctl, nics, err);
+	rc = ctl_stats(ctl, nics, workers, err);
 	if (!rc && o->json) {
-		out = show_json(SHOW_stats, nics);
+		out = show_json(SHOW_stats, nics, workers);
 		gens = json_object_new_array();
 		run_gens(r, gens);
 		json_object_object_add(out, "generators", gens);
@@ -275,6 +275,7 @@ static int run_print(struct rig *r, const struct cli_run_opts *o, const char *ct
 		       t.rx_frames, t.tx_frames, t.drops, (int64_t)t.held);
 	}
 	json_object_put(nics);
+	json_object_put(workers);
 	return rc;
 }
 

@@ -45,13 +45,18 @@ static int show_view_parse(const char *word, enum show_view *view, bool *regs)
 	return -EINVAL;
 }
 
-static int show_ask(const char *path, bool regs, struct json_object *nics, char err[CLI_ERR_MAX])
+/* What the sockets told. */
+struct shown {
+	struct json_object *nics, *workers;
+};
+
+static int show_ask(const char *path, bool regs, struct shown *s, char err[CLI_ERR_MAX])
 {
-	return regs ? ctl_regs(path, nics, err) : ctl_stats(path, nics, err);
+	return regs ? ctl_regs(path, s->nics, err) : ctl_stats(path, s->nics, s->workers, err);
 }
 
 /* --socket: the control socket itself, or the NIC's socket beside it. */
-static int show_socket(const char *name, bool regs, struct json_object *nics, char err[CLI_ERR_MAX])
+static int show_socket(const char *name, bool regs, struct shown *s, char err[CLI_ERR_MAX])
 {
 	char path[PATH_MAX], ctl[PATH_MAX + 8];
 	size_t len;
@@ -62,9 +67,9 @@ static int show_socket(const char *name, bool regs, struct json_object *nics, ch
 		return rc;
 	len = strlen(path);
 	if (len > 4 && !strcmp(path + len - 4, ".ctl"))
-		return show_ask(path, regs, nics, err);
+		return show_ask(path, regs, s, err);
 	snprintf(ctl, sizeof(ctl), "%s.ctl", path);
-	return show_ask(ctl, regs, nics, err);
+	return show_ask(ctl, regs, s, err);
 }
 
 static int show_is_ctl(const struct dirent *e)
@@ -75,7 +80,7 @@ static int show_is_ctl(const struct dirent *e)
 }
 
 /* All of the runtime directory; what a process left behind when it died is passed over. */
-static int show_all(bool regs, struct json_object *nics, char err[CLI_ERR_MAX])
+static int show_all(bool regs, struct shown *s, char err[CLI_ERR_MAX])
 {
 	struct dirent **list = NULL;
 	char dir[512], path[1024];
@@ -90,12 +95,12 @@ static int show_all(bool regs, struct json_object *nics, char err[CLI_ERR_MAX])
 		free(list[i]);
 		if (first)
 			continue;
-		rc = show_ask(path, regs, nics, err);
+		rc = show_ask(path, regs, s, err);
 		if (rc && rc != -ECONNREFUSED && rc != -ENOENT)
 			first = rc;
 	}
 	free(list);
-	if (!first && !json_object_array_length(nics)) {
+	if (!first && !json_object_array_length(s->nics)) {
 		snprintf(err, CLI_ERR_MAX, "no NIC runs: no control socket answers in %.300s; give one with --socket", dir);
 		return -ENOENT;
 	}
@@ -142,27 +147,29 @@ static int show_filter(const struct cli_list *names, struct json_object **nics, 
 
 static int show_run(enum show_view view, bool regs, const struct cli_show_opts *o)
 {
-	struct json_object *nics = json_object_new_array(), *out;
+	struct shown s = { json_object_new_array(), json_object_new_array() };
+	struct json_object *out;
 	char err[CLI_ERR_MAX];
 	unsigned int k;
 	int rc = 0;
 
 	for (k = 0; !rc && k < o->socket.n; k++)
-		rc = show_socket(o->socket.item[k].text, regs, nics, err);
+		rc = show_socket(o->socket.item[k].text, regs, &s, err);
 	if (!rc && !o->socket.n)
-		rc = show_all(regs, nics, err);
+		rc = show_all(regs, &s, err);
 	if (!rc)
-		rc = show_filter(&o->nic, &nics, err);
+		rc = show_filter(&o->nic, &s.nics, err);
 	if (rc) {
 		cli_error("show", "%s", err);
 	} else if (o->json) {
-		out = show_json(view, nics);
+		out = show_json(view, s.nics, s.workers);
 		show_print_json(out, stdout);
 		json_object_put(out);
 	} else {
-		show_table(view, nics, stdout);
+		show_table(view, s.nics, stdout);
 	}
-	json_object_put(nics);
+	json_object_put(s.nics);
+	json_object_put(s.workers);
 	return rc ? CLI_FAILED : CLI_OK;
 }
 

@@ -141,7 +141,7 @@ static const char *const view_without[SHOW_NUM_VIEWS][6] = {
 	[SHOW_drops] = { "events", "ports", "peers" },
 };
 
-struct json_object *show_json(enum show_view view, struct json_object *nics)
+struct json_object *show_json(enum show_view view, struct json_object *nics, struct json_object *workers)
 {
 	struct json_object *o = json_object_new_object();
 	struct json_object *nic;
@@ -152,6 +152,8 @@ struct json_object *show_json(enum show_view view, struct json_object *nics)
 			if (json_object_is_type(nic, json_type_object))
 				json_object_object_del(nic, view_without[view][k]);
 	json_object_object_add(o, "nics", json_object_get(nics));
+	if (view == SHOW_stats && workers)
+		json_object_object_add(o, "workers", json_object_get(workers));
 	return o;
 }
 

@@ -24,8 +24,8 @@ enum show_view {
 
 /* nics: an array as ctl_stats() or ctl_regs() fills it. */
 void show_table(enum show_view view, struct json_object *nics, FILE *f);
-/* A new object {"nics":[...]}, cut down to what the view is about. */
-struct json_object *show_json(enum show_view view, struct json_object *nics);
+/* A new object {"nics":[...]}, cut down to what the view is about; "stats" has {"workers":[...]} too unless NULL. */
+struct json_object *show_json(enum show_view view, struct json_object *nics, struct json_object *workers);
 void show_print_json(struct json_object *o, FILE *f);
 
 #endif

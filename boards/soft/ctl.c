@@ -21,6 +21,7 @@
 
 #define MAX_OBSERVERS 64
 #define MAX_NICS 64
+#define MAX_WORKERS 128
 #define LINE_BYTES 4096
 #define OBSERVER_SLOW_MS 10000
 
@@ -39,9 +40,11 @@ struct soft_ctl {
 	dev_t dev; /* of the socket file, so that only our own is removed */
 	ino_t ino;
 	pthread_t thread;
-	pthread_mutex_t lock; /* of nic[], nics */
+	pthread_mutex_t lock; /* of nic[], nics, worker[], workers */
 	struct soft_nic *nic[MAX_NICS];
 	unsigned int nics;
+	const struct soft_worker *worker[MAX_WORKERS];
+	unsigned int workers;
 	struct observer ob[MAX_OBSERVERS];
 };
 
@@ -121,6 +124,26 @@ static struct json_object *nic_json(const struct soft_nic_stats *s)
 	return o;
 }
 
+static struct json_object *workers_json(struct soft_ctl *c)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (unsigned int i = 0; i < c->workers; i++) {
+		struct json_object *o = json_object_new_object();
+		struct soft_worker_stats s;
+
+		soft_worker_stats(c->worker[i], &s);
+		json_object_object_add(o, "core", json_object_new_int(s.core));
+		put_u64(o, "loops", s.loops);
+		put_u64(o, "busy_loops", s.busy_loops);
+		put_u64(o, "busy_cycles", s.busy_ticks);
+		put_u64(o, "tsc_hz", s.tick_hz);
+		put_text(o, "cycle_unit", s.tick);
+		json_object_array_add(list, o);
+	}
+	return list;
+}
+
 static struct json_object *stats_json(struct soft_ctl *c)
 {
 	struct json_object *o = json_object_new_object(), *nics = json_object_new_array();
@@ -132,6 +155,7 @@ static struct json_object *stats_json(struct soft_ctl *c)
 	}
 	free(s);
 	json_object_object_add(o, "nics", nics);
+	json_object_object_add(o, "workers", workers_json(c));
 	return o;
 }
 
@@ -545,6 +569,32 @@ int soft_ctl_add(struct soft_ctl *c, struct soft_nic *nic)
 		c->nic[c->nics++] = nic;
 	pthread_mutex_unlock(&c->lock);
 	return err;
+}
+
+int soft_ctl_add_worker(struct soft_ctl *c, const struct soft_worker *w)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->workers == MAX_WORKERS)
+		err = -ENOSPC;
+	else
+		c->worker[c->workers++] = w;
+	pthread_mutex_unlock(&c->lock);
+	return err;
+}
+
+void soft_ctl_remove_worker(struct soft_ctl *c, const struct soft_worker *w)
+{
+	pthread_mutex_lock(&c->lock);
+	for (unsigned int i = 0; i < c->workers; i++) {
+		if (c->worker[i] != w)
+			continue;
+		memmove(&c->worker[i], &c->worker[i + 1], (c->workers - i - 1) * sizeof(c->worker[0]));
+		c->workers--;
+		break;
+	}
+	pthread_mutex_unlock(&c->lock);
 }
 
 void soft_ctl_destroy(struct soft_ctl *c)

@@ -13,6 +13,7 @@
 #include <firmware/fw.h>
 #include <firmware/board.h>
 #include "soft.h"
+#include "clock.h"
 #include "memory.h"
 #include "iommu.h"
 #include "pci_config.h"

@@ -91,6 +91,17 @@ void soft_worker_stop(struct soft_worker *w);
 void soft_worker_destroy(struct soft_worker *w);
 /* CPU time that the thread has used, ns. */
 uint64_t soft_worker_cpu_ns(const struct soft_worker *w);
+/*
+ * What the thread did, since it was created; read by anyone at any time.  A loop is busy if something was done in it.
+ * Its ticks run on while the machine takes the core away.
+ */
+struct soft_worker_stats {
+	int core; /* pinned to it; -1: not */
+	uint64_t loops, busy_loops, busy_ticks;
+	uint64_t tick_hz;
+	const char *tick; /* "tsc"; "ns" where there is no time-stamp counter at one rate */
+};
+void soft_worker_stats(const struct soft_worker *w, struct soft_worker_stats *out);
 /* The board's clock, CLOCK_MONOTONIC, ns. */
 uint64_t soft_now_ns(void);
 
@@ -98,7 +109,9 @@ uint64_t soft_now_ns(void);
  * The control socket: a UNIX stream socket at `path`, mode 0600, peers of other
  * users refused.  One JSON object per line in, one per line out:
  *   {"get":"stats"}   {"nics":[{name, state, mode, p2p_bytes, host_bytes, dma_faults, drops:{reason: n},
- *                      events:{name: n}, ports:[{name, link, rx_frames, ...}], peers:[{index, state, ...}]}]}
+ *                      events:{name: n}, ports:[{name, link, rx_frames, ...}], peers:[{index, state, ...}]}],
+ *                     "workers":[{core, loops, busy_loops, busy_cycles, tsc_hz, cycle_unit}]}
+ *                     (soft_worker_stats; cycle_unit "tsc" or "ns")
  *   {"get":"regs","nic":"nic0"}  {"nic":"nic0","regs":[{name, offset, bytes, value}]}
  *   {"get":"info"}    {"pid":..., "version":..., "nics":[...], "mode":...}
  *   anything else     {"error":"..."}
@@ -107,6 +120,9 @@ uint64_t soft_now_ns(void);
 struct soft_ctl;
 int soft_ctl_create(struct soft_ctl **out, const char *path, char err[SOFT_ERR_MAX]);
 int soft_ctl_add(struct soft_ctl *ctl, struct soft_nic *nic);
+int soft_ctl_add_worker(struct soft_ctl *ctl, const struct soft_worker *w);
+/* Before its end; one that was not added is no error. */
+void soft_ctl_remove_worker(struct soft_ctl *ctl, const struct soft_worker *w);
 void soft_ctl_destroy(struct soft_ctl *ctl); /* stops its thread, unlinks the path */
 
 #endif

@@ -67,6 +67,10 @@ struct soft_worker {
 	bool running; /* calls are accepted */
 	bool started; /* the thread exists */
 	uint64_t cpu_ns; /* of threads that have ended */
+
+	/* Written by the thread, read by observers. */
+	uint64_t loops __attribute__((aligned(64)));
+	uint64_t busy_loops, busy_ticks;
 };
 
 static void event_clear(int fd)
@@ -186,6 +190,24 @@ static uint64_t worker_step(struct soft_worker *w, uint64_t now)
 	return busy ? 0 : until;
 }
 
+static inline void worker_account(struct soft_worker *w, bool busy, uint64_t ticks)
+{
+	p2p_count(&w->loops, 1);
+	if (!busy)
+		return;
+	p2p_count(&w->busy_loops, 1);
+	p2p_count(&w->busy_ticks, ticks);
+}
+
+/* For those outside the loop, which takes the time from one round to the next. */
+static uint64_t worker_step_apart(struct soft_worker *w, uint64_t now)
+{
+	uint64_t begun = soft_ticks(), until = worker_step(w, now);
+
+	worker_account(w, until == 0, soft_ticks() - begun);
+	return until;
+}
+
 static uint64_t ports_next_event(struct soft_worker *w, uint64_t now, uint64_t until)
 {
 	for (unsigned int i = 0; i < w->nics; i++) {
@@ -283,7 +305,7 @@ static void worker_sleep(struct soft_worker *w)
 
 		if (now - w->last_control >= CONTROL_NS)
 			worker_control(w, now);
-		until = worker_step(w, now);
+		until = worker_step_apart(w, now);
 		if (until == 0) {
 			if (++steps == BUSY_STEPS)
 				break;
@@ -295,7 +317,7 @@ static void worker_sleep(struct soft_worker *w)
 			until = now + SLEEP_MAX_NS;
 		if (worker_wait(w, until)) {
 			/* A frame that waits goes first; ports look after their descriptors next. */
-			worker_step(w, soft_now_ns());
+			worker_step_apart(w, soft_now_ns());
 			worker_control(w, soft_now_ns());
 			break;
 		}
@@ -310,19 +332,23 @@ static void worker_sleep(struct soft_worker *w)
  */
 static void worker_loop(struct soft_worker *w)
 {
-	uint64_t idle_since = soft_now_ns(), spin_ns = w->opts.spin_ns;
+	uint64_t idle_since = soft_now_ns(), spin_ns = w->opts.spin_ns, last = soft_ticks();
 	unsigned int work = 0;
+	bool busy = false;
 
 	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
-		uint64_t now = soft_now_ns();
+		uint64_t now = soft_now_ns(), tick = soft_ticks();
 
+		worker_account(w, busy, tick - last);
+		last = tick;
 		if (p2p_unlikely(__atomic_load_n(&w->pending, __ATOMIC_ACQUIRE))) {
 			calls_run(w, NULL);
 			idle_since = now;
 		}
 		if (now - w->last_control >= CONTROL_NS)
 			worker_control(w, now);
-		if (worker_step(w, now) == 0) {
+		busy = worker_step(w, now) == 0;
+		if (busy) {
 			idle_since = now;
 			if (++work > WAKE_STEPS)
 				spin_ns = w->opts.spin_ns;
@@ -384,11 +410,12 @@ int soft_worker_create(struct soft_worker **out, const struct soft_worker_opts *
 		snprintf(err, SOFT_ERR_MAX, "core %d: this process may not run there; see `taskset -p $$`", opts->core);
 		return -EINVAL;
 	}
-	w = calloc(1, sizeof(*w));
+	w = aligned_alloc(64, sizeof(*w));
 	if (!w) {
 		e = -ENOMEM;
 		goto fail;
 	}
+	memset(w, 0, sizeof(*w));
 	w->pfd = calloc(MAX_FDS, sizeof(*w->pfd));
 	if (!w->pfd) {
 		e = -ENOMEM;
@@ -539,4 +566,14 @@ uint64_t soft_worker_cpu_ns(const struct soft_worker *w)
 		ns = ts.tv_sec * 1000000000ull + ts.tv_nsec;
 	pthread_mutex_unlock(&rw->lock);
 	return ns + p2p_count_read(&w->cpu_ns);
+}
+
+void soft_worker_stats(const struct soft_worker *w, struct soft_worker_stats *out)
+{
+	*out = (struct soft_worker_stats){ .core = w->opts.core,
+					   .loops = p2p_count_read(&w->loops),
+					   .busy_loops = p2p_count_read(&w->busy_loops),
+					   .busy_ticks = p2p_count_read(&w->busy_ticks),
+					   .tick_hz = soft_tick_hz(),
+					   .tick = soft_tick_name() };
 }

@@ -82,7 +82,7 @@ static void print_all(struct json_object *nics)
 
 	for (view = 0; view < SHOW_NUM_VIEWS; view++)
 		show_table((enum show_view)view, nics, f);
-	o = show_json(SHOW_nics, nics);
+	o = show_json(SHOW_nics, nics, NULL);
 	show_print_json(o, f);
 	json_object_put(o);
 	fclose(f);
@@ -108,7 +108,7 @@ static void test_wrong_shapes(void **state)
 		snprintf(line, sizeof(line), "%s\n", answers[k]);
 		server_start(&s, line, strlen(line), 1);
 		nics = json_object_new_array();
-		assert_int_equal(ctl_stats(s.path, nics, err), 0);
+		assert_int_equal(ctl_stats(s.path, nics, NULL, err), 0);
 		print_all(nics);
 		json_object_put(nics);
 		server_end(&s);
@@ -127,7 +127,7 @@ static void test_no_answer(void **state)
 	for (k = 0; k < sizeof(answers) / sizeof(answers[0]); k++) {
 		server_start(&s, answers[k], strlen(answers[k]), 1);
 		err[0] = '\0';
-		assert_true(ctl_stats(s.path, nics, err) < 0);
+		assert_true(ctl_stats(s.path, nics, NULL, err) < 0);
 		assert_true(strlen(err) > 10);
 		assert_null(strchr(err, '\n'));
 		server_end(&s);
@@ -146,12 +146,12 @@ static void test_floods(void **state)
 
 	memset(big, 'x', len);
 	server_start(&s, big, len, 1);
-	assert_int_equal(ctl_stats(s.path, nics, err), -EMSGSIZE);
+	assert_int_equal(ctl_stats(s.path, nics, NULL, err), -EMSGSIZE);
 	server_end(&s);
 	memset(big, '[', 1u << 20);
 	big[1u << 20] = '\n';
 	server_start(&s, big, (1u << 20) + 1, 1);
-	assert_int_equal(ctl_stats(s.path, nics, err), -EPROTO);
+	assert_int_equal(ctl_stats(s.path, nics, NULL, err), -EPROTO);
 	server_end(&s);
 	json_object_put(nics);
 	free(big);

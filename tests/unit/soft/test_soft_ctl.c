@@ -42,6 +42,7 @@ static int setup(void **state)
 	if (soft_ctl_create(&f->ctl, f->path, err) != 0)
 		fail_msg("%s", err);
 	assert_int_equal(soft_ctl_add(f->ctl, f->nic), 0);
+	assert_int_equal(soft_ctl_add_worker(f->ctl, f->worker), 0);
 	*state = f;
 	return 0;
 }
@@ -127,6 +128,64 @@ static void test_stats(void **state)
 #undef X
 	assert_string_equal(json_object_get_string(member(port, "name")), "fake:");
 	assert_int_equal(json_object_array_length(member(nic, "peers")), 2);
+	json_object_put(o);
+	close(fd);
+}
+
+static void signal_fd(int fd)
+{
+	uint64_t one = 1;
+
+	assert_int_equal(write(fd, &one, 8), 8);
+}
+
+static struct json_object *worker_of(struct json_object *stats)
+{
+	struct json_object *list = member(stats, "workers");
+
+	assert_int_equal(json_object_array_length(list), 1);
+	return json_object_array_get_idx(list, 0);
+}
+
+/* A call wakes the worker, whose loops are counted; a NIC that has something to do makes them busy. */
+static void test_workers(void **state)
+{
+	struct fixture *f = *state;
+	struct json_object *o, *w;
+	uint64_t loops, busy, cycles, hz;
+	int fd = observe(f);
+
+	o = ask(fd, "{\"get\":\"stats\"}\n");
+	w = worker_of(o);
+	assert_int_equal(json_object_get_int(member(w, "core")), -1);
+	assert_string_equal(json_object_get_string(member(w, "cycle_unit")), soft_ticks_are_tsc ? "tsc" : "ns");
+	loops = json_object_get_uint64(member(w, "loops"));
+	busy = json_object_get_uint64(member(w, "busy_loops"));
+	cycles = json_object_get_uint64(member(w, "busy_cycles"));
+	hz = json_object_get_uint64(member(w, "tsc_hz"));
+	json_object_put(o);
+	assert_true(busy <= loops);
+	assert_true(hz >= 10000000 && hz <= 10000000000);
+
+	fake_reg_write(f->nic, P2P_CONTROL, P2P_CTL_ENABLE);
+	signal_fd(f->port.fd);
+	while (p2p_count_read(&f->port.port.stats.rx_frames) < 1)
+		usleep(100);
+	do {
+		o = ask(fd, "{\"get\":\"stats\"}\n");
+		w = worker_of(o);
+		assert_true(json_object_get_uint64(member(w, "loops")) >= loops);
+		assert_true(json_object_get_uint64(member(w, "busy_loops")) <= json_object_get_uint64(member(w, "loops")));
+		loops = json_object_get_uint64(member(w, "busy_loops"));
+		if (loops > busy)
+			assert_true(json_object_get_uint64(member(w, "busy_cycles")) > cycles);
+		json_object_put(o);
+	} while (loops == busy);
+
+	soft_ctl_remove_worker(f->ctl, f->worker);
+	soft_ctl_remove_worker(f->ctl, f->worker);
+	o = ask(fd, "{\"get\":\"stats\"}\n");
+	assert_int_equal(json_object_array_length(member(o, "workers")), 0);
 	json_object_put(o);
 	close(fd);
 }
@@ -301,7 +360,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_stats), T(test_info_and_regs), T(test_garbage), T(test_line_without_end),
+		T(test_stats), T(test_workers), T(test_info_and_regs), T(test_garbage), T(test_line_without_end),
 		T(test_pieces_and_many_lines), T(test_slow_observers), T(test_path),
 	};
 
