@@ -29,14 +29,16 @@ struct cli_cmd {
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 	const char *help;                  /* one line */
 	const struct cli_usage *usage;     /* NULL: none but the line above */
+	const struct cli_cmd *sub;         /* its own commands, named in full ("bench copy"), ended by a NULL name; or NULL */
 };
 
-/* The one table, ended by a NULL name. */
-extern const struct cli_cmd cli_commands[];
+/* The one table, ended by a NULL name, and the one of `bench`. */
+extern const struct cli_cmd cli_commands[], bench_commands[];
+/* By its full name, "bench copy"; NULL: there is none. */
 const struct cli_cmd *cli_command(const char *name);
 
 extern const struct cli_usage cli_run_usage, cli_nic_usage, cli_up_usage, cli_down_usage, cli_reset_usage,
-	cli_show_usage, cli_sim_usage, cli_help_usage;
+	cli_show_usage, cli_sim_usage, cli_bench_usage, cli_help_usage;
 int cli_run(int argc, char **argv);
 int cli_nic(int argc, char **argv);
 int cli_up(int argc, char **argv);
@@ -44,6 +46,7 @@ int cli_down(int argc, char **argv);
 int cli_reset(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_sim(int argc, char **argv);
+int cli_bench(int argc, char **argv);
 int cli_help(int argc, char **argv);
 int cli_version(int argc, char **argv);
 

@@ -7,25 +7,30 @@
 #include "cli/options.h"
 
 const struct cli_cmd cli_commands[] = {
-	{ "run", cli_run, "forward between ports within one process; without ports: measure wr, rd and bn", &cli_run_usage },
-	{ "nic", cli_nic, "one software NIC: a PCI device on a vfio-user socket", &cli_nic_usage },
-	{ "up", cli_up, "introduce NICs to each other, then step aside", &cli_up_usage },
-	{ "down", cli_down, "stop NICs and make them forget each other", &cli_down_usage },
-	{ "reset", cli_reset, "reset NICs without stopping them first", &cli_reset_usage },
-	{ "show", cli_show, "what NICs count and say: nics, peers, ports, stats, drops, regs", &cli_show_usage },
-	{ "sim", cli_sim, "the same firmware in virtual time: what hardware would do", &cli_sim_usage },
-	{ "help", cli_help, "tell of a command", &cli_help_usage },
-	{ "version", cli_version, "print the version", NULL },
+	{ "run", cli_run, "forward between ports within one process; without ports: measure wr, rd and bn", &cli_run_usage, NULL },
+	{ "nic", cli_nic, "one software NIC: a PCI device on a vfio-user socket", &cli_nic_usage, NULL },
+	{ "up", cli_up, "introduce NICs to each other, then step aside", &cli_up_usage, NULL },
+	{ "down", cli_down, "stop NICs and make them forget each other", &cli_down_usage, NULL },
+	{ "reset", cli_reset, "reset NICs without stopping them first", &cli_reset_usage, NULL },
+	{ "show", cli_show, "what NICs count and say: nics, peers, ports, stats, drops, regs", &cli_show_usage, NULL },
+	{ "sim", cli_sim, "the same firmware in virtual time: what hardware would do", &cli_sim_usage, NULL },
+	{ "bench", cli_bench, "measure on this machine, beside others", &cli_bench_usage, bench_commands },
+	{ "help", cli_help, "tell of a command", &cli_help_usage, NULL },
+	{ "version", cli_version, "print the version", NULL, NULL },
 	{ 0 },
 };
 
 const struct cli_cmd *cli_command(const char *name)
 {
-	const struct cli_cmd *c;
+	const struct cli_cmd *c, *s;
 
-	for (c = cli_commands; c->name; c++)
+	for (c = cli_commands; c->name; c++) {
 		if (!strcmp(c->name, name))
 			return c;
+		for (s = c->sub; s && s->name; s++)
+			if (!strcmp(s->name, name))
+				return s;
+	}
 	return NULL;
 }
 
@@ -60,7 +65,7 @@ static const struct cli_opt help_opts[] = { CLI_HELP_OPTIONS(CLI_ROW) };
 #undef CLI_STRUCT
 
 const struct cli_usage cli_help_usage = {
-	.synopsis = "[--man] [COMMAND]",
+	.synopsis = "[--man] [COMMAND [SUBCOMMAND]]",
 	.description = "Prints what a command does and its options, or the list of commands.",
 	.table = { help_opts, sizeof(help_opts) / sizeof(help_opts[0]) },
 };
@@ -69,12 +74,13 @@ int cli_help(int argc, char **argv)
 {
 	struct cli_help_opts o = { 0 };
 	const struct cli_cmd *cmd = NULL;
-	const char *name = NULL;
+	const char *word[2];
+	char name[128];
 	char err[CLI_ERR_MAX];
 	unsigned int words;
 	bool help;
 
-	if (cli_parse(&cli_help_usage.table, &o, argc, argv, &name, 1, &words, &help, err)) {
+	if (cli_parse(&cli_help_usage.table, &o, argc, argv, word, 2, &words, &help, err)) {
 		cli_error("help", "%s", err);
 		return CLI_USAGE;
 	}
@@ -83,6 +89,7 @@ int cli_help(int argc, char **argv)
 		return CLI_OK;
 	}
 	if (words) {
+		snprintf(name, sizeof(name), "%.60s%s%.60s", word[0], words > 1 ? " " : "", words > 1 ? word[1] : "");
 		cmd = cli_command(name);
 		if (!cmd) {
 			cli_error("help", "there is no command '%.100s'; `p2pnic help` lists them", name);

@@ -84,6 +84,17 @@ void cli_help_all(FILE *f)
 	fprintf(f, "\n`p2pnic COMMAND --help` tells its options.\n");
 }
 
+static void help_commands(const struct cli_cmd *sub, FILE *f)
+{
+	const struct cli_cmd *c;
+
+	fprintf(f, "\nCommands:\n");
+	for (c = sub; c->name; c++) {
+		fprintf(f, "  %-18s ", c->name);
+		help_wrap(f, c->help, 21);
+	}
+}
+
 void cli_help_print(const struct cli_cmd *cmd, FILE *f)
 {
 	const struct cli_usage *u = cmd->usage;
@@ -95,6 +106,8 @@ void cli_help_print(const struct cli_cmd *cmd, FILE *f)
 		return;
 	}
 	help_paragraphs(u->description, f);
+	if (cmd->sub)
+		help_commands(cmd->sub, f);
 	fprintf(f, "\nOptions:\n");
 	help_options(&u->table, f);
 	if (help_takes_ports(u)) {
@@ -186,6 +199,27 @@ static void man_head(FILE *f, const char *name, const char *help)
 	fputc('\n', f);
 }
 
+/* A page's name: p2pnic, and the command's words, with dashes between. */
+static void man_page(char *page, size_t size, const char *name)
+{
+	char *s;
+
+	snprintf(page, size, "p2pnic-%s", name);
+	for (s = page; *s; s++)
+		if (*s == ' ')
+			*s = '-';
+}
+
+static void man_see(FILE *f, const char *name)
+{
+	char page[64];
+
+	man_page(page, sizeof(page), name);
+	fputs(".BR ", f);
+	man_text(f, page);
+	fputs(" (1)\n", f);
+}
+
 static void man_all(FILE *f)
 {
 	const struct cli_cmd *c;
@@ -202,12 +236,25 @@ static void man_all(FILE *f)
 	      " otherwise /run/p2pnic for root, $XDG_RUNTIME_DIR/p2pnic, or /tmp/p2pnic\\-UID\n.SH SEE ALSO\n", f);
 	for (c = cli_commands; c->name; c++)
 		if (c->usage && c->run != cli_help)
-			fprintf(f, ".BR p2pnic\\-%s (1)\n", c->name);
+			man_see(f, c->name);
+}
+
+static void man_commands(FILE *f, const struct cli_cmd *sub)
+{
+	const struct cli_cmd *c;
+
+	fputs(".SH COMMANDS\n", f);
+	for (c = sub; c->name; c++) {
+		fprintf(f, ".TP\n\\fB%s\\fR\n", c->name);
+		man_text(f, c->help);
+		fputc('\n', f);
+	}
 }
 
 void cli_man_print(const struct cli_cmd *cmd, FILE *f)
 {
 	const struct cli_usage *u;
+	const struct cli_cmd *c;
 	char name[64];
 	unsigned int i;
 
@@ -216,12 +263,14 @@ void cli_man_print(const struct cli_cmd *cmd, FILE *f)
 		return;
 	}
 	u = cmd->usage;
-	snprintf(name, sizeof(name), "p2pnic-%s", cmd->name);
+	man_page(name, sizeof(name), cmd->name);
 	man_head(f, name, cmd->help);
 	fprintf(f, ".SH SYNOPSIS\n\\fBp2pnic %s\\fR ", cmd->name);
 	man_text(f, u ? u->synopsis : "");
 	fputs("\n.SH DESCRIPTION\n", f);
 	man_paragraphs(f, u ? u->description : cmd->help);
+	if (cmd->sub)
+		man_commands(f, cmd->sub);
 	if (u)
 		man_options(f, &u->table);
 	if (u && help_takes_ports(u)) {
@@ -238,4 +287,6 @@ void cli_man_print(const struct cli_cmd *cmd, FILE *f)
 		fputs(".fi\n", f);
 	}
 	fputs(".SH EXIT STATUS\n0: done; 1: it could not be done; 2: it was asked for wrongly.\n.SH SEE ALSO\n.BR p2pnic (1)\n", f);
+	for (c = cmd->sub; c && c->name; c++)
+		man_see(f, c->name);
 }

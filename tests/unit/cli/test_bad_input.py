@@ -58,6 +58,8 @@ CASES = [  # arguments, status, what the line must contain
     (['down'], 2, '--nic'),
     (['down', '--nic', 'vfio-user:none'], 1, 'none'),
     (['reset', '--nic', 'vfio-user:none'], 1, 'none'),
+    (['bench'], 2, '--help'),
+    (['bench', 'bogus'], 2, 'bogus'),
     (['sim'], 2, 'fig5'),
     (['sim', 'fig9'], 2, 'fig9'),
     (['sim', 'fig5', 'word'], 2, 'no file'),

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* bench: measurements on the machine at hand.  Each is a command of its own, with its own options. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+const struct cli_cmd bench_commands[] = {
+	{ 0 },
+};
+
+const struct cli_usage cli_bench_usage = {
+	.synopsis = "WHAT [OPTIONS]",
+	.description =
+		"Measures on this machine, beside other programs where there are any. What comes out depends on the machine and on"
+		" what else it does; each measurement says what it found of that.",
+};
+
+int cli_bench(int argc, char **argv)
+{
+	const struct cli_cmd *sub;
+	char name[64];
+
+	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+		cli_help_print(cli_command("bench"), stdout);
+		return CLI_OK;
+	}
+	if (argc < 2) {
+		cli_error("bench", "what is to be measured? `p2pnic bench --help` lists it");
+		return CLI_USAGE;
+	}
+	snprintf(name, sizeof(name), "bench %.50s", argv[1]);
+	sub = cli_command(name);
+	if (!sub) {
+		cli_error("bench", "there is no measurement '%.50s'; `p2pnic bench --help` lists them", argv[1]);
+		return CLI_USAGE;
+	}
+	return sub->run(argc - 1, argv + 1);
+}
