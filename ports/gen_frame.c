@@ -57,6 +57,12 @@ static void gen_store_be16(uint8_t *p, unsigned int v)
 	p[1] = (uint8_t)v;
 }
 
+static void gen_store_be32(uint8_t *p, uint32_t v)
+{
+	gen_store_be16(p, v >> 16);
+	gen_store_be16(p + 2, v & 0xffff);
+}
+
 static unsigned int gen_load_be16(const uint8_t *p)
 {
 	return (unsigned int)p[0] << 8 | p[1];
@@ -101,6 +107,10 @@ void gen_flow_init(struct gen_flow *f, const struct gen_flow_setting *s)
 	gen_store_be16(h + ETH_TYPE_AT, 0x0800);
 	memcpy(h + IP_AT, (const uint8_t[20]){ 0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 17, 0, 0, 198, 18, s->id, 1, 198, 19,
 					       (uint8_t)(s->flow >> 8), (uint8_t)s->flow }, 20);
+	if (s->src_ip)
+		gen_store_be32(h + IP_AT + 12, s->src_ip);
+	if (s->dst_ip)
+		gen_store_be32(h + IP_AT + 16, s->dst_ip);
 	f->ip_sum = gen_ip_sum(h + IP_AT);
 	gen_store_be16(h + UDP_AT, 49152u + s->flow % 16384u);
 	gen_store_be16(h + UDP_AT + 2, 9);
@@ -142,8 +152,8 @@ static bool gen_head_familiar(const uint8_t *h)
 	marks += gen_load_be16(h + ETH_TYPE_AT) == 0x0800;
 	marks += h[IP_AT] == 0x45;
 	marks += h[IP_AT + 9] == 17;
-	marks += gen_load_be16(h + IP_AT + 12) == (198u << 8 | 18);
-	marks += gen_load_be16(h + IP_AT + 16) == (198u << 8 | 19);
+	marks += (gen_load_be16(h + IP_AT + 12) | 1) == (198u << 8 | 19);
+	marks += (gen_load_be16(h + IP_AT + 16) | 1) == (198u << 8 | 19);
 	marks += gen_load_be16(h + UDP_AT + 2) == 9;
 	marks += h[MAGIC_AT + 1] == GEN_MAGIC >> 8 && (h[MAGIC_AT] | 1) == (GEN_MAGIC_ROUTED & 0xff);
 	return marks >= 5;
@@ -176,6 +186,11 @@ enum gen_verdict gen_head_check(const uint8_t head[GEN_HEAD_BYTES], uint32_t len
 	if (p2p_likely(good))
 		return GEN_INTACT;
 	return gen_head_familiar(head) ? GEN_CORRUPT : GEN_FOREIGN;
+}
+
+const uint8_t *gen_pattern_table(void)
+{
+	return gen_pattern;
 }
 
 /* The key as it lies in memory from byte `at` of the pattern on. */

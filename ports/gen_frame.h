@@ -8,7 +8,8 @@
  *   offset size
  *    0     14   Ethernet header, type 0x0800
  *   14     20   IPv4 header without options, don't fragment, TTL 64, correct
- *               checksum; 198.18.ID.1 -> 198.19.FLOW.FLOW (RFC 2544 addresses)
+ *               checksum; 198.18.ID.1 -> 198.19.FLOW.FLOW unless told
+ *               otherwise, within 198.18.0.0/15 (RFC 2544)
  *   34      8   UDP; source port 49152 + flow % 16384; checksum 0, which for
  *               IPv4 means "none" (RFC 768): the tag's check and the pattern
  *               cover more, and a sum over 9000 bytes would cost more than
@@ -64,6 +65,7 @@ struct gen_flow_setting {
 	uint8_t id, run;
 	uint16_t flow;
 	bool routed;
+	uint32_t src_ip, dst_ip; /* host order; 0: as above */
 };
 
 /* What the tag of an intact head says. */
@@ -133,6 +135,11 @@ static inline void gen_flow_write_head(struct gen_flow *f, uint8_t *dst, uint64_
  */
 enum gen_verdict gen_head_check(const uint8_t head[GEN_HEAD_BYTES], uint32_t len, struct gen_info *info);
 
+/*
+ * The table that patterns are made from, GEN_LEN_MAX bytes and 64 more.  Byte i of a pattern is byte i of the table
+ * XOR byte i % 8, from the lowest, of the key.
+ */
+const uint8_t *gen_pattern_table(void);
 /* The pattern's bytes [at, at + len), at counted from offset 60 of the frame. */
 void gen_pattern_write(uint8_t *dst, uint32_t at, uint32_t len, uint64_t key);
 bool gen_pattern_check(const uint8_t *src, uint32_t at, uint32_t len, uint64_t key);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ports/gen_sink.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 static inline uint64_t *gen_seen_word(struct gen_seen *s, uint64_t seq)
@@ -117,12 +118,12 @@ static int gen_source_grow(struct gen_source *src, uint16_t flow)
 	return 0;
 }
 
-/* False if the frame belongs to the run before the present one. */
+/* False if the frame belongs to another run than the present one. */
 static bool gen_source_turn(struct gen_source *src, uint8_t run)
 {
 	uint32_t i;
 
-	if (src->has_last && run == src->last_run)
+	if (src->fixed || (src->has_last && run == src->last_run))
 		return false;
 	src->last_run = src->run;
 	src->has_last = true;
@@ -224,6 +225,22 @@ void gen_sink_frame(struct gen_sink *k, const struct p2p_seg *segs, unsigned int
 		p2p_count(&k->foreign, 1);
 	else
 		gen_sink_damaged(k, &info);
+}
+
+int gen_sink_fix(struct gen_sink *k, uint8_t id, uint8_t run)
+{
+	struct gen_source *src = k->source[id];
+
+	if (src && src->run != run) {
+		src->fixed = src->has_last = false;
+		gen_source_turn(src, run);
+	}
+	if (!src)
+		src = gen_sink_source_make(k, &(struct gen_info){ .id = id, .run = run });
+	if (!src)
+		return -ENOMEM;
+	src->fixed = true;
+	return 0;
 }
 
 void gen_sink_free(struct gen_sink *k)

@@ -58,6 +58,7 @@ struct gen_source {
 	struct gen_source_counts count;
 	uint8_t run, last_run;
 	bool has_last;
+	bool fixed; /* frames of any other run are stale */
 	uint32_t n_flows; /* room in flow */
 	struct gen_seen *flow;
 };
@@ -75,6 +76,8 @@ struct gen_sink {
  * Nothing of the segments is kept.
  */
 void gen_sink_frame(struct gen_sink *k, const struct p2p_seg *segs, unsigned int n, uint32_t len, uint64_t now_ns);
+/* From now on frames of this source count only if they are of this run.  0 or -ENOMEM. */
+int gen_sink_fix(struct gen_sink *k, uint8_t id, uint8_t run);
 /* Frees what the sink has made; the sink is then as good as new. */
 void gen_sink_free(struct gen_sink *k);
 

@@ -7,12 +7,12 @@
  *   memif_ctl.c     messages, and the listener that several server ports of a process share
  *   memif_client.c  client: hands out the board's memory, handshake, rings without a copy
  *   memif_server.c  server: maps the far end's memory, handshake, rings with one copy
+ *   memif_inplace.c server: the rings without a copy (memif.h)
  */
 #ifndef PORTS_MEMIF_INT_H
 #define PORTS_MEMIF_INT_H
 
-#include "ports/memif_proto.h"
-#include "ports/port.h"
+#include "ports/memif.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -171,13 +171,6 @@ static inline void memif_pool_push(struct memif_port *m, const struct p2p_seg *s
 }
 
 /* memif_ctl.c */
-/* 0 or -errno; fd < 0: none. */
-int memif_msg_send(int sock, const struct memif_msg *msg, int fd);
-/*
- * One message and at most one descriptor (*fd, else -1; the caller's).
- * Returns 1, 0 (nothing there), -ENOTCONN (closed) or -EPROTO (not a message).
- */
-int memif_msg_recv(int sock, struct memif_msg *msg, int *fd);
 void memif_msg_disconnect(int sock, const char *reason);
 /* A name or reason from the far end, made printable and NUL-terminated. */
 void memif_text(char *dst, const uint8_t *src, size_t len);
@@ -214,5 +207,32 @@ void memif_server_release(struct memif_port *m);
 unsigned int memif_server_rx(struct memif_port *m, struct memif_queue *q, struct p2p_seg *segs, unsigned int n);
 unsigned int memif_server_tx(struct memif_port *m, struct memif_queue *q, const struct p2p_seg *segs,
 			     unsigned int n);
+
+/* Where a descriptor's bytes lie, or NULL if any of them is outside its region. */
+static inline uint8_t *memif_server_data(const struct memif_port *m, const struct memif_desc *d)
+{
+	const struct memif_region *r;
+
+	if (p2p_unlikely(d->region >= m->nregions))
+		return NULL;
+	r = &m->region[d->region];
+	if (p2p_unlikely(d->offset > r->size || d->length > r->size - d->offset))
+		return NULL;
+	return r->base + d->offset;
+}
+
+/* Has an access since connecting met memory that is gone?  Not to be asked before the accesses are done. */
+static inline bool memif_server_hit(const struct memif_port *m)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return m->bus_hit;
+}
+
+/* A buffer of the client's is filled: what the server may write into its descriptor. */
+static inline void memif_server_close_desc(struct memif_desc *d, uint32_t filled, uint16_t flags)
+{
+	__atomic_store_n(&d->length, filled, __ATOMIC_RELAXED);
+	__atomic_store_n(&d->flags, flags, __ATOMIC_RELAXED);
+}
 
 #endif

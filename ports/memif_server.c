@@ -280,26 +280,6 @@ static inline void frame_copy(uint8_t *dst, const uint8_t *src, size_t len)
 	}
 }
 
-/* Where a descriptor's bytes lie, or NULL if any of them is outside its region. */
-static inline uint8_t *server_data(const struct memif_port *m, const struct memif_desc *d)
-{
-	const struct memif_region *r;
-
-	if (p2p_unlikely(d->region >= m->nregions))
-		return NULL;
-	r = &m->region[d->region];
-	if (p2p_unlikely(d->offset > r->size || d->length > r->size - d->offset))
-		return NULL;
-	return r->base + d->offset;
-}
-
-/* Has a copy since connecting met memory that is gone?  Not to be asked before the copies are done. */
-static inline bool server_hit(const struct memif_port *m)
-{
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	return m->bus_hit;
-}
-
 struct server_frame {
 	unsigned int descs, segs;
 	uint32_t bytes;
@@ -323,7 +303,7 @@ static enum server_take server_take(struct memif_port *m, const struct memif_que
 	*f = (struct server_frame){ 0 };
 	if (p2p_likely(pool && !(d.flags & MEMIF_DESC_NEXT))) {
 		const struct p2p_seg *b = &m->pool[m->pool_tail & m->pool_mask];
-		const uint8_t *src = server_data(m, &d);
+		const uint8_t *src = memif_server_data(m, &d);
 
 		if (p2p_likely(src && d.length - 1 < b->len)) {
 			frame_copy(b->data, src, d.length);
@@ -340,7 +320,7 @@ static enum server_take server_take(struct memif_port *m, const struct memif_que
 		if (f->descs == avail)
 			return SERVER_WAIT;
 		d = memif_desc_load(&q->ring->desc[(uint16_t)(t + f->descs++) & q->mask]);
-		src = server_data(m, &d);
+		src = memif_server_data(m, &d);
 		if (p2p_unlikely(!src))
 			return SERVER_BAD;
 		for (len = d.length; len && !refuse;) {
@@ -426,7 +406,7 @@ unsigned int memif_server_rx(struct memif_port *m, struct memif_queue *q, struct
 		frames++;
 		bytes += f.bytes;
 	}
-	if (p2p_unlikely(server_hit(m))) {
+	if (p2p_unlikely(memif_server_hit(m))) {
 		/* Some of it was never the sender's: none of this burst is delivered. */
 		m->pool_tail -= out;
 		memif_violation(m, "the far end cut its memory short");
@@ -447,12 +427,9 @@ struct server_cursor {
 	unsigned int descs;
 };
 
-static inline void server_close_desc(struct memif_queue *q, uint16_t t, uint32_t filled, uint16_t flags)
+static inline void server_close(struct memif_queue *q, uint16_t t, uint32_t filled, uint16_t flags)
 {
-	struct memif_desc *d = &q->ring->desc[t & q->mask];
-
-	__atomic_store_n(&d->length, filled, __ATOMIC_RELAXED);
-	__atomic_store_n(&d->flags, flags, __ATOMIC_RELAXED);
+	memif_server_close_desc(&q->ring->desc[t & q->mask], filled, flags);
 }
 
 /* Copies one frame of n segments into the buffers from ring index t on.  False: too few of them, or a violation. */
@@ -461,11 +438,11 @@ static bool server_put(struct memif_port *m, struct memif_queue *q, uint16_t t, 
 {
 	if (p2p_likely(n == 1 && avail)) {
 		const struct memif_desc d = memif_desc_load(&q->ring->desc[t & q->mask]);
-		uint8_t *dst = server_data(m, &d);
+		uint8_t *dst = memif_server_data(m, &d);
 
 		if (p2p_likely(dst && segs->len && d.length >= segs->len)) {
 			frame_copy(dst, segs->data, segs->len);
-			server_close_desc(q, t, segs->len, 0);
+			server_close(q, t, segs->len, 0);
 			c->descs = 1;
 			return true;
 		}
@@ -484,9 +461,9 @@ static bool server_put(struct memif_port *m, struct memif_queue *q, uint16_t t, 
 				if (c->descs == avail)
 					return false;
 				if (c->descs)
-					server_close_desc(q, (uint16_t)(t + c->descs - 1), c->filled, MEMIF_DESC_NEXT);
+					server_close(q, (uint16_t)(t + c->descs - 1), c->filled, MEMIF_DESC_NEXT);
 				d = memif_desc_load(&q->ring->desc[(uint16_t)(t + c->descs) & q->mask]);
-				c->dst = server_data(m, &d);
+				c->dst = memif_server_data(m, &d);
 				if (p2p_unlikely(!c->dst || !d.length)) {
 					memif_violation(m, "S2C buffer empty or outside its region");
 					return false;
@@ -503,7 +480,7 @@ static bool server_put(struct memif_port *m, struct memif_queue *q, uint16_t t, 
 		}
 	}
 	if (c->descs)
-		server_close_desc(q, (uint16_t)(t + c->descs - 1), c->filled, 0);
+		server_close(q, (uint16_t)(t + c->descs - 1), c->filled, 0);
 	return true;
 }
 
@@ -545,7 +522,7 @@ unsigned int memif_server_tx(struct memif_port *m, struct memif_queue *q, const 
 		}
 		i += len;
 	}
-	if (p2p_unlikely(server_hit(m))) {
+	if (p2p_unlikely(memif_server_hit(m))) {
 		memif_violation(m, "the far end cut its memory short");
 		p2p_count(&m->port.stats.tx_lost, frames);
 		return i;

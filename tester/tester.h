@@ -74,8 +74,9 @@ struct tester_load {
 	uint8_t src_mac[2][6];   /* of the frames that leave by port 0 and 1 (02:50:32:00:00:00 and :01) */
 	uint8_t dst_mac[2][6];   /* (02:50:32:ff:00:00 and :01) */
 	/*
-	 * Called on the generator's thread when warmed up (true) and when the
-	 * last frame has gone out (false), for counters of the forwarder.  May be NULL.
+	 * Called on the generator's thread when warmed up (true) and after the
+	 * drain (false), for counters of the forwarder.  Nothing moves during
+	 * either.  May be NULL.
 	 */
 	void (*mark)(void *ctx, bool begin);
 	void *ctx;
@@ -89,7 +90,7 @@ struct tester_load {
 /* Of both directions together. */
 #define TESTER_COUNTERS(X) \
 	X(sent, "frames that the forwarder's ring took") \
-	X(refused, "frames due and not sent because its ring was full") \
+	X(refused, "frames due and not sent because its ring was full; without a rate: bursts that it cut short") \
 	X(behind, "frames due and not sent because the tester's core was late") \
 	X(received, "frames that came back, of this run or not") \
 	X(lost, "frames sent that did not come back before the drain ended") \
@@ -110,12 +111,13 @@ struct tester_result {
 	uint64_t drain_ns;        /* from then until the last frame came */
 	uint64_t tsc_hz;
 	uint64_t cycles;          /* of the window, by time stamp counter */
-	uint64_t busy_cycles;     /* of them those in which a burst was sent or taken: the tester's own cost */
+	uint64_t busy_cycles;     /* of them those of rounds in which a burst was sent or taken: the tester's own cost */
 	uint64_t sink_busy_cycles; /* with sink_cpu: those of the sink's thread, not in busy_cycles */
 	unsigned int ring_size;   /* descriptors of port 0's ring */
 	bool link_lost;           /* a cable went down: the counts end there */
 	bool stopped;             /* by load.stop */
-	struct quiet_report quiet; /* of the window: the tester's threads and those watched */
+	bool stalled;             /* a number of frames was asked for, and nothing moved for 2 s */
+	struct quiet_report quiet; /* of window and drain: the tester's threads and those watched */
 	struct histogram latency_ns; /* from before a frame is written until after it was seen to have come */
 };
 

@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tester/frames.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SINK_BURST 64u
+
+static const uint64_t frame_factor[GEN_HEAD_WORDS] = GEN_CHECK_FACTORS;
+
+/* ---- writing ---- */
+
+/* Lines that are to be written are asked for in one go, so that their ways from the other core overlap. */
+static inline void frame_prefetch(const struct p2p_seg *segs, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		__builtin_prefetch(segs[i].data, 1);
+}
+
+struct frame_stamp {
+	uint64_t w6, w7, sum; /* the time's share of words 6 and 7 and of the check: the same for a burst */
+};
+
+static inline struct frame_stamp frame_stamp_at(uint64_t time_ns)
+{
+	struct frame_stamp s = { .w6 = time_ns << 32, .w7 = (time_ns >> 32) & 0xffff };
+
+	s.sum = s.w6 * frame_factor[6] + s.w7 * frame_factor[7];
+	return s;
+}
+
+typedef uint64_t frame_v4 __attribute__((vector_size(32), aligned(1), may_alias));
+
+/* As gen_flow_write_head(), a whole line; the last 4 bytes of it are zeros. */
+static inline __attribute__((always_inline)) void frame_head(struct gen_flow *f, uint8_t *dst,
+							     const struct frame_stamp *s)
+{
+	const uint64_t w5 = (uint64_t)f->seq << 32;
+	const uint64_t sum = f->sum + w5 * frame_factor[5] + s->sum;
+	const uint64_t w[4] = { P2P_SWAP64(f->word[4]), P2P_SWAP64(f->word[5] | w5), P2P_SWAP64(f->word[6] | s->w6),
+				P2P_SWAP64(s->w7 | (sum >> 48) << 16) };
+
+	f->seq++;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	*(frame_v4 *)dst = *(const frame_v4 *)f->word;
+#else
+	for (unsigned int i = 0; i < 4; i++) {
+		const uint64_t v = P2P_SWAP64(f->word[i]);
+
+		memcpy(dst + 8 * i, &v, 8);
+	}
+#endif
+	memcpy(dst + 32, w, 32);
+}
+
+/* The pattern of a frame of len bytes whose buffer has room for whole 32-byte blocks. */
+static inline __attribute__((always_inline)) void frame_tail(uint8_t *dst, uint32_t len, uint64_t key)
+{
+	const uint8_t *table = gen_pattern_table();
+	const uint64_t turned = key >> 32 | key << 32;
+	const frame_v4 k = { turned, turned, turned, turned };
+	uint32_t first;
+
+	/* Bytes 60 to 63, then whole blocks from the second line on. */
+	memcpy(&first, table, 4);
+	first ^= (uint32_t)key;
+	memcpy(dst + GEN_HEAD_BYTES, &first, 4);
+	for (uint32_t at = 64; at < len; at += 32)
+		*(frame_v4 *)(dst + at) = *(const frame_v4 *)(table + at - GEN_HEAD_BYTES) ^ k;
+}
+
+static void frame_write_exact(struct gen_flow *f, uint8_t *dst, uint32_t len, uint64_t time_ns)
+{
+	const uint64_t key = gen_flow_key(f);
+
+	gen_flow_write_head(f, dst, time_ns);
+	if (len > GEN_HEAD_BYTES)
+		gen_pattern_write(dst + GEN_HEAD_BYTES, 0, len - GEN_HEAD_BYTES, key);
+}
+
+static inline struct gen_flow *gen_next_flow(struct tester_gen *g, unsigned int q)
+{
+	struct gen_flow *f = &g->flow[g->next[q]];
+
+	g->next[q] += g->queues;
+	if (g->next[q] >= g->flows)
+		g->next[q] = q;
+	return f;
+}
+
+/* Each frame of the burst into a buffer with room for whole blocks. */
+static inline __attribute__((always_inline)) void gen_write_burst(struct tester_gen *g, const struct p2p_seg *segs,
+								  unsigned int n, unsigned int q, uint64_t time_ns)
+{
+	const struct frame_stamp s = frame_stamp_at(time_ns);
+	const uint32_t len = g->len;
+
+	frame_prefetch(segs, n);
+	for (unsigned int i = 0; i < n; i++) {
+		struct gen_flow *f = gen_next_flow(g, q);
+
+		if (len > GEN_HEAD_BYTES) {
+			const uint64_t key = gen_flow_key(f);
+
+			frame_head(f, segs[i].data, &s);
+			frame_tail(segs[i].data, len, key);
+		} else {
+			frame_head(f, segs[i].data, &s);
+		}
+	}
+}
+
+static void gen_write_plain(struct tester_gen *g, const struct p2p_seg *segs, unsigned int n, unsigned int q,
+			    uint64_t time_ns)
+{
+	gen_write_burst(g, segs, n, q, time_ns);
+}
+
+#ifdef __x86_64__
+static __attribute__((target("avx2,prfchw"))) void gen_write_avx2(struct tester_gen *g, const struct p2p_seg *segs,
+								   unsigned int n, unsigned int q, uint64_t time_ns)
+{
+	gen_write_burst(g, segs, n, q, time_ns);
+}
+#endif
+
+/* ---- generator ---- */
+
+static void gen_flow_setting(struct gen_flow_setting *s, const struct tester_load *load, uint8_t id, uint32_t flow)
+{
+	const uint32_t dst = id && load->back_ip ? load->back_ip : load->dst_ip ? load->dst_ip : 0xc6130000u;
+
+	memset(s, 0, sizeof(*s));
+	memcpy(s->src, load->src_mac[id], 6);
+	memcpy(s->dst, load->dst_mac[id], 6);
+	s->id = id;
+	s->flow = (uint16_t)flow;
+	s->routed = load->routed;
+	s->src_ip = load->src_ip ? load->src_ip : 0xc6120001u;
+	s->dst_ip = dst + flow % (load->dst_count ? load->dst_count : 65536u);
+}
+
+int tester_gen_init(struct tester_gen *g, struct tester_cable *out, const struct tester_load *load, unsigned int burst,
+		    uint8_t id)
+{
+	struct gen_flow_setting s;
+
+	memset(g, 0, sizeof(*g));
+	gen_frame_init();
+	g->out = out;
+	g->burst = burst;
+	g->flows = load->flows ? load->flows : 1;
+	g->len = load->frame_bytes - 4;
+	g->flow = aligned_alloc(64, g->flows * sizeof(*g->flow));
+	if (!g->flow)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < g->flows; i++) {
+		gen_flow_setting(&s, load, id, i);
+		gen_flow_init(&g->flow[i], &s);
+		gen_flow_set_len(&g->flow[i], g->len);
+	}
+	g->write = gen_write_plain;
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("avx2"))
+		g->write = gen_write_avx2;
+#endif
+	return 0;
+}
+
+/* The run is in word 6, and with it in the check and the key. */
+void tester_gen_begin(struct tester_gen *g, uint8_t run, uint64_t rate_pps, uint64_t count)
+{
+	for (uint32_t i = 0; i < g->flows; i++) {
+		struct gen_flow *f = &g->flow[i];
+
+		f->word[6] = (f->word[6] & ~0xff00ull) | (uint64_t)run << 8;
+		f->ident = f->word[6] << 32;
+		f->seq = 0;
+		gen_flow_set_len(f, g->len);
+	}
+	g->queues = g->out->ntx;
+	for (unsigned int q = 0; q < g->queues; q++)
+		g->next[q] = q;
+	g->queue = 0;
+	pace_init(&g->pace, rate_pps, 1);
+	g->pace.behind = 0;
+	g->left = count;
+	g->sent = g->refused = g->forgiven = 0;
+	g->failed = g->too_long = false;
+}
+
+void tester_gen_free(struct tester_gen *g)
+{
+	free(g->flow);
+	g->flow = NULL;
+}
+
+/* A frame over several buffers: made aside and cut up.  Returns frames; *used segments. */
+static unsigned int gen_write_cut(struct tester_gen *g, struct p2p_seg *segs, unsigned int n, unsigned int want,
+				  unsigned int q, uint64_t time_ns, unsigned int *used)
+{
+	unsigned int frames = 0;
+
+	*used = 0;
+	while (frames < want) {
+		uint8_t frame[GEN_LEN_MAX];
+		uint32_t room = 0, at = 0;
+		unsigned int k = 0;
+
+		while (room < g->len && *used + k < n && k < P2P_MAX_SEGS)
+			room += segs[*used + k++].len;
+		if (room < g->len) {
+			g->too_long |= k == P2P_MAX_SEGS;
+			break;
+		}
+		frame_write_exact(gen_next_flow(g, q), frame, g->len, time_ns);
+		for (unsigned int i = 0; i < k; i++) {
+			struct p2p_seg *s = &segs[*used + i];
+
+			s->len = g->len - at < s->len ? g->len - at : s->len;
+			s->flags = i + 1 < k ? P2P_SEG_MORE : 0;
+			memcpy(s->data, frame + at, s->len);
+			at += s->len;
+		}
+		*used += k;
+		frames++;
+	}
+	return frames;
+}
+
+/* Reserves, writes and commits up to want frames on queue q; returns how many. */
+static unsigned int gen_send(struct tester_gen *g, unsigned int want, unsigned int q, uint64_t time_ns)
+{
+	const uint32_t len = g->len, whole = (uint32_t)P2P_ALIGN_UP(len, 64);
+	struct p2p_seg segs[TESTER_BURST_MAX];
+	unsigned int n = tester_cable_reserve(g->out, q, segs, want), used = n, frames = n;
+	bool small = false;
+
+	if (p2p_unlikely(!n))
+		return 0;
+	for (unsigned int i = 0; i < n; i++)
+		small |= segs[i].len < whole;
+	if (p2p_likely(!small)) {
+		g->write(g, segs, n, q, time_ns);
+		for (unsigned int i = 0; i < n; i++)
+			segs[i].len = len;
+	} else {
+		/* The same buffers and perhaps some more. */
+		n = tester_cable_reserve(g->out, q, segs, TESTER_BURST_MAX);
+		frames = gen_write_cut(g, segs, n, want, q, time_ns, &used);
+		if (!used)
+			return 0;
+	}
+	if (p2p_unlikely(!tester_cable_commit(g->out, q, segs, used))) {
+		g->failed = true;
+		return 0;
+	}
+	return frames;
+}
+
+bool tester_gen_step(struct tester_gen *g, const struct tester_clock *clock, uint64_t now)
+{
+	const uint64_t now_ns = tester_ticks_ns(clock, now);
+	uint64_t want = g->burst;
+	unsigned int sent = 0;
+
+	if (g->pace.rate_pps) {
+		uint64_t due = pace_due(&g->pace, now_ns + 1), forgiven = g->pace.behind - g->forgiven;
+
+		if (p2p_unlikely(forgiven)) {
+			forgiven = forgiven < g->left ? forgiven : g->left;
+			g->forgiven += forgiven;
+			g->pace.behind = g->forgiven;
+			g->left -= forgiven;
+		}
+		want = due < want ? due : want;
+	}
+	if (want > g->left)
+		want = g->left;
+	if (!want)
+		return false;
+	for (unsigned int i = 0; i < g->queues && !sent; i++) {
+		const unsigned int q = g->queue;
+
+		g->queue = q + 1 < g->queues ? q + 1 : 0;
+		if (q < g->flows)
+			sent = gen_send(g, (unsigned int)want, q, now_ns);
+	}
+	g->sent += sent;
+	if (g->pace.rate_pps) {
+		pace_spend(&g->pace, want);
+		g->refused += want - sent;
+		g->left -= want;
+	} else {
+		g->refused += sent < want;
+		g->left -= sent;
+	}
+	return sent;
+}
+
+/* ---- sink ---- */
+
+int tester_sink_init(struct tester_sink *k, struct tester_cable *in, const struct tester_load *load,
+		     struct histogram *age, uint8_t id)
+{
+	memset(k, 0, sizeof(*k));
+	k->in = in;
+	k->gear = load->gear;
+	k->flows = load->flows ? load->flows : 1;
+	k->len = load->frame_bytes - 4;
+	k->id = id;
+	k->latency = load->latency;
+	k->age = age;
+	k->random = 0x9e3779b97f4a7c15u + id;
+	if (k->gear == TESTER_CHECK)
+		k->check = calloc(1, sizeof(*k->check));
+	else
+		k->last = calloc(k->flows, sizeof(*k->last));
+	return k->check || k->last ? 0 : -ENOMEM;
+}
+
+int tester_sink_begin(struct tester_sink *k, uint8_t run)
+{
+	k->run = run;
+	k->received = k->corrupted = k->reordered = k->duplicated = k->stale = k->foreign = k->checked = 0;
+	k->failed = false;
+	k->skip = 0;
+	if (k->gear == TESTER_BENCH) {
+		memset(k->last, 0, k->flows * sizeof(*k->last));
+		return 0;
+	}
+	gen_sink_free(k->check);
+	return gen_sink_fix(k->check, k->id, run);
+}
+
+void tester_sink_free(struct tester_sink *k)
+{
+	if (k->check)
+		gen_sink_free(k->check);
+	free(k->check);
+	free(k->last);
+	k->check = NULL;
+	k->last = NULL;
+}
+
+/* One frame in about TESTER_SAMPLE, at no fixed place of a burst or flow. */
+static uint32_t sink_stride(struct tester_sink *k)
+{
+	k->random ^= k->random << 13;
+	k->random ^= k->random >> 7;
+	k->random ^= k->random << 17;
+	return (uint32_t)(k->random >> 32) % (2 * TESTER_SAMPLE - 1);
+}
+
+static bool sink_pattern_good(const struct p2p_seg *segs, unsigned int n, const struct gen_info *info)
+{
+	const uint64_t key = gen_info_key(info);
+	uint32_t at = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const uint32_t skip = at >= GEN_HEAD_BYTES ? 0 : GEN_HEAD_BYTES - at;
+
+		if (skip < segs[i].len && !gen_pattern_check(segs[i].data + skip, at + skip - GEN_HEAD_BYTES,
+							     segs[i].len - skip, key))
+			return false;
+		at += segs[i].len;
+	}
+	return true;
+}
+
+/* The head, copied once: the far end may change it under our eyes. */
+static void sink_head(uint8_t head[GEN_HEAD_BYTES], const struct p2p_seg *segs, unsigned int n)
+{
+	uint32_t at = 0;
+
+	memset(head, 0, GEN_HEAD_BYTES);
+	for (unsigned int i = 0; i < n && at < GEN_HEAD_BYTES; i++) {
+		const uint32_t part = segs[i].len < GEN_HEAD_BYTES - at ? segs[i].len : GEN_HEAD_BYTES - at;
+
+		memcpy(head + at, segs[i].data, part);
+		at += part;
+	}
+}
+
+/* bench: one frame, of the right length, looked at. */
+static __attribute__((noinline)) void sink_sample(struct tester_sink *k, const struct tester_clock *clock,
+						  const struct p2p_seg *segs, unsigned int n, uint64_t now)
+{
+	uint8_t head[GEN_HEAD_BYTES];
+	struct gen_info info;
+	enum gen_verdict verdict;
+	int32_t ahead;
+
+	sink_head(head, segs, n);
+	verdict = gen_head_check(head, k->len, &info);
+	k->checked++;
+	if (verdict == GEN_FOREIGN || (verdict == GEN_INTACT && info.id != k->id)) {
+		k->foreign++;
+		return;
+	}
+	if (verdict != GEN_INTACT || info.flow >= k->flows ||
+	    (k->len > GEN_HEAD_BYTES && !sink_pattern_good(segs, n, &info))) {
+		k->corrupted++;
+		return;
+	}
+	if (info.run != k->run) {
+		k->stale++;
+		return;
+	}
+	ahead = (int32_t)(info.seq - k->last[info.flow]);
+	if (ahead < -1)
+		k->reordered++;
+	else if (ahead == -1)
+		k->duplicated++;
+	else
+		k->last[info.flow] = info.seq + 1;
+	if (k->latency) {
+		const uint64_t age = (tester_ticks_ns(clock, now) - info.time_ns) & GEN_TIME_MASK;
+
+		histogram_record(k->age, age >> 47 ? 0 : age);
+	}
+}
+
+/* Any lengths, any segments.  Returns frames. */
+static unsigned int sink_bench_odd(struct tester_sink *k, const struct tester_clock *clock, const struct p2p_seg *segs,
+				   unsigned int n, uint64_t now)
+{
+	unsigned int frames = 0, first = 0;
+	uint32_t len = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		len += segs[i].len;
+		if (segs[i].flags & P2P_SEG_MORE)
+			continue;
+		if (len != k->len) {
+			k->corrupted++;
+		} else if (!k->skip) {
+			sink_sample(k, clock, segs + first, i + 1 - first, now);
+			k->skip = sink_stride(k) + 1;
+		}
+		k->skip -= k->skip > 0;
+		frames++;
+		len = 0;
+		first = i + 1;
+	}
+	return frames;
+}
+
+static unsigned int sink_bench(struct tester_sink *k, const struct tester_clock *clock, const struct p2p_seg *segs,
+			       unsigned int n)
+{
+	const uint32_t len = k->len;
+	uint32_t odd = 0, at;
+	uint64_t now = 0;
+
+	if (k->skip < n)
+		now = tester_ticks();
+	for (unsigned int i = 0; i < n; i++)
+		odd |= (segs[i].len ^ len) | segs[i].flags;
+	if (p2p_unlikely(odd))
+		return sink_bench_odd(k, clock, segs, n, now);
+	for (at = k->skip; at < n; at += 1 + sink_stride(k))
+		sink_sample(k, clock, &segs[at], 1, now);
+	k->skip = at - n;
+	return n;
+}
+
+static unsigned int sink_check(struct tester_sink *k, const struct tester_clock *clock, const struct p2p_seg *segs,
+			       unsigned int n)
+{
+	const uint64_t now_ns = tester_ticks_ns(clock, tester_ticks());
+	unsigned int frames = 0, first = 0;
+	uint32_t len = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		len += segs[i].len;
+		if (segs[i].flags & P2P_SEG_MORE)
+			continue;
+		if (len == k->len)
+			gen_sink_frame(k->check, segs + first, i + 1 - first, len, now_ns);
+		else
+			k->corrupted++;
+		frames++;
+		len = 0;
+		first = i + 1;
+	}
+	k->checked += frames;
+	return frames;
+}
+
+bool tester_sink_step(struct tester_sink *k, const struct tester_clock *clock)
+{
+	struct p2p_seg segs[SINK_BURST];
+	bool any = false;
+
+	for (unsigned int i = 0; i < k->in->nrx && !any; i++) {
+		const unsigned int q = k->queue < k->in->nrx ? k->queue : 0;
+		unsigned int n = tester_cable_peek(k->in, q, segs, SINK_BURST), frames;
+		uint64_t bytes = 0;
+
+		k->queue = q + 1;
+		if (!n)
+			continue;
+		any = true;
+		frames = k->gear == TESTER_BENCH ? sink_bench(k, clock, segs, n) : sink_check(k, clock, segs, n);
+		for (unsigned int s = 0; s < n; s++)
+			bytes += segs[s].len;
+		k->failed |= !tester_cable_release(k->in, q, segs, n, frames, bytes);
+		p2p_count(&k->received, frames);
+	}
+	return any;
+}
+
+void tester_sink_counts(const struct tester_sink *k, uint64_t sent, struct tester_result *r)
+{
+	uint64_t here = k->received;
+
+	r->received += k->received;
+	r->checked += k->checked;
+	r->corrupted += k->corrupted;
+	r->foreign += k->foreign;
+	if (k->gear == TESTER_BENCH) {
+		r->reordered += k->reordered;
+		r->duplicated += k->duplicated;
+		r->stale += k->stale;
+	} else {
+		const struct gen_source_counts *c = &k->check->source[k->id]->count;
+
+		r->reordered += c->reordered;
+		r->duplicated += c->duplicated;
+		r->stale += c->stale;
+		r->corrupted += k->check->damaged_head + c->damaged_tail;
+		r->foreign += k->check->foreign + k->check->untracked;
+		for (unsigned int i = 0; i < GEN_SOURCES; i++) {
+			if (i != k->id && k->check->source[i])
+				r->foreign += k->check->source[i]->count.frames;
+		}
+		histogram_merge(&r->latency_ns, &k->check->latency);
+		here = c->unique + k->check->damaged_head + k->corrupted;
+	}
+	r->lost += sent > here ? sent - here : 0;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the generator writes and the sink looks at: the frames of one direction
+ * of one run.
+ *
+ * Frames are taken from the flows in turn.  Over several queues, queue q has
+ * the flows f with f % queues == q, as a NIC that spreads by flow would give
+ * them; with fewer flows than queues some queues stay empty.
+ */
+#ifndef TESTER_FRAMES_H
+#define TESTER_FRAMES_H
+
+#include "ports/gen_frame.h"
+#include "ports/gen_sink.h"
+#include "ports/pace.h"
+#include "tester/cable.h"
+#include "tester/clock.h"
+#include "tester/tester.h"
+
+/* bench: one frame of this many is looked at, on average. */
+#define TESTER_SAMPLE 64u
+
+struct tester_gen {
+	struct tester_cable *out;
+	struct gen_flow *flow;
+	uint32_t flows;
+	uint32_t len; /* without FCS */
+	unsigned int burst, queue, queues;
+	uint32_t next[TESTER_MAX_QUEUES]; /* flow, per queue */
+	struct pace pace;
+	uint64_t left;    /* frames still to fall due */
+	uint64_t sent, refused, forgiven;
+	bool failed;      /* the cable is broken */
+	bool too_long;    /* no frame fits the buffers */
+	void (*write)(struct tester_gen *g, const struct p2p_seg *segs, unsigned int n, unsigned int q, uint64_t time_ns);
+} __attribute__((aligned(64)));
+
+struct tester_sink {
+	struct tester_cable *in;
+	enum tester_gear gear;
+	uint32_t len, flows;
+	uint8_t id, run;
+	bool latency, failed;
+	unsigned int queue;
+	uint32_t skip;     /* bench: frames until the next that is looked at */
+	uint64_t random;
+	uint64_t received, corrupted, reordered, duplicated, stale, foreign, checked;
+	uint64_t last_ticks; /* when the last burst came */
+	uint32_t *last;    /* bench: per flow, the number after the last that was looked at */
+	struct gen_sink *check;
+	struct histogram *age;
+} __attribute__((aligned(64)));
+
+/* id: 0 for frames of port 0, 1 for port 1's.  0 or -ENOMEM. */
+int tester_gen_init(struct tester_gen *g, struct tester_cable *out, const struct tester_load *load, unsigned int burst,
+		    uint8_t id);
+/* Numbers begin at 0, the run is another. */
+void tester_gen_begin(struct tester_gen *g, uint8_t run, uint64_t rate_pps, uint64_t count);
+void tester_gen_free(struct tester_gen *g);
+/* Sends what is due, at most a burst; false if that was nothing. */
+bool tester_gen_step(struct tester_gen *g, const struct tester_clock *clock, uint64_t now);
+
+int tester_sink_init(struct tester_sink *k, struct tester_cable *in, const struct tester_load *load,
+		     struct histogram *age, uint8_t id);
+/* 0 or -ENOMEM. */
+int tester_sink_begin(struct tester_sink *k, uint8_t run);
+void tester_sink_free(struct tester_sink *k);
+/* Takes one burst; false if there was none. */
+bool tester_sink_step(struct tester_sink *k, const struct tester_clock *clock);
+/* Adds what it counted; `sent` to it. */
+void tester_sink_counts(const struct tester_sink *k, uint64_t sent, struct tester_result *r);
+
+#endif
