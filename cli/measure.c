@@ -34,6 +34,7 @@ struct measure {
 	struct rig *r;
 	uint64_t phase_ns; /* of one mode and size */
 	bool stop;         /* a signal came */
+	struct drv_pair pair[P2P_MAX_NICS / 2];
 };
 
 struct measure_row {
@@ -266,7 +267,7 @@ static int measure_nics(struct measure *m, unsigned int nics, char err[CLI_ERR_M
 	return rc ? rc : rig_serve(m->r, ctl, err);
 }
 
-static void measure_opts(struct measure *m, struct drv_opts *d, struct drv_pair *pairs, unsigned int mode)
+static void measure_opts(struct measure *m, struct drv_opts *d, unsigned int mode)
 {
 	const struct cli_run_opts *o = m->o;
 	unsigned int k;
@@ -280,8 +281,8 @@ static void measure_opts(struct measure *m, struct drv_opts *d, struct drv_pair 
 	d->backpressure = o->backpressure_set ? o->backpressure : d->backpressure;
 	d->scrub = o->scrub_set ? o->scrub : d->scrub;
 	for (k = 0; k < m->r->n / 2; k++)
-		pairs[k] = (struct drv_pair){ .a = 2 * k, .b = 2 * k + 1 };
-	d->pairs = pairs;
+		m->pair[k] = (struct drv_pair){ .a = 2 * k, .b = 2 * k + 1 };
+	d->pairs = m->pair;
 	d->num_pairs = m->r->n / 2;
 }
 
@@ -302,13 +303,12 @@ static int measure_size(struct measure *m, struct measure_row *row, char err[CLI
 static int measure_mode(struct measure *m, unsigned int mode, struct json_object *list, bool *bad,
 			char err[CLI_ERR_MAX])
 {
-	struct drv_pair pairs[P2P_MAX_NICS];
 	char note[DRV_ERR_MAX];
 	struct drv_opts d;
 	unsigned int k;
 	int rc;
 
-	measure_opts(m, &d, pairs, mode);
+	measure_opts(m, &d, mode);
 	rc = rig_up(m->r, &d, note, err);
 	if (rc)
 		return rc;
@@ -362,7 +362,7 @@ int run_measure(const struct cli_run_opts *o, const struct rig_opts *ro)
 		json_object_put(out);
 		return CLI_USAGE;
 	}
-	one.workers = 1; /* what a packet costs, and not how a scheduler shares CPUs */
+	one.workers = 1; /* what a packet costs, and not how a scheduler shares CPUs; --cores says otherwise */
 	rc = rig_create(&m.r, &one);
 	if (rc)
 		snprintf(err, sizeof(err), "out of memory");

@@ -39,7 +39,8 @@
 	CLI_DRIVER_OPTIONS(X) \
 	X(U64, nics, "nics", 0, "N", 2, 16, "without ports: how many NICs, in twos of generator and sink (2)") \
 	X(SECONDS, seconds, "seconds", 's', "S", 0, 0, "end after S seconds; without ports: S for all measurements together (27)") \
-	X(STR, cores, "cores", 0, "LIST", 0, 0, "pin one worker to each core, as 0,2-3 (as many unpinned ones as NICs and CPUs; without ports one for all)") \
+	X(STR, cores, "cores", 0, "LIST", 0, 0, "pin one worker to each core, as 0,2-3 (as many unpinned ones as NICs and CPUs; without ports one for all);" \
+	  " NICs that static pairs join share a worker, such groups take turns; with fewer groups than workers, NICs do") \
 	CLI_SOFT_OPTIONS(X) \
 	X(STR, ctl, "ctl", 0, "PATH", 0, 0, "the control socket (run-PID.ctl in the runtime directory)") \
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object instead of tables")

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "cli/bn.h"
+#include "cli/place.h"
 #include "cli/rig.h"
 #include "ports/gen.h"
 #include "ports/pcap.h"
@@ -131,11 +132,12 @@ static int rig_make_workers(struct rig *r, char err[CLI_ERR_MAX])
 
 static int rig_attach(struct rig *r, char err[CLI_ERR_MAX])
 {
-	unsigned int i;
+	unsigned int place[P2P_MAX_NICS], i;
 	int rc;
 
+	place_nics(r->pairs, r->num_pairs, r->n, r->nic_workers, place);
 	for (i = 0; i < r->n; i++) {
-		struct soft_worker *w = r->worker[i % r->nic_workers];
+		struct soft_worker *w = r->worker[place[i]];
 
 		rc = soft_worker_attach(w, r->nic[i].soft);
 		if (rc) {
@@ -243,6 +245,8 @@ int rig_up(struct rig *r, const struct drv_opts *o, char note[DRV_ERR_MAX], char
 		snprintf(err, CLI_ERR_MAX, "%s", *drv_error(r->drv) ? drv_error(r->drv) : strerror(-rc));
 		goto down;
 	}
+	r->pairs = o->pairs;
+	r->num_pairs = o->num_pairs;
 	rc = bn_create(&r->bn, r->drv, r->opts.poll, err);
 	if (!rc)
 		rc = rig_start(r, err);

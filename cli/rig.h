@@ -43,6 +43,8 @@ struct rig {
 	unsigned int n;
 	struct rig_nic nic[P2P_MAX_NICS];
 	unsigned int workers, nic_workers; /* the first of them step NICs */
+	const struct drv_pair *pairs;      /* the caller's of rig_up(), which place.h goes by */
+	unsigned int num_pairs;
 	struct soft_worker *worker[P2P_MAX_NICS + 1];
 	struct soft_ctl *ctl;
 	struct drv *drv; /* up */

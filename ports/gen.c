@@ -231,7 +231,7 @@ static int gen_flows_make(struct gen_port *g, const struct gen_options *o)
 	struct gen_flow_setting s = o->flow;
 	uint32_t i;
 
-	g->flow = aligned_alloc(64, o->flows * sizeof(*g->flow));
+	g->flow = port_alloc(o->flows * sizeof(*g->flow));
 	if (!g->flow)
 		return -ENOMEM;
 	g->n_flows = (uint32_t)o->flows;
@@ -268,7 +268,7 @@ static int gen_open(struct port **out, const struct port_spec *spec, char err[PO
 	if (rc)
 		return rc;
 	gen_frame_init();
-	g = calloc(1, sizeof(*g));
+	g = port_alloc(sizeof(*g));
 	if (!g) {
 		snprintf(err, PORT_ERR_MAX, "gen: out of memory");
 		return -ENOMEM;

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "ports/buffers.h"
+
 static inline uint64_t *gen_seen_word(struct gen_seen *s, uint64_t seq)
 {
 	return &s->window[(seq % GEN_WINDOW) / 64];
@@ -93,7 +95,7 @@ static void gen_seen_add(struct gen_seen *s, struct gen_source_counts *c, uint32
 
 static struct gen_source *gen_sink_source_make(struct gen_sink *k, const struct gen_info *info)
 {
-	struct gen_source *src = calloc(1, sizeof(*src));
+	struct gen_source *src = port_alloc(sizeof(*src));
 
 	if (!src)
 		return NULL;

@@ -87,13 +87,13 @@ void *soft_board_segment(struct board_ctx *b, unsigned int seg)
 
 void *soft_board_state(struct board_ctx *b, size_t bytes)
 {
-	size_t room = P2P_ALIGN_UP(bytes, (size_t)64);
+	size_t room = P2P_ALIGN_UP(bytes, (size_t)P2P_APART_BYTES);
 
 	free(b->nic->state);
 	b->nic->state = NULL;
 	if (room < bytes)
 		return NULL;
-	b->nic->state = aligned_alloc(64, room ? room : 64);
+	b->nic->state = aligned_alloc(P2P_APART_BYTES, room ? room : P2P_APART_BYTES);
 	if (b->nic->state)
 		memset(b->nic->state, 0, room);
 	return b->nic->state;
@@ -352,7 +352,7 @@ int soft_nic_create(struct soft_nic **out, const struct soft_nic_opts *o, char e
 		return e;
 	strap_fill(o, &strap);
 	e = -ENOMEM;
-	nic = aligned_alloc(64, P2P_ALIGN_UP(sizeof(*nic), (size_t)64));
+	nic = aligned_alloc(P2P_APART_BYTES, P2P_ALIGN_UP(sizeof(*nic), (size_t)P2P_APART_BYTES));
 	if (!nic)
 		goto fail;
 	memset(nic, 0, sizeof(*nic));
@@ -373,10 +373,10 @@ int soft_nic_create(struct soft_nic **out, const struct soft_nic_opts *o, char e
 	if (e)
 		goto free_config;
 	e = -ENOMEM;
-	nic->fw = aligned_alloc(64, P2P_ALIGN_UP(fw_nic_bytes(), (size_t)64));
+	nic->fw = aligned_alloc(P2P_APART_BYTES, P2P_ALIGN_UP(fw_nic_bytes(), (size_t)P2P_APART_BYTES));
 	if (!nic->fw)
 		goto destroy_memory;
-	memset(nic->fw, 0, P2P_ALIGN_UP(fw_nic_bytes(), (size_t)64));
+	memset(nic->fw, 0, P2P_ALIGN_UP(fw_nic_bytes(), (size_t)P2P_APART_BYTES));
 	e = fw_nic_init(nic->fw, &nic->ctx, &strap);
 	if (e)
 		goto free_fw;

@@ -410,7 +410,7 @@ int soft_worker_create(struct soft_worker **out, const struct soft_worker_opts *
 		snprintf(err, SOFT_ERR_MAX, "core %d: this process may not run there; see `taskset -p $$`", opts->core);
 		return -EINVAL;
 	}
-	w = aligned_alloc(64, sizeof(*w));
+	w = aligned_alloc(P2P_APART_BYTES, P2P_ALIGN_UP(sizeof(*w), (size_t)P2P_APART_BYTES));
 	if (!w) {
 		e = -ENOMEM;
 		goto fail;

@@ -69,6 +69,9 @@ static inline uint64_t p2p_random(uint64_t *state)
 	return z ^ z >> 31;
 }
 
+/* What threads write of their own lies so far apart: a cache line, and the one that is fetched along with it. */
+#define P2P_APART_BYTES 128u
+
 #define P2P_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define P2P_ALIGN_UP(x, a) (((x) + ((a) - 1)) & ~((a) - 1))
 #define p2p_likely(x) __builtin_expect(!!(x), 1)
