@@ -139,7 +139,7 @@ static int rig_attach(struct rig *r, char err[CLI_ERR_MAX])
 	for (i = 0; i < r->n; i++) {
 		struct soft_worker *w = r->worker[place[i]];
 
-		rc = soft_worker_attach(w, r->nic[i].soft);
+		rc = soft_worker_attach(w, r->nic[i].soft, 0);
 		if (rc) {
 			snprintf(err, CLI_ERR_MAX, "%s: attaching it to a worker failed: %s", r->nic[i].name, strerror(-rc));
 			return rc;
@@ -175,7 +175,7 @@ void rig_stop(struct rig *r)
 		soft_worker_stop(r->worker[i]);
 	for (i = 0; i < r->n; i++) {
 		if (r->nic[i].worker)
-			soft_worker_detach(r->nic[i].worker, r->nic[i].soft);
+			soft_worker_detach(r->nic[i].worker, r->nic[i].soft, 0);
 		r->nic[i].worker = NULL;
 	}
 	for (i = 0; i < r->workers; i++) {

@@ -19,7 +19,7 @@
 
 /* What a running NIC says of its mesh. */
 struct adopt_view {
-	uint64_t index, nics, slots, rx_bufs, mode, batch, stride, flags, age_s, flood_pps, silence_ms;
+	uint64_t index, nics, slots, rx_bufs, mode, batch, stride, flags, age_s, flood_pps, silence_ms, queues;
 };
 
 static bool adopt_running(const struct drv_nic *nic)
@@ -44,6 +44,7 @@ static int adopt_read(struct drv *d, struct drv_nic *nic, struct adopt_view *v)
 		{ P2P_RX_BUFS, &v->rx_bufs }, { P2P_MODE, &v->mode }, { P2P_BATCH, &v->batch },
 		{ P2P_STRIDE, &v->stride }, { P2P_FLAGS, &v->flags }, { P2P_AGE_S, &v->age_s },
 		{ P2P_FLOOD_PPS, &v->flood_pps }, { P2P_SILENCE_MS, &v->silence_ms },
+		{ P2P_QUEUES, &v->queues },
 	};
 	unsigned int i;
 	int rc = 0;
@@ -62,7 +63,7 @@ static int adopt_agree(struct drv *d, const struct adopt_view *ref, const struct
 	if (v->index >= d->n)
 		return drv_fail(d, -EPROTO, "%s runs as NIC %" PRIu64 " of %u, which can't be; " ADOPT_HINT, nic->name,
 				v->index, d->n);
-	if (v->slots != ref->slots || v->mode != ref->mode || v->stride != ref->stride)
+	if (v->slots != ref->slots || v->mode != ref->mode || v->stride != ref->stride || v->queues != ref->queues)
 		return drv_fail(d, -EBUSY, "%s and %s run in different meshes; " ADOPT_HINT, ref_nic->name, nic->name);
 	return 0;
 }
@@ -124,6 +125,10 @@ static int adopt_options(struct drv *d, const struct adopt_view *v, const char *
 		return drv_fail(d, -EBUSY, "%s runs with %" PRIu64 " slots, not %u; " ADOPT_HINT, name, v->slots, o->slots);
 	if ((o->set & DRV_SET_BATCH) && v->batch != o->batch)
 		return drv_fail(d, -EBUSY, "%s runs with batch %" PRIu64 ", not %u; " ADOPT_HINT, name, v->batch, o->batch);
+	if (!v->queues || v->queues > P2P_MAX_QUEUES)
+		return drv_fail(d, -EPROTO, "%s runs with %" PRIu64 " queues, which can't be; " ADOPT_HINT, name, v->queues);
+	if (o->queues && v->queues != o->queues)
+		return drv_fail(d, -EBUSY, "%s runs with %" PRIu64 " queues, not %u; " ADOPT_HINT, name, v->queues, o->queues);
 	if ((o->set & DRV_SET_STRIDE) && v->stride != o->stride)
 		return drv_fail(d, -EBUSY, "%s runs with stride %" PRIu64 ", not %u; " ADOPT_HINT, name, v->stride,
 				o->stride);
@@ -134,6 +139,7 @@ static int adopt_options(struct drv *d, const struct adopt_view *v, const char *
 	o->mode = (enum p2p_mode)v->mode;
 	o->slots = d->slots = (uint32_t)v->slots;
 	o->batch = (uint32_t)v->batch;
+	d->queues = (uint32_t)v->queues;
 	o->stride = (uint32_t)v->stride;
 	o->age_s = (uint32_t)v->age_s;
 	o->flood_pps = (uint32_t)v->flood_pps;
@@ -153,12 +159,16 @@ static int adopt_shapes(struct drv *d, const struct adopt_view *view)
 	for (i = 0; i < d->n; i++) {
 		struct drv_nic *nic = &d->nic[i];
 
-		nic->shape = (struct p2p_shape){ .nics = d->n, .ports = nic->ports, .buf_size = nic->buf_size };
+		nic->shape = (struct p2p_shape){ .nics = d->n, .ports = nic->ports, .buf_size = nic->buf_size,
+						  .queues = d->queues };
 		if (adopt_running(nic)) {
 			nic->shape.slots = d->slots;
 			nic->shape.rx_bufs = (uint32_t)view[i].rx_bufs;
 			continue;
 		}
+		if (nic->max_queues < d->queues)
+			return drv_fail(d, -EINVAL, "%s can have %u queues, the others run with %u; start it with --queues %u", nic->name,
+					nic->max_queues, d->queues, d->queues);
 		if (nic->buf_size % d->opts.stride)
 			return drv_fail(d, -EINVAL, "stride %u, which the others run with, does not divide the buffers of %s (%u bytes)",
 					d->opts.stride, nic->name, nic->buf_size);

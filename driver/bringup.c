@@ -30,7 +30,7 @@ uint32_t drv_flags(const struct drv_opts *o)
 
 static int drv_check_layout(struct drv *d, struct drv_nic *nic)
 {
-	unsigned int count = p2p_seg_count(&nic->shape);
+	unsigned int count = p2p_seg_total(&nic->shape);
 	uint64_t v;
 	int rc;
 
@@ -56,6 +56,7 @@ int drv_step_configure(struct drv *d, struct drv_nic *nic)
 	const struct { uint32_t off, v; } reg[] = {
 		{ P2P_NIC_INDEX, nic->index },
 		{ P2P_NUM_NICS, d->n },
+		{ P2P_QUEUES, d->queues },
 		{ P2P_SLOTS, nic->shape.slots },
 		{ P2P_RX_BUFS, nic->shape.rx_bufs },
 		{ P2P_MODE, o->mode },
@@ -108,12 +109,13 @@ void drv_nic_undo(struct drv *d, struct drv_nic *nic)
 	le32 zero = to_le32(0);
 	unsigned int i;
 
-	for (i = 0; i < d->n; i++)
+	for (i = 0; i < P2P_ARRAY_SIZE(none); i++)
 		none[i] = -1;
 	nic->t->ops->region_write(nic->t, DRV_REGION_BAR0, P2P_CONTROL, &zero, sizeof(zero));
 	nic->t->ops->reset(nic->t);
-	nic->t->ops->irq_set(nic->t, P2P_IRQ_WAKE, 0, 1, none);
-	nic->t->ops->irq_set(nic->t, P2P_IRQ_BELL, 0, d->n, none);
+	nic->t->ops->irq_set(nic->t, P2P_IRQ_WAKE, 0, nic->max_queues, none);
+	for (i = 0; i < nic->max_queues; i++)
+		nic->t->ops->irq_set(nic->t, P2P_IRQ_BELL, i * P2P_MAX_NICS, d->n, none);
 	nic->t->ops->dma_unmap_all(nic->t);
 	nic->ours = false;
 }
@@ -137,6 +139,26 @@ static int drv_check_opts(struct drv *d, const struct drv_opts *o)
 	return drv_pairs_check(d, o);
 }
 
+/* What was asked for, else what all can have. */
+static int drv_queues(struct drv *d)
+{
+	const struct drv_opts *o = &d->opts;
+	bool single = o->mode == P2P_MODE_BN || o->bridge;
+	unsigned int i, least = 0;
+
+	for (i = 1; i < d->n; i++)
+		if (d->nic[i].max_queues < d->nic[least].max_queues)
+			least = i;
+	d->queues = o->queues ? o->queues : single ? 1 : d->nic[least].max_queues;
+	if (d->queues > 1 && single)
+		return drv_fail(d, -EINVAL, "%u queues don't go with %s: one context a NIC%s", d->queues,
+				o->bridge ? "the bridge" : "bn", o->bridge ? "; give every port a static pair" : "");
+	if (d->queues > d->nic[least].max_queues)
+		return drv_fail(d, -EINVAL, "%s can have %u queue%s, %u asked for; start it with --queues %u", d->nic[least].name,
+				d->nic[least].max_queues, d->nic[least].max_queues == 1 ? "" : "s", d->queues, d->queues);
+	return 0;
+}
+
 static int drv_shape(struct drv *d)
 {
 	struct p2p_shape shapes[P2P_MAX_NICS];
@@ -146,7 +168,8 @@ static int drv_shape(struct drv *d)
 	int rc;
 
 	for (i = 0; i < d->n; i++) {
-		shapes[i] = (struct p2p_shape){ .nics = d->n, .ports = d->nic[i].ports, .buf_size = d->nic[i].buf_size };
+		shapes[i] = (struct p2p_shape){ .nics = d->n, .ports = d->nic[i].ports, .buf_size = d->nic[i].buf_size,
+						.queues = d->queues };
 		mem[i] = d->nic[i].mem_bytes;
 	}
 	rc = drv_shape_choose(shapes, mem, d->n, &d->opts, &tight, why);
@@ -235,6 +258,9 @@ int drv_bring_up(struct drv *d, const struct drv_opts *o)
 	d->opts = *o;
 	if (drv_any_running(d))
 		return drv_adopt(d);
+	rc = drv_queues(d);
+	if (rc)
+		return rc;
 	for (i = 0; i < d->n; i++)
 		d->nic[i].index = i;
 	rc = drv_fresh(d);

@@ -24,12 +24,9 @@ void drv_opts_init(struct drv_opts *o)
 int drv_create(struct drv **out)
 {
 	struct drv *d = calloc(1, sizeof(*d));
-	unsigned int i;
-
 	if (!d)
 		return -ENOMEM;
-	for (i = 0; i < P2P_MAX_NICS; i++)
-		d->wake_fd[i] = -1;
+	memset(d->wake_fd, -1, sizeof(d->wake_fd));
 	d->bn.host_fd = d->host_area_fd = d->host_pool_fd = -1;
 	*out = d;
 	return 0;
@@ -149,7 +146,7 @@ static int drv_identify_magic(struct drv *d, struct drv_nic *nic)
 
 static int drv_identify(struct drv *d, struct drv_nic *nic)
 {
-	uint64_t ports, buf_size, status;
+	uint64_t ports, buf_size, status, queues;
 	unsigned int p;
 	int rc;
 
@@ -162,6 +159,8 @@ static int drv_identify(struct drv *d, struct drv_nic *nic)
 		rc = drv_reg_read(d, nic, P2P_MEM_SIZE, 8, &nic->mem_bytes);
 	if (!rc)
 		rc = drv_reg_read(d, nic, P2P_STATUS, 4, &status);
+	if (!rc)
+		rc = drv_reg_read(d, nic, P2P_QUEUES_MAX, 4, &queues);
 	if (rc)
 		return rc;
 	if (!ports || ports > P2P_MAX_PORTS || !buf_size || buf_size % 64 || buf_size > 16384)
@@ -170,6 +169,7 @@ static int drv_identify(struct drv *d, struct drv_nic *nic)
 	nic->ports = (uint32_t)ports;
 	nic->buf_size = (uint32_t)buf_size;
 	nic->status = (uint32_t)status;
+	nic->max_queues = queues < 1 ? 1 : queues > P2P_MAX_QUEUES ? P2P_MAX_QUEUES : (uint32_t)queues;
 	for (p = 0; p < nic->ports; p++) {
 		rc = drv_reg_read(d, nic, drv_port_reg(p, P2P_PORT_MAC), 8, &nic->mac[p]);
 		if (rc)

@@ -54,6 +54,7 @@ struct drv_opts {
 	enum p2p_mode mode;
 	uint32_t slots;   /* at most; the largest power of two that fits is taken */
 	uint32_t rx_bufs; /* per port; 0: from slots */
+	uint32_t queues;  /* of every NIC; 0: as many as all of them can have, 1 in bn and with the bridge */
 	uint32_t batch, stride;
 	uint32_t age_s, flood_pps, silence_ms;
 	bool bridge, scrub, backpressure;
@@ -77,7 +78,7 @@ struct drv_nic {
 	struct transport *t;
 	char name[DRV_NAME_MAX];
 	unsigned int index; /* NIC_INDEX in the mesh */
-	uint32_t ports, buf_size;
+	uint32_t ports, buf_size, max_queues;
 	uint64_t mem_bytes;
 	uint64_t mac[P2P_MAX_PORTS];
 	uint16_t command; /* PCI command register as found */
@@ -111,9 +112,9 @@ struct drv {
 	unsigned int n;
 	struct drv_nic nic[P2P_MAX_NICS];
 	struct drv_opts opts;
-	uint32_t slots;
+	uint32_t slots, queues;
 	unsigned int adopted, introduced; /* by the last bring-up */
-	int wake_fd[P2P_MAX_NICS];        /* by NIC_INDEX, -1: none */
+	int wake_fd[P2P_MAX_QUEUES][P2P_MAX_NICS]; /* of each queue by NIC_INDEX, -1: none */
 	struct drv_bn bn;
 	int host_area_fd, host_pool_fd;
 	char error[DRV_ERR_MAX];
@@ -148,8 +149,8 @@ const struct drv_bn *drv_bn(const struct drv *d);
 
 /*
  * The largest N <= o->slots, a power of two and 64 at least, such that every
- * NIC has room; fills slots and rx_bufs of each shape (nics, ports, buf_size
- * are the caller's).  -ENOSPC with one line that names the size needed.
+ * NIC has room; fills slots and rx_bufs of each shape (nics, ports, buf_size,
+ * queues are the caller's).  -ENOSPC with one line that names the size needed.
  */
 int drv_shape_choose(struct p2p_shape *shapes, const uint64_t *mem_bytes, unsigned int n, const struct drv_opts *o,
 		     unsigned int *short_nic, char err[DRV_ERR_MAX]);

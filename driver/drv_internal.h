@@ -48,7 +48,7 @@ int drv_peer_unmap(struct drv *d, struct drv_nic *nic, struct drv_nic *peer);
 int drv_peer_forget(struct drv *d, struct drv_nic *nic, unsigned int peer);
 /* nic's table entry for peer, which may be itself. */
 int drv_peer_introduce(struct drv *d, struct drv_nic *nic, struct drv_nic *peer);
-/* A fresh eventfd for every NIC, to it and to the bells of all others. */
+/* A fresh eventfd for every queue of every NIC, to it and to the same queue's bells of all others. */
 int drv_wake_all(struct drv *d);
 void drv_wake_close(struct drv *d);
 int drv_pairs_check(struct drv *d, const struct drv_opts *o);

@@ -34,24 +34,35 @@ static int peer_map_segment(struct drv *d, struct drv_nic *nic, struct drv_nic *
 	return rc;
 }
 
-int drv_peer_map(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
+/* plane: index of its first segment. */
+static int peer_map_plane(struct drv *d, struct drv_nic *nic, struct drv_nic *peer, unsigned int plane)
 {
 	const struct p2p_shape *s = &peer->shape;
 	unsigned int p;
 	int rc;
 
-	rc = peer_map_segment(d, nic, peer, p2p_seg_ring(s, nic->index), P2P_DMA_READ | P2P_DMA_WRITE);
+	rc = peer_map_segment(d, nic, peer, plane + p2p_seg_ring(s, nic->index), P2P_DMA_READ | P2P_DMA_WRITE);
 	for (p = 0; !rc && p <= s->ports; p++)
-		rc = peer_map_segment(d, nic, peer, p2p_seg_buf(s, p, nic->index), P2P_DMA_READ | P2P_DMA_WRITE);
+		rc = peer_map_segment(d, nic, peer, plane + p2p_seg_buf(s, p, nic->index), P2P_DMA_READ | P2P_DMA_WRITE);
 	for (p = 0; !rc && d->opts.mode == P2P_MODE_RD && p < s->ports; p++)
-		rc = peer_map_segment(d, nic, peer, p2p_seg_rx(s, p), P2P_DMA_READ);
+		rc = peer_map_segment(d, nic, peer, plane + p2p_seg_rx(s, p), P2P_DMA_READ);
+	return rc;
+}
+
+int drv_peer_map(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
+{
+	unsigned int q;
+	int rc = 0;
+
+	for (q = 0; !rc && q < p2p_queues(&peer->shape); q++)
+		rc = peer_map_plane(d, nic, peer, q * p2p_seg_count(&peer->shape));
 	return rc;
 }
 
 /* Where a peer's shared segments lie, by its shape or by what a NIC was told. */
 struct peer_view {
-	uint64_t ring, ring_bytes, buf, buf_step, buf_bytes, rx, rx_step;
-	uint32_t ports;
+	uint64_t ring, ring_bytes, buf, buf_step, buf_bytes, rx, rx_step, queue_step;
+	uint32_t ports, queues;
 };
 
 static int peer_unmap(struct drv *d, struct drv_nic *nic, unsigned int peer, uint64_t off, uint64_t bytes)
@@ -66,14 +77,18 @@ static int peer_unmap(struct drv *d, struct drv_nic *nic, unsigned int peer, uin
 
 static int peer_unmap_view(struct drv *d, struct drv_nic *nic, unsigned int peer, const struct peer_view *v)
 {
-	unsigned int p;
-	int rc;
+	unsigned int p, q;
+	uint64_t at;
+	int rc = 0;
 
-	rc = peer_unmap(d, nic, peer, v->ring, v->ring_bytes);
-	for (p = 0; !rc && p <= v->ports; p++)
-		rc = peer_unmap(d, nic, peer, v->buf + p * v->buf_step, v->buf_bytes);
-	for (p = 0; !rc && p < v->ports; p++)
-		rc = peer_unmap(d, nic, peer, v->rx + p * v->rx_step, v->rx_step);
+	for (q = 0; !rc && q < v->queues; q++) {
+		at = q * v->queue_step;
+		rc = peer_unmap(d, nic, peer, at + v->ring, v->ring_bytes);
+		for (p = 0; !rc && p <= v->ports; p++)
+			rc = peer_unmap(d, nic, peer, at + v->buf + p * v->buf_step, v->buf_bytes);
+		for (p = 0; !rc && p < v->ports; p++)
+			rc = peer_unmap(d, nic, peer, at + v->rx + p * v->rx_step, v->rx_step);
+	}
 	return rc;
 }
 
@@ -89,7 +104,9 @@ int drv_peer_unmap(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
 		.buf_bytes = p2p_seg_bytes(s, P2P_SEG_BUF),
 		.rx = p2p_seg_offset(s, p2p_seg_rx(s, 0)),
 		.rx_step = p2p_seg_bytes(s, P2P_SEG_RX),
+		.queue_step = p2p_plane_bytes(s),
 		.ports = s->ports,
+		.queues = p2p_queues(s),
 	};
 
 	return peer_unmap_view(d, nic, peer->index, &v);
@@ -114,6 +131,8 @@ int drv_peer_forget(struct drv *d, struct drv_nic *nic, unsigned int peer)
 	if (!rc)
 		rc = drv_reg_read(d, nic, drv_peer_reg(peer, P2P_PEER_RX_BYTES), 8, &rx_bytes);
 	if (!rc)
+		rc = drv_reg_read(d, nic, drv_peer_reg(peer, P2P_PEER_QUEUE_STEP), 8, &v.queue_step);
+	if (!rc)
 		rc = drv_reg_read(d, nic, drv_peer_reg(peer, P2P_PEER_PORTS), 4, &ports);
 	if (!rc)
 		rc = drv_reg_read(d, nic, drv_peer_reg(peer, P2P_PEER_SLOTS), 4, &slots);
@@ -124,6 +143,7 @@ int drv_peer_forget(struct drv *d, struct drv_nic *nic, unsigned int peer)
 	if (!ports || ports > P2P_MAX_PORTS || slots > P2P_MAX_SLOTS || buf_size > 16384)
 		return 0; /* never introduced */
 	s.ports = v.ports = (uint32_t)ports;
+	v.queues = d->queues;
 	s.slots = (uint32_t)slots;
 	s.buf_size = (uint32_t)buf_size;
 	v.rx_step = rx_bytes / ports;
@@ -146,6 +166,7 @@ int drv_peer_introduce(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
 		{ P2P_PEER_PORTS, 4, s->ports },
 		{ P2P_PEER_SLOTS, 4, s->slots },
 		{ P2P_PEER_BUF_SIZE, 4, s->buf_size },
+		{ P2P_PEER_QUEUE_STEP, 8, p2p_plane_bytes(s) },
 		{ P2P_PEER_CTRL, 4, 1 },
 	};
 	uint64_t taken;
@@ -164,12 +185,14 @@ int drv_peer_introduce(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
 
 void drv_wake_close(struct drv *d)
 {
-	unsigned int i;
+	unsigned int i, q;
 
-	for (i = 0; i < P2P_MAX_NICS; i++) {
-		if (d->wake_fd[i] >= 0)
-			close(d->wake_fd[i]);
-		d->wake_fd[i] = -1;
+	for (q = 0; q < P2P_MAX_QUEUES; q++) {
+		for (i = 0; i < P2P_MAX_NICS; i++) {
+			if (d->wake_fd[q][i] >= 0)
+				close(d->wake_fd[q][i]);
+			d->wake_fd[q][i] = -1;
+		}
 	}
 }
 
@@ -179,27 +202,37 @@ static int wake_set(struct drv *d, struct drv_nic *nic, unsigned int irq, unsign
 
 	rc = nic->t->ops->irq_set(nic->t, irq, vector, 1, &fd);
 	if (rc)
-		return drv_fail(d, rc, "%s: handing over the wake-up of NIC %u failed: %s", nic->name, vector,
-				strerror(-rc));
+		return drv_fail(d, rc, "%s: handing over wake-up %u failed: %s", nic->name, vector, strerror(-rc));
 	return 0;
+}
+
+/* Queue q of NIC j, to it and to the same queue of all others. */
+static int wake_queue(struct drv *d, unsigned int j, unsigned int q)
+{
+	unsigned int i, bell = q * P2P_MAX_NICS + d->nic[j].index;
+	int fd, rc;
+
+	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0)
+		return drv_fail(d, -errno, "no eventfd: %s; raise the limit on open files", strerror(errno));
+	d->wake_fd[q][d->nic[j].index] = fd;
+	rc = wake_set(d, &d->nic[j], P2P_IRQ_WAKE, q, fd);
+	for (i = 0; !rc && i < d->n; i++)
+		if (i != j)
+			rc = wake_set(d, &d->nic[i], P2P_IRQ_BELL, bell, fd);
+	return rc;
 }
 
 int drv_wake_all(struct drv *d)
 {
-	unsigned int i, j;
-	int fd, rc;
+	unsigned int j, q;
+	int rc = 0;
 
 	drv_wake_close(d);
 	for (j = 0; j < d->n; j++) {
-		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (fd < 0)
-			return drv_fail(d, -errno, "no eventfd: %s; raise the limit on open files", strerror(errno));
-		d->wake_fd[d->nic[j].index] = fd;
-		d->bn.nic[d->nic[j].index].wake_fd = fd;
-		rc = wake_set(d, &d->nic[j], P2P_IRQ_WAKE, 0, fd);
-		for (i = 0; !rc && i < d->n; i++)
-			if (i != j)
-				rc = wake_set(d, &d->nic[i], P2P_IRQ_BELL, d->nic[j].index, fd);
+		for (q = 0; !rc && q < d->queues; q++)
+			rc = wake_queue(d, j, q);
+		d->bn.nic[d->nic[j].index].wake_fd = d->wake_fd[0][d->nic[j].index];
 		if (!rc && d->bn.host_fd >= 0)
 			rc = wake_set(d, &d->nic[j], P2P_IRQ_BELL, d->nic[j].index, d->bn.host_fd);
 		if (rc)

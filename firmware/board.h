@@ -134,8 +134,10 @@ enum board_step {
  *
  * Bring-up, at a quiescent point, may take long:
  * int board_layout(b, const struct p2p_shape *shape);
- *	Make the segments, zeroed.  0, -ENOMEM.  Replaces what was there.
+ *	Make the segments of all planes, zeroed.  0, -ENOMEM.  Replaces what was there.  Of a NIC with several contexts
+ *	queue 0's makes and drops them; the others', between the two, find them made.
  * void *board_segment(b, unsigned seg);
+ *	Of this context's plane (layout.h).
  * void *board_state(b, size_t bytes);
  *	Zeroed memory for firmware's own use until the next call or reset; NULL: none.
  * int board_ports_start(b);  void board_ports_stop(b);

@@ -25,6 +25,8 @@ struct fw_strap {
 	uint32_t ports;
 	uint32_t buf_size;  /* 2048, 2112, 4096 or 9728 */
 	uint64_t mem_bytes; /* BAR2 */
+	uint32_t max_queues; /* contexts of the NIC; 0 means 1 */
+	uint32_t queue;      /* which of them this is, and so its plane (layout.h) */
 	uint8_t mac[P2P_MAX_PORTS][6];
 };
 
@@ -52,6 +54,14 @@ void fw_sleep(struct fw_nic *nic, bool asleep);
 /* BAR0 at its register's own width (4 or 8); anything else reads ones and writes nothing. */
 uint64_t fw_reg_read(struct fw_nic *nic, uint32_t off, uint32_t bytes);
 void fw_reg_write(struct fw_nic *nic, uint32_t off, uint32_t bytes, uint64_t value);
+
+/*
+ * The register file of a NIC with n contexts, nic[q] that of queue q: as regs.h says.
+ * None of them may be in fw_step() meanwhile.  Contexts of queues that the configuration leaves out stay as after a reset.
+ */
+uint64_t fw_reg_read_all(struct fw_nic *const nic[], unsigned int n, uint32_t off, uint32_t bytes);
+/* What starts reaches queue 0 first, what stops reaches it last. */
+void fw_reg_write_all(struct fw_nic *const nic[], unsigned int n, uint32_t off, uint32_t bytes, uint64_t value);
 
 bool fw_nic_running(const struct fw_nic *nic);
 bool fw_nic_persist(const struct fw_nic *nic);

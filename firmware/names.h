@@ -20,6 +20,8 @@
 #define fw_sleep FW_SYM(fw_sleep)
 #define fw_reg_read FW_SYM(fw_reg_read)
 #define fw_reg_write FW_SYM(fw_reg_write)
+#define fw_reg_read_all FW_SYM(fw_reg_read_all)
+#define fw_reg_write_all FW_SYM(fw_reg_write_all)
 #define fw_nic_running FW_SYM(fw_nic_running)
 #define fw_nic_persist FW_SYM(fw_nic_persist)
 #define fw_nic_shape FW_SYM(fw_nic_shape)

@@ -19,6 +19,8 @@ int fw_nic_init(struct fw_nic *n, struct board_ctx *b, const struct fw_strap *st
 {
 	if (!strap->ports || strap->ports > P2P_MAX_PORTS || !buf_size_ok(strap->buf_size))
 		return -FW_EINVAL;
+	if (strap->max_queues > P2P_MAX_QUEUES || strap->queue >= (strap->max_queues ? strap->max_queues : 1))
+		return -FW_EINVAL;
 	memset(n, 0, sizeof(*n));
 	n->board = b;
 	n->strap = *strap;
@@ -150,12 +152,18 @@ static int nic_check(struct fw_nic *n)
 		return -FW_EINVAL;
 	if (stride < P2P_MIN_STRIDE || stride > P2P_MAX_STRIDE || (stride & (stride - 1)) || n->strap.buf_size % stride)
 		return -FW_EINVAL;
+	if (!reg[FW_R_QUEUES] || reg[FW_R_QUEUES] > reg[FW_R_QUEUES_MAX])
+		return -FW_EINVAL;
 	if (!reg[FW_R_NUM_NICS] || reg[FW_R_NUM_NICS] > P2P_MAX_NICS || reg[FW_R_NIC_INDEX] >= reg[FW_R_NUM_NICS])
 		return -FW_EINVAL;
 	if (slots < P2P_MIN_SLOTS || slots > P2P_MAX_SLOTS || (slots & (slots - 1)) || bufs < FW_RX_BURST || bufs > 1u << 20)
 		return -FW_EINVAL;
 	n->shape = (struct p2p_shape){ .nics = (uint32_t)reg[FW_R_NUM_NICS], .ports = n->ports, .slots = (uint32_t)slots,
-				       .buf_size = n->strap.buf_size, .rx_bufs = (uint32_t)bufs };
+				       .buf_size = n->strap.buf_size, .rx_bufs = (uint32_t)bufs,
+				       .queues = (uint32_t)reg[FW_R_QUEUES] };
+	/* One station table and one host: what contexts don't share. */
+	if (reg[FW_R_QUEUES] > 1 && (reg[FW_R_MODE] == P2P_MODE_BN || reg[FW_R_FLAGS] & P2P_FLAG_BRIDGE))
+		return -FW_EINVAL;
 	if (reg[FW_R_SILENCE_MS] < P2P_SILENCE_MS_MIN || reg[FW_R_SILENCE_MS] > P2P_SILENCE_MS_MAX)
 		return -FW_EINVAL;
 	return p2p_memory_needed(&n->shape) > n->strap.mem_bytes ? -FW_ENOMEM : 0;
@@ -226,6 +234,8 @@ int fw_nic_enable(struct fw_nic *n)
 	int err;
 
 	if (!n->configured)
+		return -FW_EINVAL;
+	if (n->shape.queues > 1 && n->reg[FW_R_FLAGS] & P2P_FLAG_BRIDGE)
 		return -FW_EINVAL;
 	if (n->mode == P2P_MODE_BN && (!n->reg[FW_R_HOST_AREA] || !n->reg[FW_R_HOST_POOL_BYTES] ||
 				       n->reg[FW_R_HOST_POOL_BYTES] > 1ull << 30))

@@ -37,6 +37,7 @@ void fw_regs_reset(struct fw_nic *n)
 	n->reg[FW_R_NUM_PORTS] = n->ports;
 	n->reg[FW_R_MEM_SIZE] = n->strap.mem_bytes;
 	n->reg[FW_R_BUF_SIZE] = n->strap.buf_size;
+	n->reg[FW_R_QUEUES_MAX] = n->strap.max_queues ? n->strap.max_queues : 1;
 	memset(n->peer_reg, 0, sizeof(n->peer_reg));
 	memset(n->port_reg, 0, sizeof(n->port_reg));
 	for (x = 0; x < n->ports; x++)
@@ -47,7 +48,7 @@ static uint64_t reg_segment(const struct fw_nic *n, enum fw_reg_index k)
 {
 	uint32_t seg = (uint32_t)n->reg[FW_R_SEG_SELECT];
 
-	if (!n->configured || seg >= p2p_seg_count(&n->shape))
+	if (!n->configured || seg >= p2p_seg_total(&n->shape))
 		return 0;
 	if (k == FW_R_SEG_KIND)
 		return p2p_seg_kind(&n->shape, seg);
@@ -60,9 +61,9 @@ static uint64_t reg_needed(const struct fw_nic *n)
 {
 	struct p2p_shape s = { .nics = (uint32_t)n->reg[FW_R_NUM_NICS], .ports = n->ports,
 			       .slots = (uint32_t)n->reg[FW_R_SLOTS], .buf_size = n->strap.buf_size,
-			       .rx_bufs = (uint32_t)n->reg[FW_R_RX_BUFS] };
+			       .rx_bufs = (uint32_t)n->reg[FW_R_RX_BUFS], .queues = (uint32_t)n->reg[FW_R_QUEUES] };
 
-	return s.slots ? p2p_memory_needed(&s) : 0;
+	return s.slots && s.queues <= P2P_MAX_QUEUES ? p2p_memory_needed(&s) : 0;
 }
 
 static uint64_t reg_value(const struct fw_nic *n, enum fw_reg_index k)
@@ -81,7 +82,7 @@ static uint64_t reg_value(const struct fw_nic *n, enum fw_reg_index k)
 	case FW_R_EPOCH:
 		return n->step;
 	case FW_R_SEG_COUNT:
-		return n->configured ? p2p_seg_count(&n->shape) : 0;
+		return n->configured ? p2p_seg_total(&n->shape) : 0;
 	case FW_R_SEG_KIND:
 	case FW_R_SEG_OFFSET:
 	case FW_R_SEG_BYTES:
@@ -141,6 +142,8 @@ static void reg_control(struct fw_nic *n, uint32_t value)
 		return;
 	}
 	n->persist = value & P2P_CTL_PERSIST;
+	if (n->strap.queue && n->strap.queue >= n->reg[FW_R_QUEUES])
+		value &= ~(P2P_CTL_CONFIGURE | P2P_CTL_ENABLE);
 	if (value & P2P_CTL_CONFIGURE)
 		err = fw_nic_configure(n);
 	if (!err && (value & P2P_CTL_ENABLE) && !n->running)
@@ -155,7 +158,7 @@ static int peer_introduce(struct fw_nic *n, unsigned int i)
 {
 	const uint64_t *reg = n->peer_reg[i];
 	struct fw_peer *peer = &n->peer[i];
-	uint64_t ring_bytes, bar2 = reg[FW_R_PEER_BAR2];
+	uint64_t ring_bytes, bar2 = reg[FW_R_PEER_BAR2] + n->strap.queue * reg[FW_R_PEER_QUEUE_STEP];
 	unsigned int r;
 
 	if (!n->configured || i >= n->nics || !reg[FW_R_PEER_PORTS] || reg[FW_R_PEER_PORTS] > P2P_MAX_PORTS)
@@ -246,4 +249,72 @@ void fw_reg_write(struct fw_nic *n, uint32_t off, uint32_t bytes, uint64_t value
 		reg_control(n, (uint32_t)value);
 	else
 		n->reg[k] = value;
+}
+
+/* ---- several contexts ---- */
+
+static bool is_counter(uint32_t off)
+{
+	return (off >= P2P_EVENT_BLOCK && off < P2P_EVENT_BLOCK + 8 * P2P_NUM_EVENTS) ||
+	       (off >= P2P_DROP_BLOCK && off < P2P_DROP_BLOCK + 8 * P2P_NUM_DROPS);
+}
+
+/* The register within its block, block and index taken off; other blocks' as they are. */
+static uint32_t reg_kind(uint32_t off)
+{
+	if (off >= P2P_PORT_BLOCK && off < P2P_PORT_BLOCK + P2P_MAX_PORTS * P2P_PORT_BLOCK_BYTES)
+		return P2P_PORT_BLOCK + (off - P2P_PORT_BLOCK) % P2P_PORT_BLOCK_BYTES;
+	if (off >= P2P_PEER_BLOCK && off < P2P_PEER_BLOCK + P2P_MAX_NICS * P2P_PEER_BLOCK_BYTES)
+		return P2P_PEER_BLOCK + (off - P2P_PEER_BLOCK) % P2P_PEER_BLOCK_BYTES;
+	return off;
+}
+
+static uint64_t peer_state_worse(uint64_t a, uint64_t b)
+{
+	static const uint8_t badness[] = { [P2P_PEER_UP] = 0, [P2P_PEER_WAITING] = 1, [P2P_PEER_ABSENT] = 2, [P2P_PEER_DOWN] = 3 };
+
+	if (a >= P2P_ARRAY_SIZE(badness) || b >= P2P_ARRAY_SIZE(badness))
+		return a;
+	return badness[b] > badness[a] ? b : a;
+}
+
+static uint64_t reg_join(uint32_t off, uint64_t a, uint64_t b)
+{
+	if (is_counter(off))
+		return a + b;
+	switch (reg_kind(off)) {
+	case P2P_STATUS:
+	case P2P_CONTROL:
+	case P2P_PORT_BLOCK + P2P_PORT_LINK:
+		return a & b;
+	case P2P_ERROR:
+		return a ? a : b;
+	case P2P_EPOCH:
+		return b < a ? b : a;
+	case P2P_PEER_BLOCK + P2P_PEER_STATE:
+		return peer_state_worse(a, b);
+	default:
+		return a;
+	}
+}
+
+uint64_t fw_reg_read_all(struct fw_nic *const nic[], unsigned int n, uint32_t off, uint32_t bytes)
+{
+	uint64_t v = fw_reg_read(nic[0], off, bytes);
+	unsigned int q, used = (unsigned int)nic[0]->reg[FW_R_QUEUES];
+
+	if (v == ALL_ONES(bytes))
+		return v;
+	for (q = 1; q < n && (q < used || is_counter(off)); q++)
+		v = reg_join(off, v, fw_reg_read(nic[q], off, bytes));
+	return v;
+}
+
+void fw_reg_write_all(struct fw_nic *const nic[], unsigned int n, uint32_t off, uint32_t bytes, uint64_t value)
+{
+	bool stops = off == P2P_CONTROL && (value & P2P_CTL_RESET || !(value & (P2P_CTL_CONFIGURE | P2P_CTL_ENABLE)));
+	unsigned int q;
+
+	for (q = 0; q < n; q++)
+		fw_reg_write(nic[stops ? n - 1 - q : q], off, bytes, value);
 }

@@ -90,7 +90,7 @@ static void guard_handler(int sig, siginfo_t *info, void *context)
 
 	if (info->si_code > 0 && guard_find((uintptr_t)info->si_addr, &r) &&
 	    guard_replace(&r, (uintptr_t)info->si_addr)) {
-		*r.hit = 1;
+		__atomic_store_n(r.hit, 1, __ATOMIC_RELAXED);
 		errno = saved;
 		return;
 	}

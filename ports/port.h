@@ -6,7 +6,7 @@
  * them and the cable.  A port knows nothing of PCI, peers or switching.
  *
  * THREADS: open and close run on any thread; everything else runs on the one
- * worker that owns the NIC, and never blocks longer than a system call that
+ * worker that owns the NIC's queue, and never blocks longer than a system call that
  * does not sleep.
  *
  * LIFE:   open -> (start -> ... -> stop)* -> close
@@ -24,6 +24,13 @@
  *            port until tx_done has counted them, in the order given.
  *   A frame is one or more segments; all but the last carry P2P_SEG_MORE.
  *   Neither rx_burst nor tx_burst ever ends in the middle of a frame.
+ *
+ * QUEUES  A cable with several queues, as a NIC with receive-side scaling, has a
+ *   struct port for each (port_ops.queue), with memory, buffers, counts and a
+ *   worker of its own.  All frames of a flow come from one queue, in order, and
+ *   what one queue sends stays in order.  Different queues are called at the same
+ *   time, but for start and stop, during which no worker is in any of them;
+ *   queue 0 is started first and stopped last.
  */
 #ifndef PORTS_PORT_H
 #define PORTS_PORT_H
@@ -48,6 +55,7 @@ struct port_memory {
 	struct port_region region[PORT_MAX_REGIONS];
 	uint32_t buf_size; /* bytes of each receive buffer */
 	uint32_t rx_bufs;  /* how many of them the board owns for this port */
+	unsigned int queues; /* how many of the port's queues are started along with this one, it included; 0 means 1 */
 };
 
 /*
@@ -117,6 +125,12 @@ struct port_ops {
 	bool (*link_up)(struct port *p);
 	/* True once a port that ends (pcap input) has delivered all its frames.  May be NULL: never ends. */
 	bool (*exhausted)(struct port *p);
+	/*
+	 * Queue q, q > 0, of a cable that has several (p is queue 0): a port of its own with the same operations, but that
+	 * open, close, exhausted and finish are p's alone.  Lives as long as p.  NULL: there is no such queue.  May be NULL:
+	 * one queue.
+	 */
+	struct port *(*queue)(struct port *p, unsigned int q);
 	/* At the very end, after stop: what could not be completed (output file write error).  0 or -errno and err.  May be NULL. */
 	int (*finish)(struct port *p, char err[PORT_ERR_MAX]);
 };

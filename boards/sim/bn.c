@@ -226,7 +226,8 @@ static int bn_view_init(struct sim_bn *bn, struct bn_view *v, struct board_ctx *
 				       .ports = (uint32_t)fw_reg_read(fw, P2P_NUM_PORTS, 4),
 				       .slots = bn->cfg.slots,
 				       .buf_size = (uint32_t)fw_reg_read(fw, P2P_BUF_SIZE, 4),
-				       .rx_bufs = bn->cfg.rx_bufs };
+				       .rx_bufs = bn->cfg.rx_bufs,
+				       .queues = 1 };
 	v->area_off = bn->areas_bytes;
 	v->pool_off = bn->pool_bytes;
 	bn->areas_bytes += p2p_host_area_bytes(&v->shape);

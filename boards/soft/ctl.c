@@ -169,7 +169,7 @@ static struct json_object *info_json(struct soft_ctl *c)
 		json_object_array_add(nics, json_object_new_string(soft_nic_name(c->nic[i])));
 	json_object_object_add(o, "nics", nics);
 	if (c->nics) {
-		uint32_t mode = __atomic_load_n(&c->nic[0]->pub.mode, __ATOMIC_RELAXED);
+		uint32_t mode = __atomic_load_n(&c->nic[0]->context[0].pub.mode, __ATOMIC_RELAXED);
 
 		put_text(o, "mode", mode < P2P_NUM_MODES ? mode_names[mode] : "?");
 	}
@@ -194,7 +194,7 @@ static void reg_add(struct soft_nic *nic, struct json_object *list, const struct
 	put_text(o, "name", name);
 	put_u64(o, "offset", base + r->off);
 	put_u64(o, "bytes", r->bytes);
-	put_u64(o, "value", fw_reg_read(nic->fw, base + r->off, r->bytes));
+	put_u64(o, "value", fw_reg_read_all(nic->fw, nic->queues, base + r->off, r->bytes));
 	json_object_array_add(list, o);
 }
 
@@ -206,7 +206,7 @@ static int regs_call(struct soft_nic *nic, void *arg)
 	static const struct reg_name peer_regs[] = { P2P_PEER_REGS(X) };
 #undef X
 	struct json_object *list = arg;
-	unsigned int nics = fw_reg_read(nic->fw, P2P_NUM_NICS, 4);
+	unsigned int nics = fw_reg_read(nic->fw[0], P2P_NUM_NICS, 4);
 
 	for (unsigned int i = 0; i < P2P_ARRAY_SIZE(regs); i++)
 		reg_add(nic, list, &regs[i], 0, NULL, 0);

@@ -32,7 +32,7 @@ static void resolve_local(struct board_ctx *b, struct board_win *w)
 
 static bool maps_join(const struct soft_map *a, const struct soft_map *c)
 {
-	return a->iova + a->bytes == c->iova && a->prot == c->prot && a->host && c->host &&
+	return a->iova + a->bytes == c->iova && soft_map_prot(a) == soft_map_prot(c) && a->host && c->host &&
 	       a->host + a->bytes == c->host;
 }
 
@@ -51,7 +51,7 @@ static void resolve_mapped(struct board_ctx *b, struct board_win *w, uint64_t bu
 		first--;
 	lo = first->iova > w->bus ? first->iova : w->bus;
 	hi = last->iova + last->bytes < end ? last->iova + last->bytes : end;
-	win_cache(b, w, lo - w->bus, hi - lo, first->host + (lo - first->iova), e->prot);
+	win_cache(b, w, lo - w->bus, hi - lo, first->host + (lo - first->iova), soft_map_prot(e));
 }
 
 uint8_t *soft_win_resolve(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t len, bool write)
@@ -91,7 +91,7 @@ static uint32_t dma_piece(struct board_ctx *b, struct board_win *w, uint64_t off
 	if (w->bus & P2P_BUS_LOCAL || !b->nic->bus_master || !b->nic->msg || off >= win_bytes(w))
 		return 0;
 	e = soft_iommu_find(&b->nic->iommu, w->bus + off);
-	if (!e || e->host || !(e->prot & need))
+	if (!e || e->host || !(soft_map_prot(e) & need))
 		return 0;
 	span = e->bytes - (w->bus + off - e->iova);
 	if (span > win_bytes(w) - off)

@@ -53,34 +53,33 @@ static void fd_drop(int *fd)
 	*fd = -1;
 }
 
-/* Where the descriptors of an interrupt index live, and how many. */
-static int *irq_fds(struct soft_nic *nic, unsigned int index, unsigned int *count)
+static unsigned int irq_count(const struct soft_nic *nic, unsigned int index)
 {
 	switch (index) {
 	case IRQ_MSIX:
-		*count = BOARD_NUM_VECTORS;
-		return nic->msix_fd;
+		return BOARD_NUM_VECTORS;
 	case P2P_IRQ_BELL:
-		*count = P2P_MAX_NICS;
-		return nic->bell_fd;
+		return nic->queues * P2P_MAX_NICS;
 	case P2P_IRQ_WAKE:
-		*count = 1;
-		return &nic->wake_fd;
+		return nic->queues;
 	default:
-		*count = 0;
-		return NULL;
+		return 0;
 	}
+}
+
+/* i < irq_count(). */
+static int *irq_fd(struct soft_nic *nic, unsigned int index, unsigned int i)
+{
+	if (index == P2P_IRQ_BELL)
+		return &nic->context[i / P2P_MAX_NICS].bell_fd[i % P2P_MAX_NICS];
+	return index == P2P_IRQ_WAKE ? &nic->context[i].wake_fd : &nic->msix_fd[i];
 }
 
 static void irqs_drop(struct soft_nic *nic)
 {
-	for (unsigned int index = 0; index < P2P_NUM_IRQS; index++) {
-		unsigned int n;
-		int *fds = irq_fds(nic, index, &n);
-
-		for (unsigned int i = 0; i < n; i++)
-			fd_drop(&fds[i]);
-	}
+	for (unsigned int index = 0; index < P2P_NUM_IRQS; index++)
+		for (unsigned int i = 0; i < irq_count(nic, index); i++)
+			fd_drop(irq_fd(nic, index, i));
 }
 
 /* --- reset and gates --- */
@@ -95,7 +94,8 @@ static void access_changed(void *opaque)
 
 void soft_function_reset(struct soft_nic *nic)
 {
-	fw_nic_reset(nic->fw, false);
+	for (unsigned int q = nic->queues; q-- > 0;)
+		fw_nic_reset(nic->fw[q], false);
 	pci_config_reset(&nic->cfg);
 	access_changed(nic);
 }
@@ -104,8 +104,8 @@ static void config_flr(void *opaque)
 {
 	struct soft_nic *nic = opaque;
 
-	if (nic->in_step)
-		nic->reset_posted = true;
+	if (nic->context[0].in_step)
+		nic->context[0].reset_posted = true;
 	else
 		soft_function_reset(nic);
 }
@@ -135,13 +135,9 @@ int soft_function_init(struct soft_nic *nic)
 		.opaque = nic,
 	};
 
-	for (unsigned int index = 0; index < P2P_NUM_IRQS; index++) {
-		unsigned int n;
-		int *fds = irq_fds(nic, index, &n);
-
-		for (unsigned int i = 0; i < n; i++)
-			fds[i] = -1;
-	}
+	for (unsigned int index = 0; index < P2P_NUM_IRQS; index++)
+		for (unsigned int i = 0; i < irq_count(nic, index); i++)
+			*irq_fd(nic, index, i) = -1;
 	return pci_config_init(&nic->cfg, &par);
 }
 
@@ -175,23 +171,24 @@ static uint64_t region_bytes(const struct soft_nic *nic, unsigned int region)
 
 static int64_t regs_access(struct soft_nic *nic, struct access *a)
 {
+	struct soft_context *c = nic->context;
 	le64 v = { 0 };
 
 	if (a->len != 1 && a->len != 2 && a->len != 4 && a->len != 8)
 		return -EINVAL;
 	if (!a->write) {
-		v = to_le64(fw_reg_read(nic->fw, a->off, a->len));
+		v = to_le64(fw_reg_read_all(nic->fw, nic->queues, a->off, a->len));
 		memcpy(a->buf, &v, a->len);
 		return a->len;
 	}
 	memcpy(&v, a->buf, a->len);
-	if (!nic->in_step) {
-		fw_reg_write(nic->fw, a->off, a->len, from_le64(v));
+	if (nic->queues > 1 || !c->in_step) {
+		fw_reg_write_all(nic->fw, nic->queues, a->off, a->len, from_le64(v));
 		return a->len;
 	}
-	if (nic->num_posted == SOFT_MAX_POSTED)
+	if (c->num_posted == SOFT_MAX_POSTED)
 		return -EBUSY;
-	nic->posted[nic->num_posted++] = (struct soft_posted){ a->off, a->len, from_le64(v) };
+	c->posted[c->num_posted++] = (struct soft_posted){ a->off, a->len, from_le64(v) };
 	return a->len;
 }
 
@@ -301,7 +298,7 @@ static int region_info_call(struct soft_nic *nic, void *arg)
 	if (s->read_only)
 		a->info->flags &= ~P2P_RGN_WRITE;
 	/* The private segment is nobody's to map. */
-	if (a->region == P2P_REGION_SEGMENT)
+	if (p2p_seg_kind(&nic->mem.shape, a->region - P2P_REGION_SEGMENT) == P2P_SEG_PRIVATE)
 		return 0;
 	a->info->flags |= P2P_RGN_MMAP;
 	a->info->fd = s->share_fd;
@@ -319,12 +316,9 @@ static int function_region_info(void *fn, unsigned int region, struct p2p_region
 
 static int function_irq_info(void *fn, unsigned int index, struct p2p_irq_info *info)
 {
-	unsigned int n;
-
 	if (index >= P2P_NUM_IRQS)
 		return -EINVAL;
-	irq_fds(fn, index, &n);
-	*info = (struct p2p_irq_info){ .count = n, .input = index == P2P_IRQ_WAKE };
+	*info = (struct p2p_irq_info){ .count = irq_count(fn, index), .input = index == P2P_IRQ_WAKE };
 	return 0;
 }
 
@@ -362,18 +356,19 @@ static int irq_dup(const struct irq_arg *a, int *kept)
 static int irq_set_call(struct soft_nic *nic, void *arg)
 {
 	const struct irq_arg *a = arg;
-	int kept[P2P_MAX_NICS], *fds, err;
-	unsigned int n;
+	int kept[P2P_MAX_QUEUES * P2P_MAX_NICS], err;
+	unsigned int n = irq_count(nic, a->index);
 
-	fds = irq_fds(nic, a->index, &n);
-	if (!fds || a->start > n || a->count > n - a->start)
+	if (!n || a->start > n || a->count > n - a->start)
 		return -EINVAL;
 	err = irq_dup(a, kept);
 	if (err)
 		return err;
 	for (unsigned int i = 0; i < a->count; i++) {
-		fd_drop(&fds[a->start + i]);
-		fds[a->start + i] = kept[i];
+		int *fd = irq_fd(nic, a->index, a->start + i);
+
+		fd_drop(fd);
+		*fd = kept[i];
 		if (a->index == IRQ_MSIX)
 			pci_config_msix_attach(&nic->cfg, a->start + i, kept[i] >= 0);
 	}
@@ -390,15 +385,13 @@ static int function_irq_set(void *fn, unsigned int index, unsigned int start, un
 static int irq_trigger_call(struct soft_nic *nic, void *arg)
 {
 	const struct irq_arg *a = arg;
-	unsigned int n;
-	int *fds = irq_fds(nic, a->index, &n);
 
-	if (!fds || a->start >= n)
+	if (a->start >= irq_count(nic, a->index))
 		return -EINVAL;
 	if (a->index == IRQ_MSIX)
-		soft_board_event(&nic->ctx, a->start, 0);
+		soft_board_event(&nic->context[0].ctx, a->start, 0);
 	else
-		soft_event_signal(fds[a->start]);
+		soft_event_signal(*irq_fd(nic, a->index, a->start));
 	return 0;
 }
 
@@ -434,7 +427,7 @@ struct dma_arg {
 static int dma_map_call(struct soft_nic *nic, void *arg)
 {
 	const struct dma_arg *a = arg;
-	int err = soft_iommu_map(&nic->iommu, a->iova, a->size, a->fd, a->fd_offset, a->prot);
+	int err = nic->queues > 1 && a->fd < 0 ? -EINVAL : soft_iommu_map(&nic->iommu, a->iova, a->size, a->fd, a->fd_offset, a->prot);
 
 	if (!err)
 		soft_nic_retranslate(nic);
@@ -516,7 +509,7 @@ static int detached_call(struct soft_nic *nic, void *arg)
 	nic->msg = NULL;
 	nic->msg_opaque = NULL;
 	soft_iommu_clear_messages(&nic->iommu);
-	if (!fw_nic_persist(nic->fw)) {
+	if (!fw_nic_persist(nic->fw[0])) {
 		soft_function_reset(nic);
 		soft_iommu_clear(&nic->iommu);
 		irqs_drop(nic);
@@ -533,7 +526,7 @@ static void function_detached(void *fn)
 static void function_serve(void *fn)
 {
 	struct soft_nic *nic = fn;
-	struct soft_worker *w = __atomic_load_n(&nic->worker, __ATOMIC_ACQUIRE);
+	struct soft_worker *w = nic->queues > 1 ? NULL : __atomic_load_n(&nic->context[0].worker, __ATOMIC_ACQUIRE);
 
 	if (w && soft_worker_is_self(w))
 		soft_worker_serve(w, nic);

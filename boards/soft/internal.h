@@ -2,9 +2,14 @@
 /*
  * The inside of a software NIC; for the files of this room alone.
  *
- * THREADS  Everything in struct soft_nic belongs to the worker that owns the
- *   NIC, or to whoever holds `lock` while no worker runs it.  `pub` and the
- *   counters are read by anyone (relaxed atomics).
+ * THREADS  A context belongs to the worker that it is attached to, or to
+ *   whoever holds the NIC's `lock` while no worker runs it.  What the contexts of
+ *   a NIC share is read by all their workers and changed by none: a call that
+ *   changes it (registers, address map, configuration space, starting and stopping
+ *   ports) runs while every worker of the NIC is held between two steps.  So the
+ *   packet path takes no lock, and whoever unmaps knows that every context has
+ *   passed a quiescent point.  `pub` and the counters are read by anyone (relaxed
+ *   atomics).
  */
 #ifndef BOARDS_SOFT_INTERNAL_H
 #define BOARDS_SOFT_INTERNAL_H
@@ -40,27 +45,19 @@ struct soft_published {
 	uint64_t peer_sent[P2P_MAX_NICS], peer_recv[P2P_MAX_NICS];
 };
 
-struct soft_nic {
-	struct board_ctx ctx;
+/* A queue of a NIC: a firmware context with what it alone uses. */
+struct soft_context {
+	struct board_ctx ctx; /* first: boards and firmware hand it round */
 	struct fw_nic *fw;
-	bool bus_master;
-	const struct p2p_dma_msg_ops *msg;
-	void *msg_opaque;
+	unsigned int queue;
 	int bell_fd[P2P_MAX_NICS];
 	int wake_fd;
-	int msix_fd[BOARD_NUM_VECTORS];
 	void *state; /* board_state() */
-
-	unsigned int ports;
 	bool port_started[P2P_MAX_PORTS];
-	uint32_t buf_size;
-	uint64_t mem_bytes;
-	struct soft_memory mem;
-	struct soft_iommu iommu;
-	struct pci_config cfg;
-	char name[SOFT_NAME_MAX];
+	unsigned int iommu_hits; /* of soft_iommu_hits() when translations were last made anew */
+	uint32_t events_due;     /* vectors that queue 0's worker has still to signal, a bit each; atomic */
 
-	/* Register writes that arrived within a step. */
+	/* Register writes that arrived within a step; only of a NIC with one context. */
 	bool in_step, reset_posted;
 	unsigned int num_posted;
 	struct soft_posted posted[SOFT_MAX_POSTED];
@@ -70,20 +67,44 @@ struct soft_nic {
 	uint64_t random_seed; /* 0: the OS's numbers; else a sequence of one's own (splitmix64), for tests that compare boards */
 
 	struct soft_worker *worker; /* attached to; NULL: none */
-	pthread_mutex_t lock;
 	struct soft_published pub;
+} __attribute__((aligned(P2P_APART_BYTES)));
+
+/* What the contexts share changes only while no worker is in any of them (soft_nic_call()), but for events_due. */
+struct soft_nic {
+	struct soft_context *context; /* queue q is context[q] */
+	unsigned int queues;
+	struct fw_nic *fw[P2P_MAX_QUEUES]; /* the same as in the contexts, as fw_reg_read_all() takes them */
+	bool bus_master;
+	const struct p2p_dma_msg_ops *msg;
+	void *msg_opaque;
+	int msix_fd[BOARD_NUM_VECTORS];
+
+	unsigned int ports;
+	uint32_t buf_size;
+	uint64_t mem_bytes;
+	struct soft_memory mem;
+	struct soft_iommu iommu;
+	struct pci_config cfg;
+	char name[SOFT_NAME_MAX];
+	pthread_mutex_t lock;
 };
+
+static inline struct soft_context *soft_context_of(struct board_ctx *b)
+{
+	return (struct soft_context *)b;
+}
 
 /* One line on stderr, prefixed; for what happens once, never on the packet path. */
 void soft_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* nic.c */
 void soft_nic_retranslate(struct soft_nic *nic);
-void soft_nic_publish(struct soft_nic *nic);
+void soft_context_publish(struct soft_context *c);
 /* One firmware step and what had to wait for its end; as fw_step(). */
-uint64_t soft_nic_step(struct soft_nic *nic, uint64_t now_ns);
+uint64_t soft_context_step(struct soft_context *c, uint64_t now_ns);
 /* About every millisecond. */
-void soft_nic_control(struct soft_nic *nic, uint64_t now_ns);
+void soft_context_control(struct soft_context *c, uint64_t now_ns);
 int soft_nic_call_class(struct soft_nic *nic, int (*fn)(struct soft_nic *nic, void *arg), void *arg,
 			enum soft_call_class class);
 
@@ -103,5 +124,11 @@ int soft_worker_call(struct soft_worker *w, struct soft_nic *nic, int (*fn)(stru
 		     enum soft_call_class class, int *result);
 /* On the worker's own thread, within a step of `nic`: what may run now. */
 void soft_worker_serve(struct soft_worker *w, struct soft_nic *nic);
+/*
+ * The worker stands still between two steps from the return of the first until
+ * the second.  One holder at a time in a process.  -ENOTCONN: it does not run.
+ */
+int soft_worker_hold(struct soft_worker *w);
+void soft_worker_release(struct soft_worker *w);
 
 #endif

@@ -246,17 +246,11 @@ void soft_iommu_clear_messages(struct soft_iommu *m)
 	m->n = kept;
 }
 
-bool soft_iommu_check(struct soft_iommu *m)
+unsigned int soft_iommu_hits(const struct soft_iommu *m)
 {
-	bool any = false;
+	unsigned int hits = 0;
 
-	for (unsigned int i = 0; m->guarded && i < m->n; i++) {
-		struct soft_map *e = &m->map[i];
-
-		if (e->hit && *e->hit && e->prot) {
-			e->prot = 0;
-			any = true;
-		}
-	}
-	return any;
+	for (unsigned int i = 0; m->guarded && i < m->n; i++)
+		hits += !soft_map_prot(&m->map[i]);
+	return hits;
 }

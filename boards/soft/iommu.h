@@ -8,9 +8,10 @@
  * maps (the segments of one peer) are adjacent in host memory as well and a
  * window may span them.
  *
- * THREADS  All calls on the worker that owns the NIC, between firmware steps or
- * within soft_function_ops.serve.  Whoever changes the map increments the NIC's
- * translation generation afterwards (soft_nic_retranslate).
+ * THREADS  The workers of the NIC's contexts look maps up, at the same time; the map
+ * changes only while all of them stand still, or, of a NIC with one context, on
+ * its worker between firmware steps or within soft_function_ops.serve.  Whoever changes it
+ * increments the translation generation afterwards (soft_nic_retranslate).
  *
  * TRUST  iova, size, offset and descriptor come from the client.  Memory that
  * another party can cut short (no F_SEAL_SHRINK) is guarded (ports/guard.h):
@@ -58,7 +59,12 @@ void soft_iommu_clear(struct soft_iommu *m);
 void soft_iommu_clear_messages(struct soft_iommu *m);
 /* The map that holds iova, or NULL. */
 const struct soft_map *soft_iommu_find(const struct soft_iommu *m, uint64_t iova);
-/* True if memory of a map was cut short since the last call; that map now faults. */
-bool soft_iommu_check(struct soft_iommu *m);
+/* What may be done there: nothing once the memory was cut short. */
+static inline uint32_t soft_map_prot(const struct soft_map *e)
+{
+	return e->hit && __atomic_load_n(e->hit, __ATOMIC_RELAXED) ? 0 : e->prot;
+}
+/* Maps whose memory was cut short: when there are more of them, translations are made anew. */
+unsigned int soft_iommu_hits(const struct soft_iommu *m);
 
 #endif

@@ -155,7 +155,7 @@ static void say_pages(const struct soft_memory *m)
 
 int soft_memory_layout(struct soft_memory *m, const struct p2p_shape *shape)
 {
-	unsigned int n = p2p_seg_count(shape);
+	unsigned int n = p2p_seg_total(shape);
 	uint64_t need = p2p_memory_needed(shape);
 	int err;
 

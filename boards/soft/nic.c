@@ -25,41 +25,60 @@ void soft_say(const char *fmt, ...)
 
 uint32_t soft_board_random(struct board_ctx *b)
 {
-	struct soft_nic *nic = b->nic;
+	struct soft_context *c = soft_context_of(b);
 
-	if (nic->random_seed)
-		return (uint32_t)(p2p_random(&nic->random_seed) >> 32);
-	if (nic->random_left == 0) {
-		if (getrandom(nic->random, sizeof(nic->random), 0) != sizeof(nic->random))
-			for (unsigned int i = 0; i < P2P_ARRAY_SIZE(nic->random); i++)
-				nic->random[i] = (soft_now_ns() + i) * 0x9e3779b97f4a7c15ull;
-		nic->random_left = P2P_ARRAY_SIZE(nic->random);
+	if (c->random_seed)
+		return (uint32_t)(p2p_random(&c->random_seed) >> 32);
+	if (c->random_left == 0) {
+		if (getrandom(c->random, sizeof(c->random), 0) != sizeof(c->random))
+			for (unsigned int i = 0; i < P2P_ARRAY_SIZE(c->random); i++)
+				c->random[i] = (soft_now_ns() + i) * 0x9e3779b97f4a7c15ull;
+		c->random_left = P2P_ARRAY_SIZE(c->random);
 	}
-	return nic->random[--nic->random_left] >> 32;
+	return c->random[--c->random_left] >> 32;
 }
 
 void soft_board_bell(struct board_ctx *b, unsigned int peer)
 {
 	if (peer < P2P_MAX_NICS)
-		soft_event_signal(b->nic->bell_fd[peer]);
+		soft_event_signal(soft_context_of(b)->bell_fd[peer]);
 }
 
+/* The vectors' state belongs to queue 0's worker. */
 void soft_board_event(struct board_ctx *b, unsigned int vector, unsigned int arg)
 {
+	struct soft_context *c = soft_context_of(b);
 	struct soft_nic *nic = b->nic;
 
-	if (vector < BOARD_NUM_VECTORS && pci_config_msix_fire(&nic->cfg, vector))
+	if (vector >= BOARD_NUM_VECTORS)
+		return;
+	if (c->queue)
+		__atomic_fetch_or(&c->events_due, 1u << vector, __ATOMIC_RELAXED);
+	else if (pci_config_msix_fire(&nic->cfg, vector))
 		soft_event_signal(nic->msix_fd[vector]);
+}
+
+static void nic_events_due(struct soft_nic *nic)
+{
+	for (unsigned int q = 1; q < nic->queues; q++) {
+		uint32_t *due = &nic->context[q].events_due, vectors;
+
+		if (p2p_likely(!__atomic_load_n(due, __ATOMIC_RELAXED)))
+			continue;
+		vectors = __atomic_exchange_n(due, 0, __ATOMIC_RELAXED);
+		for (; vectors; vectors &= vectors - 1)
+			soft_board_event(&nic->context[0].ctx, (unsigned int)__builtin_ctz(vectors), 0);
+	}
 }
 
 int soft_board_layout(struct board_ctx *b, const struct p2p_shape *shape)
 {
 	struct soft_nic *nic = b->nic;
-	int err;
 
 	soft_board_layout_drop(b);
-	err = soft_memory_layout(&nic->mem, shape);
-	if (err)
+	if (soft_context_of(b)->queue == 0 && soft_memory_layout(&nic->mem, shape))
+		return -ENOMEM;
+	if (!nic->mem.n)
 		return -ENOMEM;
 	b->mem = nic->mem.base;
 	b->mem_used = nic->mem.used;
@@ -69,53 +88,62 @@ int soft_board_layout(struct board_ctx *b, const struct p2p_shape *shape)
 
 void soft_board_layout_drop(struct board_ctx *b)
 {
+	struct soft_context *c = soft_context_of(b);
+
 	soft_board_ports_stop(b);
 	b->mem = NULL;
 	b->mem_used = 0;
-	soft_memory_drop(&b->nic->mem);
-	free(b->nic->state);
-	b->nic->state = NULL;
+	if (c->queue == 0)
+		soft_memory_drop(&b->nic->mem);
+	free(c->state);
+	c->state = NULL;
 	soft_nic_retranslate(b->nic);
 }
 
 void *soft_board_segment(struct board_ctx *b, unsigned int seg)
 {
 	const struct soft_memory *m = &b->nic->mem;
+	unsigned int s = m->n ? soft_context_of(b)->queue * p2p_seg_count(&m->shape) + seg : 0;
 
-	return seg < m->n ? m->base + m->seg[seg].offset : NULL;
+	return s < m->n ? m->base + m->seg[s].offset : NULL;
 }
 
 void *soft_board_state(struct board_ctx *b, size_t bytes)
 {
 	size_t room = P2P_ALIGN_UP(bytes, (size_t)P2P_APART_BYTES);
+	struct soft_context *c = soft_context_of(b);
 
-	free(b->nic->state);
-	b->nic->state = NULL;
+	free(c->state);
+	c->state = NULL;
 	if (room < bytes)
 		return NULL;
-	b->nic->state = aligned_alloc(P2P_APART_BYTES, room ? room : P2P_APART_BYTES);
-	if (b->nic->state)
-		memset(b->nic->state, 0, room);
-	return b->nic->state;
+	c->state = aligned_alloc(P2P_APART_BYTES, room ? room : P2P_APART_BYTES);
+	if (c->state)
+		memset(c->state, 0, room);
+	return c->state;
 }
 
-static void port_memory_fill(const struct soft_nic *nic, unsigned int p, struct port_memory *pm)
+static void port_memory_fill(const struct soft_context *c, unsigned int p, struct port_memory *pm)
 {
-	const struct soft_memory *m = &nic->mem;
+	const struct soft_memory *m = &c->ctx.nic->mem;
+	unsigned int plane = c->queue * p2p_seg_count(&m->shape);
 
 	memset(pm, 0, sizeof(*pm));
+	pm->queues = p2p_queues(&m->shape);
 	pm->n = 1 + m->shape.nics;
 	pm->buf_size = m->shape.buf_size;
 	pm->rx_bufs = m->shape.rx_bufs;
 	for (unsigned int i = 0; i < pm->n; i++) {
 		unsigned int s = i == 0 ? p2p_seg_rx(&m->shape, p) : p2p_seg_buf(&m->shape, p, i - 1);
 
+		s += plane;
 		pm->region[i] = (struct port_region){ m->base + m->seg[s].offset, m->seg[s].bytes, m->seg[s].fd };
 	}
 }
 
 int soft_board_ports_start(struct board_ctx *b)
 {
+	struct soft_context *c = soft_context_of(b);
 	struct soft_nic *nic = b->nic;
 	int err;
 
@@ -125,14 +153,14 @@ int soft_board_ports_start(struct board_ctx *b)
 	for (unsigned int p = 0; p < nic->ports; p++) {
 		struct port_memory pm;
 
-		port_memory_fill(nic, p, &pm);
+		port_memory_fill(c, p, &pm);
 		err = b->port[p]->ops->start(b->port[p], &pm);
 		if (err) {
 			soft_say("%s: port %s: can't start: %s", nic->name, b->port[p]->name, strerror(-err));
 			soft_board_ports_stop(b);
 			return err;
 		}
-		nic->port_started[p] = true;
+		c->port_started[p] = true;
 	}
 	b->ports_on = true;
 	return 0;
@@ -140,13 +168,13 @@ int soft_board_ports_start(struct board_ctx *b)
 
 void soft_board_ports_stop(struct board_ctx *b)
 {
-	struct soft_nic *nic = b->nic;
+	struct soft_context *c = soft_context_of(b);
 
 	b->ports_on = false;
-	for (unsigned int p = 0; p < nic->ports; p++) {
-		if (nic->port_started[p])
+	for (unsigned int p = 0; p < b->nic->ports; p++) {
+		if (c->port_started[p])
 			b->port[p]->ops->stop(b->port[p]);
-		nic->port_started[p] = false;
+		c->port_started[p] = false;
 	}
 }
 
@@ -154,64 +182,72 @@ void soft_board_ports_stop(struct board_ctx *b)
 
 void soft_nic_retranslate(struct soft_nic *nic)
 {
-	if (++nic->ctx.gen == 0)
-		nic->ctx.gen = 1;
+	for (unsigned int q = 0; q < nic->queues; q++)
+		if (++nic->context[q].ctx.gen == 0)
+			nic->context[q].ctx.gen = 1;
 }
 
-uint64_t soft_nic_step(struct soft_nic *nic, uint64_t now_ns)
+uint64_t soft_context_step(struct soft_context *c, uint64_t now_ns)
 {
 	uint64_t until;
 
 	/* A call since may have seen a later clock; it never goes back. */
-	if (now_ns > nic->ctx.now_ns)
-		nic->ctx.now_ns = now_ns;
-	nic->in_step = true;
-	until = fw_step(nic->fw);
-	nic->in_step = false;
-	if (p2p_likely(!nic->num_posted && !nic->reset_posted))
+	if (now_ns > c->ctx.now_ns)
+		c->ctx.now_ns = now_ns;
+	c->in_step = true;
+	until = fw_step(c->fw);
+	c->in_step = false;
+	if (p2p_likely(!c->num_posted && !c->reset_posted))
 		return until;
-	for (unsigned int i = 0; i < nic->num_posted; i++)
-		fw_reg_write(nic->fw, nic->posted[i].off, nic->posted[i].bytes, nic->posted[i].value);
-	nic->num_posted = 0;
-	if (nic->reset_posted)
-		soft_function_reset(nic);
-	nic->reset_posted = false;
+	for (unsigned int i = 0; i < c->num_posted; i++)
+		fw_reg_write(c->fw, c->posted[i].off, c->posted[i].bytes, c->posted[i].value);
+	c->num_posted = 0;
+	if (c->reset_posted)
+		soft_function_reset(c->ctx.nic);
+	c->reset_posted = false;
 	return 0;
 }
 
-void soft_nic_control(struct soft_nic *nic, uint64_t now_ns)
+void soft_context_control(struct soft_context *c, uint64_t now_ns)
 {
+	struct soft_nic *nic = c->ctx.nic;
+	unsigned int hits = soft_iommu_hits(&nic->iommu);
+
 	for (unsigned int p = 0; p < nic->ports; p++)
-		if (nic->port_started[p])
-			nic->ctx.port[p]->ops->control(nic->ctx.port[p], now_ns);
-	if (soft_iommu_check(&nic->iommu)) {
-		p2p_count(&nic->ctx.faults, 1);
-		soft_nic_retranslate(nic);
+		if (c->port_started[p])
+			c->ctx.port[p]->ops->control(c->ctx.port[p], now_ns);
+	if (hits > c->iommu_hits) {
+		p2p_count(&c->ctx.faults, 1);
+		if (++c->ctx.gen == 0)
+			c->ctx.gen = 1;
 	}
-	soft_nic_publish(nic);
+	c->iommu_hits = hits;
+	if (c->queue == 0)
+		nic_events_due(nic);
+	soft_context_publish(c);
 }
 
-#define PUBLISH(field, v) __atomic_store_n(&nic->pub.field, (v), __ATOMIC_RELAXED)
-#define PUBLISHED(field) __atomic_load_n(&nic->pub.field, __ATOMIC_RELAXED)
+#define PUBLISH(field, v) __atomic_store_n(&c->pub.field, (v), __ATOMIC_RELAXED)
+#define PUBLISHED(c, field) __atomic_load_n(&(c)->pub.field, __ATOMIC_RELAXED)
 
-void soft_nic_publish(struct soft_nic *nic)
+void soft_context_publish(struct soft_context *c)
 {
-	const struct p2p_shape *shape = fw_nic_shape(nic->fw);
+	const struct p2p_shape *shape = fw_nic_shape(c->fw);
 	unsigned int nics = shape ? shape->nics : 0;
 
-	PUBLISH(running, fw_nic_running(nic->fw));
+	PUBLISH(running, fw_nic_running(c->fw));
 	PUBLISH(configured, shape != NULL);
-	PUBLISH(mode, fw_nic_mode(nic->fw));
-	PUBLISH(index, fw_nic_index(nic->fw));
+	PUBLISH(mode, fw_nic_mode(c->fw));
+	PUBLISH(index, fw_nic_index(c->fw));
 	PUBLISH(nics, nics);
 	PUBLISH(slots, shape ? shape->slots : 0);
-	PUBLISH(held, fw_nic_held(nic->fw));
-	for (unsigned int p = 0; p < nic->ports; p++)
-		PUBLISH(link[p], board_link_up(&nic->ctx, p));
+	PUBLISH(held, fw_nic_held(c->fw));
+	for (unsigned int p = 0; p < c->ctx.nic->ports; p++)
+		PUBLISH(link[p], board_link_up(&c->ctx, p));
 	for (unsigned int i = 0; i < P2P_MAX_NICS; i++) {
 		struct fw_peer_info info = { .state = P2P_PEER_ABSENT };
 
-		if (i < nics && fw_peer_info(nic->fw, i, &info) != 0)
+		if (i < nics && fw_peer_info(c->fw, i, &info) != 0)
 			info = (struct fw_peer_info){ .state = P2P_PEER_ABSENT };
 		PUBLISH(peer_state[i], info.state);
 		PUBLISH(peer_sent[i], info.sent_frames);
@@ -221,63 +257,124 @@ void soft_nic_publish(struct soft_nic *nic)
 	}
 }
 
-void soft_nic_stats(struct soft_nic *nic, struct soft_nic_stats *out)
+static enum p2p_peer_state peer_state_worse(enum p2p_peer_state a, enum p2p_peer_state b)
 {
-	const uint64_t *ev = fw_nic_events(nic->fw), *drops = fw_nic_drops(nic->fw);
+	static const uint8_t badness[] = { [P2P_PEER_UP] = 0, [P2P_PEER_WAITING] = 1, [P2P_PEER_ABSENT] = 2, [P2P_PEER_DOWN] = 3 };
 
-	memset(out, 0, sizeof(*out));
-	snprintf(out->name, sizeof(out->name), "%s", nic->name);
-	out->state = PUBLISHED(running) ? "running" : PUBLISHED(configured) ? "configured" : "reset";
-	out->mode = PUBLISHED(mode);
-	out->index = PUBLISHED(index);
-	out->nics = PUBLISHED(nics);
-	out->slots = PUBLISHED(slots);
-	out->buf_size = nic->buf_size;
-	out->held = PUBLISHED(held);
-	out->ports = nic->ports;
+	return badness[b] > badness[a] ? b : a;
+}
+
+/* Adds queue q; what no queue is asked for, or all say alike, is queue 0's. */
+static void stats_add(struct soft_nic *nic, unsigned int q, struct soft_nic_stats *out)
+{
+	const struct soft_context *c = &nic->context[q];
+	const uint64_t *ev = fw_nic_events(c->fw), *drops = fw_nic_drops(c->fw);
+
+	out->held += PUBLISHED(c, held);
 	for (unsigned int i = 0; i < P2P_NUM_EVENTS; i++)
-		out->events[i] = p2p_count_read(&ev[i]);
-	out->events[P2P_EV_dma_faults] = p2p_count_read(&nic->ctx.faults);
+		out->events[i] += i == P2P_EV_dma_faults ? p2p_count_read(&c->ctx.faults) : p2p_count_read(&ev[i]);
 	for (unsigned int i = 0; i < P2P_NUM_DROPS; i++)
-		out->drops[i] = p2p_count_read(&drops[i]);
+		out->drops[i] += p2p_count_read(&drops[i]);
 	for (unsigned int p = 0; p < nic->ports; p++) {
-		struct port *port = nic->ctx.port[p];
+		struct port *port = c->ctx.port[p];
 
-		snprintf(out->port[p].name, sizeof(out->port[p].name), "%s", port->name);
-		out->port[p].link_up = PUBLISHED(link[p]);
-#define X(field, desc) out->port[p].s.field = p2p_count_read(&port->stats.field);
+		out->port[p].link_up = PUBLISHED(c, link[p]) && (q == 0 || out->port[p].link_up);
+#define X(field, desc) out->port[p].s.field += p2p_count_read(&port->stats.field);
 		PORT_COUNTERS(X)
 #undef X
 	}
 	for (unsigned int i = 0; i < out->nics && i < P2P_MAX_NICS; i++) {
-		out->peer[i].state = PUBLISHED(peer_state[i]);
-		out->peer[i].sent_frames = PUBLISHED(peer_sent[i]);
-		out->peer[i].recv_frames = PUBLISHED(peer_recv[i]);
+		enum p2p_peer_state state = PUBLISHED(c, peer_state[i]);
+
+		out->peer[i].state = q == 0 ? state : peer_state_worse(out->peer[i].state, state);
+		out->peer[i].sent_frames += PUBLISHED(c, peer_sent[i]);
+		out->peer[i].recv_frames += PUBLISHED(c, peer_recv[i]);
+	}
+}
+
+void soft_nic_stats(struct soft_nic *nic, struct soft_nic_stats *out)
+{
+	const struct soft_context *c = nic->context;
+
+	memset(out, 0, sizeof(*out));
+	snprintf(out->name, sizeof(out->name), "%s", nic->name);
+	out->state = PUBLISHED(c, running) ? "running" : PUBLISHED(c, configured) ? "configured" : "reset";
+	out->mode = PUBLISHED(c, mode);
+	out->index = PUBLISHED(c, index);
+	out->nics = PUBLISHED(c, nics);
+	out->slots = PUBLISHED(c, slots);
+	out->buf_size = nic->buf_size;
+	out->ports = nic->ports;
+	for (unsigned int p = 0; p < nic->ports; p++)
+		snprintf(out->port[p].name, sizeof(out->port[p].name), "%s", c->ctx.port[p]->name);
+	for (unsigned int q = 0; q < nic->queues && (q == 0 || PUBLISHED(&nic->context[q], configured)); q++) {
+		stats_add(nic, q, out);
+		out->queues++;
 	}
 }
 
 /* --- calls --- */
 
+/* Whoever holds one worker may wait for another: one such at a time in the process, or two would wait for each other. */
+static pthread_mutex_t nic_hold_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int nic_call_holding(struct soft_nic *nic, int (*fn)(struct soft_nic *nic, void *arg), void *arg)
+{
+	struct soft_worker *held[P2P_MAX_QUEUES];
+	unsigned int n = 0, q, k;
+	uint64_t now;
+	int result;
+
+	for (q = 0; q < nic->queues; q++)
+		if (nic->context[q].worker && soft_worker_is_self(nic->context[q].worker))
+			return -EDEADLK;
+	pthread_mutex_lock(&nic_hold_lock);
+	pthread_mutex_lock(&nic->lock); /* a worker that does not run yet can't start */
+	for (q = 0; q < nic->queues; q++) {
+		struct soft_worker *w = nic->context[q].worker;
+
+		for (k = 0; k < n && held[k] != w; k++)
+			;
+		if (w && k == n && soft_worker_hold(w) == 0)
+			held[n++] = w;
+	}
+	now = soft_now_ns();
+	for (q = 0; q < nic->queues; q++)
+		nic->context[q].ctx.now_ns = now;
+	result = fn(nic, arg);
+	for (q = 0; q < nic->queues; q++)
+		soft_context_publish(&nic->context[q]);
+	while (n)
+		soft_worker_release(held[--n]);
+	pthread_mutex_unlock(&nic->lock);
+	pthread_mutex_unlock(&nic_hold_lock);
+	return result;
+}
+
 int soft_nic_call_class(struct soft_nic *nic, int (*fn)(struct soft_nic *nic, void *arg), void *arg,
 			enum soft_call_class class)
 {
-	struct soft_worker *w = __atomic_load_n(&nic->worker, __ATOMIC_ACQUIRE);
+	struct soft_context *c = nic->context;
+	struct soft_worker *w;
 	int result;
 
+	if (nic->queues > 1)
+		return nic_call_holding(nic, fn, arg);
+	w = __atomic_load_n(&c->worker, __ATOMIC_ACQUIRE);
 	for (;;) {
 		if (w && soft_worker_is_self(w))
 			return fn(nic, arg);
 		if (w && soft_worker_call(w, nic, fn, arg, class, &result) == 0)
 			return result;
 		pthread_mutex_lock(&nic->lock);
-		w = __atomic_load_n(&nic->worker, __ATOMIC_ACQUIRE);
+		w = __atomic_load_n(&c->worker, __ATOMIC_ACQUIRE);
 		if (!w || !soft_worker_is_running(w))
 			break;
 		pthread_mutex_unlock(&nic->lock);
 	}
-	nic->ctx.now_ns = soft_now_ns();
+	c->ctx.now_ns = soft_now_ns();
 	result = fn(nic, arg);
-	soft_nic_publish(nic);
+	soft_context_publish(c);
 	pthread_mutex_unlock(&nic->lock);
 	return result;
 }
@@ -311,6 +408,10 @@ static int opts_check(const struct soft_nic_opts *o, char err[SOFT_ERR_MAX])
 		snprintf(err, SOFT_ERR_MAX, "%s: %u ports: give 1 to %d", o->name, o->ports, P2P_MAX_PORTS);
 		return -EINVAL;
 	}
+	if (o->queues > P2P_MAX_QUEUES) {
+		snprintf(err, SOFT_ERR_MAX, "%s: %u queues: give 1 to %d", o->name, o->queues, P2P_MAX_QUEUES);
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -335,11 +436,76 @@ static void strap_fill(const struct soft_nic_opts *o, struct fw_strap *strap)
 	strap->ports = o->ports;
 	strap->buf_size = o->buf_size ? o->buf_size : 2048;
 	strap->mem_bytes = o->mem_bytes ? o->mem_bytes : SOFT_MEM_DEFAULT;
+	strap->max_queues = o->queues ? o->queues : 1;
 	for (unsigned int p = 0; p < o->ports; p++) {
 		memcpy(strap->mac[p], o->mac[p], 6);
 		if (memcmp(o->mac[p], none, 6) == 0)
 			mac_make(o->name, p, strap->mac[p]);
 	}
+}
+
+static void *alloc_apart(size_t bytes)
+{
+	size_t room = P2P_ALIGN_UP(bytes, (size_t)P2P_APART_BYTES);
+	void *p = aligned_alloc(P2P_APART_BYTES, room);
+
+	if (p)
+		memset(p, 0, room);
+	return p;
+}
+
+/* Queue q's own of everything. */
+static int context_make(struct soft_nic *nic, unsigned int q, const struct soft_nic_opts *o, const struct fw_strap *strap,
+			char err[SOFT_ERR_MAX])
+{
+	struct soft_context *c = &nic->context[q];
+	struct fw_strap own = *strap;
+
+	c->queue = own.queue = q;
+	c->ctx.nic = nic;
+	c->ctx.gen = 1;
+	c->ctx.now_ns = soft_now_ns();
+	for (unsigned int p = 0; p < o->ports; p++) {
+		struct port *port = o->port[p];
+
+		if (q)
+			port = port->ops->queue ? port->ops->queue(port, q) : NULL;
+		if (!port) {
+			snprintf(err, SOFT_ERR_MAX, "%s: port %s has %u queue%s, the NIC %u: each port needs as many, as memif and gen"
+				 " have them with queues=%u", nic->name, o->port[p]->name, q, q == 1 ? "" : "s", strap->max_queues,
+				 strap->max_queues);
+			return -EINVAL;
+		}
+		c->ctx.port[p] = port;
+	}
+	c->fw = nic->fw[q] = alloc_apart(fw_nic_bytes());
+	if (!c->fw) {
+		snprintf(err, SOFT_ERR_MAX, "%s: can't make the NIC: out of memory", nic->name);
+		return -ENOMEM;
+	}
+	return fw_nic_init(c->fw, &c->ctx, &own);
+}
+
+static void contexts_free(struct soft_nic *nic)
+{
+	for (unsigned int q = 0; q < nic->queues; q++)
+		free(nic->fw[q]);
+	free(nic->context);
+}
+
+static int contexts_make(struct soft_nic *nic, const struct soft_nic_opts *o, const struct fw_strap *strap,
+			 char err[SOFT_ERR_MAX])
+{
+	int e;
+
+	for (unsigned int q = 0; q < nic->queues; q++) {
+		e = context_make(nic, q, o, strap, err);
+		if (e)
+			return e;
+	}
+	for (unsigned int q = 0; q < nic->queues; q++)
+		soft_context_publish(&nic->context[q]);
+	return 0;
 }
 
 int soft_nic_create(struct soft_nic **out, const struct soft_nic_opts *o, char err[SOFT_ERR_MAX])
@@ -351,49 +517,40 @@ int soft_nic_create(struct soft_nic **out, const struct soft_nic_opts *o, char e
 	if (e)
 		return e;
 	strap_fill(o, &strap);
-	e = -ENOMEM;
-	nic = aligned_alloc(P2P_APART_BYTES, P2P_ALIGN_UP(sizeof(*nic), (size_t)P2P_APART_BYTES));
+	snprintf(err, SOFT_ERR_MAX, "%s: can't make the NIC: out of memory", o->name);
+	nic = alloc_apart(sizeof(*nic));
 	if (!nic)
-		goto fail;
-	memset(nic, 0, sizeof(*nic));
+		return -ENOMEM;
 	snprintf(nic->name, sizeof(nic->name), "%s", o->name);
-	nic->ctx.nic = nic;
-	nic->ctx.gen = 1;
-	nic->ctx.now_ns = soft_now_ns();
 	nic->ports = o->ports;
 	nic->buf_size = strap.buf_size;
 	nic->mem_bytes = strap.mem_bytes;
-	for (unsigned int p = 0; p < o->ports; p++)
-		nic->ctx.port[p] = o->port[p];
+	nic->queues = strap.max_queues;
 	pthread_mutex_init(&nic->lock, NULL);
+	e = -ENOMEM;
+	nic->context = alloc_apart(nic->queues * sizeof(*nic->context));
+	if (!nic->context)
+		goto free_nic;
 	e = soft_function_init(nic);
 	if (e)
-		goto free_nic;
+		goto free_contexts;
 	e = soft_memory_init(&nic->mem, nic->mem_bytes);
 	if (e)
 		goto free_config;
-	e = -ENOMEM;
-	nic->fw = aligned_alloc(P2P_APART_BYTES, P2P_ALIGN_UP(fw_nic_bytes(), (size_t)P2P_APART_BYTES));
-	if (!nic->fw)
-		goto destroy_memory;
-	memset(nic->fw, 0, P2P_ALIGN_UP(fw_nic_bytes(), (size_t)P2P_APART_BYTES));
-	e = fw_nic_init(nic->fw, &nic->ctx, &strap);
+	e = contexts_make(nic, o, &strap, err);
 	if (e)
-		goto free_fw;
-	soft_nic_publish(nic);
+		goto destroy_memory;
 	*out = nic;
 	return 0;
-free_fw:
-	free(nic->fw);
 destroy_memory:
 	soft_memory_destroy(&nic->mem);
 free_config:
 	pci_config_free(&nic->cfg);
+free_contexts:
+	contexts_free(nic);
 free_nic:
 	pthread_mutex_destroy(&nic->lock);
 	free(nic);
-fail:
-	snprintf(err, SOFT_ERR_MAX, "%s: can't make the NIC: %s", o->name, strerror(-e));
 	return e;
 }
 
@@ -401,13 +558,15 @@ void soft_nic_destroy(struct soft_nic *nic)
 {
 	if (!nic)
 		return;
-	fw_nic_reset(nic->fw, false);
-	soft_board_layout_drop(&nic->ctx);
+	for (unsigned int q = nic->queues; q-- > 0;) {
+		fw_nic_reset(nic->fw[q], false);
+		soft_board_layout_drop(&nic->context[q].ctx);
+	}
 	soft_iommu_clear(&nic->iommu);
 	soft_memory_destroy(&nic->mem);
 	soft_function_fini(nic);
 	pthread_mutex_destroy(&nic->lock);
-	free(nic->fw);
+	contexts_free(nic);
 	free(nic);
 }
 

@@ -4,12 +4,13 @@
  *
  *   soft_nic      one NIC: device memory, address map, firmware, ports, config
  *                 space; a PCI function (p2p_function_ops) towards its transport
- *   soft_worker   a thread, pinned or not, that steps any number of NICs
+ *   context       a queue of a NIC: firmware state, plane of device memory, queue of each port
+ *   soft_worker   a thread, pinned or not, that steps any number of contexts
  *
- * A NIC is attached to exactly one worker while that worker runs.  Everything
+ * A context is attached to exactly one worker while that worker runs.  Everything
  * that touches its firmware happens on that worker: soft_nic_call() carries a
- * call there and waits.  While the NIC is on no running worker, calls run on the
- * caller's thread under the NIC's lock.
+ * call there and waits.  A call to a NIC with several contexts runs on the caller's thread
+ * while all their workers stand still; so does, under the NIC's lock, one to a NIC on no running worker.
  */
 #ifndef BOARDS_SOFT_SOFT_H
 #define BOARDS_SOFT_SOFT_H
@@ -31,6 +32,7 @@ struct soft_nic_opts {
 	uint64_t mem_bytes; /* BAR2: a power of two, 2 MiB at least; 0: SOFT_MEM_DEFAULT */
 	uint32_t buf_size;  /* 2048 (0), 2112, 4096, 9728 */
 	unsigned int ports; /* 1-8 */
+	unsigned int queues; /* contexts, 1-8; 0: 1.  With several each port has as many, and all memory mapped has a descriptor */
 	struct port *port[P2P_MAX_PORTS]; /* open; the NIC starts and stops them, the caller closes them after soft_nic_destroy */
 	uint8_t mac[P2P_MAX_PORTS][6];    /* all zero: locally administered, made from name and port */
 };
@@ -62,6 +64,7 @@ struct soft_nic_stats {
 	const char *state; /* "reset", "configured", "running" */
 	enum p2p_mode mode;
 	uint32_t index, nics, slots, buf_size;
+	uint32_t queues; /* configured; what follows is the sum over them, states are the worst */
 	uint64_t events[P2P_NUM_EVENTS];
 	uint64_t drops[P2P_NUM_DROPS];
 	unsigned int ports;
@@ -79,8 +82,8 @@ struct soft_worker_opts {
 };
 int soft_worker_create(struct soft_worker **out, const struct soft_worker_opts *opts, char err[SOFT_ERR_MAX]);
 /* Before start or after stop. */
-int soft_worker_attach(struct soft_worker *w, struct soft_nic *nic);
-int soft_worker_detach(struct soft_worker *w, struct soft_nic *nic);
+int soft_worker_attach(struct soft_worker *w, struct soft_nic *nic, unsigned int queue);
+int soft_worker_detach(struct soft_worker *w, struct soft_nic *nic, unsigned int queue);
 /*
  * Something else to step on this thread (bn's host loop).  step returns 0 if it
  * did something, else the time until which it need not run; fd >= 0 wakes it.

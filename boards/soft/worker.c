@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A worker: one thread that steps NICs and tasks, spins while there is work and
+ * A worker: one thread that steps contexts of NICs and tasks, spins while there is work and
  * sleeps when there is none.
  *
  * CALLS  Other threads queue calls under `lock`, which the worker runs between
- *   steps; `pending` tells it without taking the lock, event_fd wakes it.
+ *   steps; `pending` tells it without taking the lock, event_fd wakes it.  Whoever
+ *   has business with all contexts of a NIC holds their workers still instead.
  * SLEEP  As fw.h says: tell everybody, step once more, then wait for a
  *   descriptor or the earliest deadline.  A wake-up by the clock (heartbeats)
  *   steps with everybody still told, and sleeps on if that was all.
@@ -22,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_NICS 64
+#define MAX_CONTEXTS 256
 #define MAX_TASKS 64
 #define MAX_FDS 1024
 #define MAX_PORT_FDS 64
@@ -50,8 +51,8 @@ struct soft_task {
 
 struct soft_worker {
 	struct soft_worker_opts opts;
-	struct soft_nic *nic[MAX_NICS];
-	unsigned int nics;
+	struct soft_context *context[MAX_CONTEXTS];
+	unsigned int contexts;
 	struct soft_task task[MAX_TASKS];
 	unsigned int tasks;
 	int event_fd;
@@ -64,6 +65,7 @@ struct soft_worker {
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
 	struct soft_call *head, **tail;
+	bool hold, held; /* asked to stand still; does */
 	bool running; /* calls are accepted */
 	bool started; /* the thread exists */
 	uint64_t cpu_ns; /* of threads that have ended */
@@ -143,16 +145,48 @@ static void calls_run(struct soft_worker *w, const struct soft_nic *in_step)
 	while ((c = call_take(w, in_step)) != NULL) {
 		pthread_mutex_unlock(&w->lock);
 		if (c->nic != in_step)
-			c->nic->ctx.now_ns = soft_now_ns();
+			c->nic->context[0].ctx.now_ns = soft_now_ns();
 		c->result = c->fn(c->nic, c->arg);
 		if (c->nic != in_step)
-			soft_nic_publish(c->nic);
+			soft_context_publish(&c->nic->context[0]);
 		pthread_mutex_lock(&w->lock);
 		c->done = true;
 		pthread_cond_broadcast(&w->cond);
 	}
-	if (!w->head)
+	while (w->hold && !in_step) {
+		if (!w->held) {
+			w->held = true;
+			pthread_cond_broadcast(&w->cond);
+		}
+		pthread_cond_wait(&w->cond, &w->lock);
+	}
+	w->held = false;
+	if (!w->head && !w->hold)
 		__atomic_store_n(&w->pending, false, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&w->lock);
+}
+
+int soft_worker_hold(struct soft_worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	if (!w->running) {
+		pthread_mutex_unlock(&w->lock);
+		return -ENOTCONN;
+	}
+	w->hold = true;
+	__atomic_store_n(&w->pending, true, __ATOMIC_RELEASE);
+	soft_event_signal(w->event_fd);
+	while (!w->held)
+		pthread_cond_wait(&w->cond, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+	return 0;
+}
+
+void soft_worker_release(struct soft_worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->hold = false;
+	pthread_cond_broadcast(&w->cond);
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -167,8 +201,8 @@ void soft_worker_serve(struct soft_worker *w, struct soft_nic *nic)
 static void worker_control(struct soft_worker *w, uint64_t now)
 {
 	w->last_control = now;
-	for (unsigned int i = 0; i < w->nics; i++)
-		soft_nic_control(w->nic[i], now);
+	for (unsigned int i = 0; i < w->contexts; i++)
+		soft_context_control(w->context[i], now);
 }
 
 /* 0: something was done; else until when nothing need be. */
@@ -177,8 +211,8 @@ static uint64_t worker_step(struct soft_worker *w, uint64_t now)
 	uint64_t until = UINT64_MAX, t;
 	bool busy = false;
 
-	for (unsigned int i = 0; i < w->nics; i++) {
-		t = soft_nic_step(w->nic[i], now);
+	for (unsigned int i = 0; i < w->contexts; i++) {
+		t = soft_context_step(w->context[i], now);
 		busy |= t == 0;
 		until = t < until ? t : until;
 	}
@@ -210,14 +244,14 @@ static uint64_t worker_step_apart(struct soft_worker *w, uint64_t now)
 
 static uint64_t ports_next_event(struct soft_worker *w, uint64_t now, uint64_t until)
 {
-	for (unsigned int i = 0; i < w->nics; i++) {
-		struct soft_nic *nic = w->nic[i];
+	for (unsigned int i = 0; i < w->contexts; i++) {
+		struct soft_context *c = w->context[i];
 
-		for (unsigned int p = 0; p < nic->ports; p++) {
-			struct port *port = nic->ctx.port[p];
+		for (unsigned int p = 0; p < c->ctx.nic->ports; p++) {
+			struct port *port = c->ctx.port[p];
 			uint64_t t;
 
-			if (!nic->port_started[p] || !port->ops->next_event)
+			if (!c->port_started[p] || !port->ops->next_event)
 				continue;
 			t = port->ops->next_event(port, now);
 			until = t < until ? t : until;
@@ -239,22 +273,22 @@ static unsigned int fds_collect(struct soft_worker *w, unsigned int *own)
 {
 	unsigned int n = fd_add(w, 0, w->event_fd);
 
-	for (unsigned int i = 0; i < w->nics; i++)
-		n = fd_add(w, n, w->nic[i]->wake_fd);
+	for (unsigned int i = 0; i < w->contexts; i++)
+		n = fd_add(w, n, w->context[i]->wake_fd);
 	*own = n;
 	for (unsigned int i = 0; i < w->tasks; i++)
 		n = fd_add(w, n, w->task[i].fd);
-	for (unsigned int i = 0; i < w->nics; i++) {
-		struct soft_nic *nic = w->nic[i];
+	for (unsigned int i = 0; i < w->contexts; i++) {
+		struct soft_context *c = w->context[i];
 
-		for (unsigned int p = 0; p < nic->ports; p++) {
+		for (unsigned int p = 0; p < c->ctx.nic->ports; p++) {
 			int fds[MAX_PORT_FDS];
 			uint32_t gen = 0;
 			unsigned int k;
 
-			if (!nic->port_started[p])
+			if (!c->port_started[p])
 				continue;
-			k = nic->ctx.port[p]->ops->fds(nic->ctx.port[p], fds, MAX_PORT_FDS, &gen);
+			k = c->ctx.port[p]->ops->fds(c->ctx.port[p], fds, MAX_PORT_FDS, &gen);
 			for (unsigned int j = 0; j < k; j++)
 				n = fd_add(w, n, fds[j]);
 		}
@@ -278,15 +312,15 @@ static bool worker_wait(struct soft_worker *w, uint64_t deadline)
 	return true;
 }
 
-static void nic_tell(struct soft_nic *nic, bool asleep)
+static void context_tell(struct soft_context *c, bool asleep)
 {
 	if (asleep)
-		fw_sleep(nic->fw, true);
-	for (unsigned int p = 0; p < nic->ports; p++)
-		if (nic->port_started[p] && nic->ctx.port[p]->ops->arm)
-			nic->ctx.port[p]->ops->arm(nic->ctx.port[p], asleep);
+		fw_sleep(c->fw, true);
+	for (unsigned int p = 0; p < c->ctx.nic->ports; p++)
+		if (c->port_started[p] && c->ctx.port[p]->ops->arm)
+			c->ctx.port[p]->ops->arm(c->ctx.port[p], asleep);
 	if (!asleep)
-		fw_sleep(nic->fw, false);
+		fw_sleep(c->fw, false);
 }
 
 static bool worker_wanted(const struct soft_worker *w)
@@ -298,8 +332,8 @@ static void worker_sleep(struct soft_worker *w)
 {
 	unsigned int steps = 0;
 
-	for (unsigned int i = 0; i < w->nics; i++)
-		nic_tell(w->nic[i], true);
+	for (unsigned int i = 0; i < w->contexts; i++)
+		context_tell(w->context[i], true);
 	while (!worker_wanted(w)) {
 		uint64_t now = soft_now_ns(), until;
 
@@ -322,8 +356,8 @@ static void worker_sleep(struct soft_worker *w)
 			break;
 		}
 	}
-	for (unsigned int i = 0; i < w->nics; i++)
-		nic_tell(w->nic[i], false);
+	for (unsigned int i = 0; i < w->contexts; i++)
+		context_tell(w->context[i], false);
 }
 
 /*
@@ -371,7 +405,7 @@ static void worker_close(struct soft_worker *w)
 	for (;;) {
 		calls_run(w, NULL);
 		pthread_mutex_lock(&w->lock);
-		if (!w->head)
+		if (!w->head && !w->hold)
 			break;
 		pthread_mutex_unlock(&w->lock);
 	}
@@ -389,8 +423,8 @@ static void *worker_main(void *arg)
 	pthread_mutex_lock(&w->lock);
 	pthread_mutex_unlock(&w->lock);
 	worker_loop(w);
-	for (unsigned int i = 0; i < w->nics; i++)
-		soft_nic_publish(w->nic[i]);
+	for (unsigned int i = 0; i < w->contexts; i++)
+		soft_context_publish(w->context[i]);
 	worker_close(w);
 	if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts) == 0)
 		p2p_count(&w->cpu_ns, ts.tv_sec * 1000000000ull + ts.tv_nsec);
@@ -443,32 +477,41 @@ fail:
 	return e;
 }
 
-int soft_worker_attach(struct soft_worker *w, struct soft_nic *nic)
+int soft_worker_attach(struct soft_worker *w, struct soft_nic *nic, unsigned int queue)
 {
+	struct soft_context *c;
+
+	if (queue >= nic->queues)
+		return -EINVAL;
 	if (w->started)
 		return -EBUSY;
-	if (nic->worker)
-		return -EEXIST;
-	if (w->nics == MAX_NICS)
+	if (w->contexts == MAX_CONTEXTS)
 		return -ENOSPC;
-	w->nic[w->nics++] = nic;
+	c = &nic->context[queue];
 	pthread_mutex_lock(&nic->lock);
-	__atomic_store_n(&nic->worker, w, __ATOMIC_RELEASE);
+	if (c->worker) {
+		pthread_mutex_unlock(&nic->lock);
+		return -EEXIST;
+	}
+	w->context[w->contexts++] = c;
+	__atomic_store_n(&c->worker, w, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&nic->lock);
 	return 0;
 }
 
-int soft_worker_detach(struct soft_worker *w, struct soft_nic *nic)
+int soft_worker_detach(struct soft_worker *w, struct soft_nic *nic, unsigned int queue)
 {
 	if (w->started)
 		return -EBUSY;
-	for (unsigned int i = 0; i < w->nics; i++) {
-		if (w->nic[i] != nic)
+	for (unsigned int i = 0; i < w->contexts; i++) {
+		struct soft_context *c = w->context[i];
+
+		if (c->ctx.nic != nic || c->queue != queue)
 			continue;
-		memmove(&w->nic[i], &w->nic[i + 1], (w->nics - i - 1) * sizeof(w->nic[0]));
-		w->nics--;
+		memmove(&w->context[i], &w->context[i + 1], (w->contexts - i - 1) * sizeof(w->context[0]));
+		w->contexts--;
 		pthread_mutex_lock(&nic->lock);
-		__atomic_store_n(&nic->worker, NULL, __ATOMIC_RELEASE);
+		__atomic_store_n(&c->worker, NULL, __ATOMIC_RELEASE);
 		pthread_mutex_unlock(&nic->lock);
 		return 0;
 	}
@@ -483,6 +526,15 @@ int soft_worker_attach_task(struct soft_worker *w, uint64_t (*step)(void *arg, u
 		return -ENOSPC;
 	w->task[w->tasks++] = (struct soft_task){ step, arg, fd };
 	return 0;
+}
+
+/* Is context i the first of its NIC on this worker? */
+static bool nic_first(const struct soft_worker *w, unsigned int i)
+{
+	for (unsigned int k = 0; k < i; k++)
+		if (w->context[k]->ctx.nic == w->context[i]->ctx.nic)
+			return false;
+	return true;
 }
 
 int soft_worker_start(struct soft_worker *w)
@@ -505,8 +557,9 @@ int soft_worker_start(struct soft_worker *w)
 		pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
 	}
 	/* Whoever calls on its own thread must have left each NIC before the worker enters it. */
-	for (unsigned int i = 0; i < w->nics; i++)
-		pthread_mutex_lock(&w->nic[i]->lock);
+	for (unsigned int i = 0; i < w->contexts; i++)
+		if (nic_first(w, i))
+			pthread_mutex_lock(&w->context[i]->ctx.nic->lock);
 	/* Signals are for the process's main thread; SIGBUS is synchronous and stays (ports/guard.h). */
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS);
@@ -519,13 +572,14 @@ int soft_worker_start(struct soft_worker *w)
 		if (w->opts.core >= 0)
 			snprintf(name, sizeof(name), "p2p-core%u", w->opts.core % 10000u);
 		else
-			snprintf(name, sizeof(name), "p2p-%.11s", w->nics ? w->nic[0]->name : "task");
+			snprintf(name, sizeof(name), "p2p-%.11s", w->contexts ? w->context[0]->ctx.nic->name : "task");
 		pthread_setname_np(w->thread, name);
 	}
 	pthread_mutex_unlock(&w->lock);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	for (unsigned int i = w->nics; i-- > 0;)
-		pthread_mutex_unlock(&w->nic[i]->lock);
+	for (unsigned int i = w->contexts; i-- > 0;)
+		if (nic_first(w, i))
+			pthread_mutex_unlock(&w->context[i]->ctx.nic->lock);
 	pthread_attr_destroy(&attr);
 	return err;
 }
@@ -545,8 +599,8 @@ void soft_worker_destroy(struct soft_worker *w)
 	if (!w)
 		return;
 	soft_worker_stop(w);
-	while (w->nics)
-		soft_worker_detach(w, w->nic[w->nics - 1]);
+	while (w->contexts)
+		soft_worker_detach(w, w->context[w->contexts - 1]->ctx.nic, w->context[w->contexts - 1]->queue);
 	pthread_cond_destroy(&w->cond);
 	pthread_mutex_destroy(&w->lock);
 	close(w->event_fd);

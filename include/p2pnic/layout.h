@@ -10,8 +10,13 @@
  *   ring(i)   see ring.h         2 + P + i                  peer i
  *   buf(p,i)  packet buffers     2 + P + n + p*n + i        peer i, p's cable; p = P: flood, peer i alone
  *
+ * A NIC with Q queues has Q contexts and as many planes: the row above Q times
+ * over, plane q behind plane q - 1 at p2p_plane_bytes().  Context q works on plane q
+ * and writes into plane q of its peers alone, so that contexts share no segment.
+ * Segment s of plane q has index q * p2p_seg_count() + s.
+ *
  * Where receive or packet buffers of a segment fill 2 MiB pages, the first such
- * segment begins at one.  Offsets follow from the configuration alone; P2P_SEG_* registers tell them to
+ * segment of a plane begins at one.  Offsets follow from the configuration alone; P2P_SEG_* registers tell them to
  * a driver that does not compile this.  Source: design section 3, "Segments".
  */
 #ifndef P2PNIC_LAYOUT_H
@@ -22,7 +27,8 @@
 #define P2P_SEG_ALIGN 4096u
 #define P2P_HUGE_BYTES (2u << 20)
 #define P2P_PRIVATE_BYTES (1u << 20)
-#define P2P_MAX_SEGMENTS (2 + P2P_MAX_PORTS + P2P_MAX_NICS + (P2P_MAX_PORTS + 1) * P2P_MAX_NICS)
+#define P2P_MAX_QUEUES 8
+#define P2P_MAX_SEGMENTS (P2P_MAX_QUEUES * (2 + P2P_MAX_PORTS + P2P_MAX_NICS + (P2P_MAX_PORTS + 1) * P2P_MAX_NICS))
 
 #define P2P_SEG_KINDS(X) \
 	X(PRIVATE, "private", "tables and the NIC's own state") \
@@ -44,7 +50,8 @@ struct p2p_shape {
 	uint32_t nics, ports;
 	uint32_t slots;     /* N, a power of two */
 	uint32_t buf_size;  /* bytes of a packet buffer and of a receive buffer */
-	uint32_t rx_bufs;   /* receive buffers of each port */
+	uint32_t rx_bufs;   /* receive buffers of each port and queue */
+	uint32_t queues;    /* planes; 0 means 1 */
 };
 
 static inline uint64_t p2p_seg_round(uint64_t bytes)
@@ -58,6 +65,12 @@ static inline uint32_t p2p_host_bufs(const struct p2p_shape *s)
 	return s->slots * 2;
 }
 
+static inline unsigned int p2p_queues(const struct p2p_shape *s)
+{
+	return s->queues ? s->queues : 1;
+}
+
+/* Of one plane. */
 static inline unsigned int p2p_seg_count(const struct p2p_shape *s)
 {
 	return 2 + s->ports + s->nics + (s->ports + 1) * s->nics;
@@ -80,6 +93,7 @@ static inline unsigned int p2p_seg_buf(const struct p2p_shape *s, unsigned int r
 
 static inline enum p2p_seg_kind p2p_seg_kind(const struct p2p_shape *s, unsigned int seg)
 {
+	seg %= p2p_seg_count(s);
 	if (seg < 2)
 		return seg == 0 ? P2P_SEG_PRIVATE : P2P_SEG_DOORBELL;
 	if (seg < 2 + s->ports)
@@ -110,8 +124,8 @@ static inline uint64_t p2p_seg_align(const struct p2p_shape *s, enum p2p_seg_kin
 	return p2p_seg_bytes(s, kind) % P2P_HUGE_BYTES ? P2P_SEG_ALIGN : P2P_HUGE_BYTES;
 }
 
-/* Where segment seg begins in BAR2; seg = p2p_seg_count(): all the memory needed. */
-static inline uint64_t p2p_seg_offset(const struct p2p_shape *s, unsigned int seg)
+/* Where segment seg of a plane begins in it; seg = p2p_seg_count(): where its last one ends. */
+static inline uint64_t p2p_plane_offset(const struct p2p_shape *s, unsigned int seg)
 {
 	uint64_t off = 0;
 	unsigned int left = seg, n;
@@ -135,9 +149,33 @@ static inline uint64_t p2p_seg_offset(const struct p2p_shape *s, unsigned int se
 	return off;
 }
 
+/* From one plane to the next: buffers that begin at 2 MiB in one do so in all. */
+static inline uint64_t p2p_plane_bytes(const struct p2p_shape *s)
+{
+	uint64_t rx = p2p_seg_align(s, P2P_SEG_RX), buf = p2p_seg_align(s, P2P_SEG_BUF);
+
+	return P2P_ALIGN_UP(p2p_plane_offset(s, p2p_seg_count(s)), rx > buf ? rx : buf);
+}
+
+/* Segments of all planes. */
+static inline unsigned int p2p_seg_total(const struct p2p_shape *s)
+{
+	return p2p_queues(s) * p2p_seg_count(s);
+}
+
+/* Where segment seg begins in BAR2; seg = p2p_seg_total(): all the memory needed. */
+static inline uint64_t p2p_seg_offset(const struct p2p_shape *s, unsigned int seg)
+{
+	unsigned int count = p2p_seg_count(s), plane = seg / count;
+
+	if (plane == p2p_queues(s))
+		plane--;
+	return plane * p2p_plane_bytes(s) + p2p_plane_offset(s, seg - plane * count);
+}
+
 static inline uint64_t p2p_memory_needed(const struct p2p_shape *s)
 {
-	return p2p_seg_offset(s, p2p_seg_count(s));
+	return p2p_seg_offset(s, p2p_seg_total(s));
 }
 
 /* bn: bytes of one NIC's area in host memory, without the pool. */

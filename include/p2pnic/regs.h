@@ -9,6 +9,11 @@
  * access: RO read-only; RW; WO command, reads 0; ST read-only, strapped by the
  * board (the reset value here is not checked).
  *
+ * A NIC with several queues has one register file.  A write reaches every queue's
+ * context.  A read gives: counters, the sum; STATUS, CONTROL and PORT_LINK, what holds for all; ERROR, the
+ * first; PEER_STATE, the worst of down, absent, waiting, up; EPOCH, the least;
+ * anything else is the same in all.
+ *
  * A register is accessed with its own width at its own alignment; anything else
  * reads all ones and writes nothing.
  */
@@ -40,7 +45,7 @@
 	X(NIC_INDEX, 0x040, 4, RW, 0, "this NIC's number among its peers") \
 	X(NUM_NICS, 0x044, 4, RW, 1, "NICs in the mesh, this one included, 1-32") \
 	X(SLOTS, 0x048, 4, RW, 0, "slots per ring, a power of two 64-16384") \
-	X(RX_BUFS, 0x04c, 4, RW, 0, "receive buffers per port") \
+	X(RX_BUFS, 0x04c, 4, RW, 0, "receive buffers per port and queue") \
 	X(FLAGS, 0x050, 4, RW, 0, "P2P_FLAG_* bits") \
 	X(AGE_S, 0x054, 4, RW, 300, "seconds after which a station not heard from is forgotten") \
 	X(FLOOD_PPS, 0x058, 4, RW, 1000000, "flooded frames accepted per second; 0: no limit") \
@@ -49,11 +54,13 @@
 	X(HOST_POOL, 0x068, 8, RW, 0, "bn: bus address of the host's buffer pool") \
 	X(HOST_POOL_BYTES, 0x070, 8, RW, 0, "bn: its size, at most 1 GiB") \
 	X(SILENCE_MS, 0x078, 4, RW, 100, "a peer not heard from for so long is down, 30-60000") \
-	X(SEG_COUNT, 0x080, 4, RO, 0, "segments in device memory; 0 until configured") \
+	X(SEG_COUNT, 0x080, 4, RO, 0, "segments in device memory, of all planes; 0 until configured") \
 	X(SEG_SELECT, 0x084, 4, RW, 0, "the segment that SEG_KIND, SEG_OFFSET and SEG_BYTES tell of") \
 	X(SEG_KIND, 0x088, 4, RO, 0, "0 private, 1 doorbell, 2 rx, 3 ring, 4 buf") \
 	X(SEG_OFFSET, 0x090, 8, RO, 0, "its offset in BAR2") \
-	X(SEG_BYTES, 0x098, 8, RO, 0, "its size")
+	X(SEG_BYTES, 0x098, 8, RO, 0, "its size") \
+	X(QUEUES_MAX, 0x0a0, 4, ST, 1, "queues (contexts) that the NIC can have, 1-8") \
+	X(QUEUES, 0x0a4, 4, RW, 1, "queues: planes of device memory, each with rings, buffers and sessions of its own")
 
 /* One block per port at P2P_PORT_BLOCK + port * P2P_PORT_BLOCK_BYTES. */
 #define P2P_PORT_BLOCK 0x1000
@@ -77,7 +84,8 @@
 	X(PEER_RX_BYTES, 0x30, 8, RW, 0, "bytes of all its receive buffers (rd)") \
 	X(PEER_PORTS, 0x38, 4, RW, 0, "its ports") \
 	X(PEER_SLOTS, 0x3c, 4, RW, 0, "slots of its rings") \
-	X(PEER_BUF_SIZE, 0x40, 4, RW, 0, "bytes of its packet buffers")
+	X(PEER_BUF_SIZE, 0x40, 4, RW, 0, "bytes of its packet buffers") \
+	X(PEER_QUEUE_STEP, 0x48, 8, RW, 0, "distance of planes in its BAR2: what the offsets above tell of queue 0 lies so far on for the next")
 
 /* Counters, read-only, 8 bytes each, in the order of counters.h. */
 #define P2P_EVENT_BLOCK 0x4000

@@ -96,8 +96,8 @@ static int soft_create(struct mesh_board *mb, unsigned int nic, const struct fw_
 		if (mb->graves == P2P_ARRAY_SIZE(mb->grave))
 			return -ENOSPC;
 		/* Its ports serve the next life. */
-		mb->nic[nic]->ctx.ports_on = false;
-		memset(mb->nic[nic]->port_started, 0, sizeof(mb->nic[nic]->port_started));
+		mb->nic[nic]->context[0].ctx.ports_on = false;
+		memset(mb->nic[nic]->context[0].port_started, 0, sizeof(mb->nic[nic]->context[0].port_started));
 		mb->grave[mb->graves++] = mb->nic[nic];
 		mb->nic[nic] = NULL;
 	}
@@ -119,25 +119,25 @@ static int soft_create(struct mesh_board *mb, unsigned int nic, const struct fw_
 		if (soft_function_ops.irq_set(mb->nic[nic], P2P_IRQ_BELL, i, 1, &fd) < 0)
 			return -EIO;
 	}
-	mb->nic[nic]->ctx.now_ns = mb->now_ns;
-	mb->nic[nic]->random_seed = mesh_board_seed(mb->seed, mb->lives++);
+	mb->nic[nic]->context[0].ctx.now_ns = mb->now_ns;
+	mb->nic[nic]->context[0].random_seed = mesh_board_seed(mb->seed, mb->lives++);
 	return 0;
 }
 
 static void soft_kill(struct mesh_board *mb, unsigned int nic)
 {
-	mb->nic[nic]->ctx.ports_on = false;
+	mb->nic[nic]->context[0].ctx.ports_on = false;
 }
 
 static uint64_t soft_step(struct mesh_board *mb, unsigned int nic)
 {
-	return soft_nic_step(mb->nic[nic], mb->now_ns);
+	return soft_context_step(&mb->nic[nic]->context[0], mb->now_ns);
 }
 
 static void soft_sleep(struct mesh_board *mb, unsigned int nic, bool asleep)
 {
-	mb->nic[nic]->ctx.now_ns = mb->now_ns;
-	fw_sleep(mb->nic[nic]->fw, asleep);
+	mb->nic[nic]->context[0].ctx.now_ns = mb->now_ns;
+	fw_sleep(mb->nic[nic]->fw[0], asleep);
 }
 
 static bool soft_busy(struct mesh_board *mb, unsigned int nic)
@@ -154,14 +154,14 @@ static bool soft_take_bell(struct mesh_board *mb, unsigned int nic)
 
 static uint64_t soft_reg_read(struct mesh_board *mb, unsigned int nic, uint32_t off, uint32_t bytes)
 {
-	mb->nic[nic]->ctx.now_ns = mb->now_ns;
-	return fw_reg_read(mb->nic[nic]->fw, off, bytes);
+	mb->nic[nic]->context[0].ctx.now_ns = mb->now_ns;
+	return fw_reg_read(mb->nic[nic]->fw[0], off, bytes);
 }
 
 static void soft_reg_write(struct mesh_board *mb, unsigned int nic, uint32_t off, uint32_t bytes, uint64_t v)
 {
-	mb->nic[nic]->ctx.now_ns = mb->now_ns;
-	fw_reg_write(mb->nic[nic]->fw, off, bytes, v);
+	mb->nic[nic]->context[0].ctx.now_ns = mb->now_ns;
+	fw_reg_write(mb->nic[nic]->fw[0], off, bytes, v);
 }
 
 static void soft_bus_master(struct mesh_board *mb, unsigned int nic, bool on)
@@ -213,27 +213,27 @@ static void soft_unmap(struct mesh_board *mb, unsigned int nic, uint64_t bus, ui
 
 static const uint64_t *soft_events(struct mesh_board *mb, unsigned int nic)
 {
-	return fw_nic_events(mb->nic[nic]->fw);
+	return fw_nic_events(mb->nic[nic]->fw[0]);
 }
 
 static const uint64_t *soft_drops(struct mesh_board *mb, unsigned int nic)
 {
-	return fw_nic_drops(mb->nic[nic]->fw);
+	return fw_nic_drops(mb->nic[nic]->fw[0]);
 }
 
 static uint64_t soft_held(struct mesh_board *mb, unsigned int nic)
 {
-	return fw_nic_held(mb->nic[nic]->fw);
+	return fw_nic_held(mb->nic[nic]->fw[0]);
 }
 
 static int soft_peer(struct mesh_board *mb, unsigned int nic, unsigned int peer, struct fw_peer_info *info)
 {
-	return fw_peer_info(mb->nic[nic]->fw, peer, info);
+	return fw_peer_info(mb->nic[nic]->fw[0], peer, info);
 }
 
 static uint64_t soft_faults(struct mesh_board *mb, unsigned int nic)
 {
-	return p2p_count_read(&mb->nic[nic]->ctx.faults);
+	return p2p_count_read(&mb->nic[nic]->context[0].ctx.faults);
 }
 
 const struct mesh_ops mesh_soft = {

@@ -9,8 +9,9 @@
 #include <p2pnic/regs.h>
 
 static const struct p2p_shape shapes[] = {
-	{ 1, 1, 64, 2048, 64 },	   { 2, 1, 1024, 2048, 2048 },	{ 16, 4, 64, 2048, 256 },
-	{ 32, 8, 64, 2112, 33 },   { 3, 2, 16384, 9728, 20000 }, { 5, 7, 128, 4096, 1 },
+	{ 1, 1, 64, 2048, 64, 1 },    { 2, 1, 1024, 2048, 2048, 0 },	{ 16, 4, 64, 2048, 256, 2 },
+	{ 32, 8, 64, 2112, 33, 8 },   { 3, 2, 16384, 9728, 20000, 3 }, { 5, 7, 128, 4096, 1, 1 },
+	{ 2, 1, 1024, 2048, 100, 4 },
 };
 
 static void test_segments(void **state)
@@ -33,7 +34,8 @@ static void test_segments(void **state)
 			assert_true(p2p_seg_bytes(sh, p2p_seg_kind(sh, s)) > 0);
 			at += p2p_seg_bytes(sh, p2p_seg_kind(sh, s));
 		}
-		assert_int_equal(p2p_memory_needed(sh), at);
+		assert_int_equal(p2p_plane_offset(sh, n), at);
+		assert_true(p2p_queues(sh) > 1 || p2p_memory_needed(sh) == at);
 		assert_int_equal(p2p_seg_kind(sh, 0), P2P_SEG_PRIVATE);
 		assert_int_equal(p2p_seg_kind(sh, 1), P2P_SEG_DOORBELL);
 		for (p = 0; p < sh->ports; p++)
@@ -50,6 +52,36 @@ static void test_segments(void **state)
 			assert_int_equal(p2p_seg_offset(sh, p2p_seg_buf(sh, p, 0)) -
 						 p2p_seg_offset(sh, p2p_seg_buf(sh, p - 1, 0)),
 					 sh->nics * p2p_seg_bytes(sh, P2P_SEG_BUF));
+	}
+}
+
+/* Planes are alike, one behind the other, none reaching into the next; buffers that fill 2 MiB pages begin at one in each. */
+static void test_planes(void **state)
+{
+	unsigned int k, s, q, n;
+
+	for (k = 0; k < P2P_ARRAY_SIZE(shapes); k++) {
+		const struct p2p_shape *sh = &shapes[k];
+		uint64_t plane = p2p_plane_bytes(sh), end = 0;
+
+		n = p2p_seg_count(sh);
+		assert_int_equal(p2p_seg_total(sh), n * (sh->queues ? sh->queues : 1));
+		assert_true(p2p_seg_total(sh) <= P2P_MAX_SEGMENTS);
+		for (q = 0; q < p2p_queues(sh); q++) {
+			for (s = 0; s < n; s++) {
+				enum p2p_seg_kind kind = p2p_seg_kind(sh, q * n + s);
+				uint64_t at = p2p_seg_offset(sh, q * n + s);
+
+				assert_int_equal(kind, p2p_seg_kind(sh, s));
+				assert_int_equal(at, q * plane + p2p_seg_offset(sh, s));
+				assert_true(at >= end);
+				assert_int_equal(at % P2P_SEG_ALIGN, 0);
+				if (s == p2p_seg_rx(sh, 0) || s == p2p_seg_buf(sh, 0, 0))
+					assert_int_equal(at % p2p_seg_align(sh, kind), 0);
+				end = at + p2p_seg_bytes(sh, kind);
+			}
+		}
+		assert_int_equal(p2p_memory_needed(sh), end);
 	}
 }
 
@@ -136,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_segments),
+		cmocka_unit_test(test_planes),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_descriptor),
 		cmocka_unit_test(test_register_map),

@@ -216,7 +216,7 @@ static void test_read_back(void **state)
 
 static void test_configure_layout(void **state)
 {
-	struct p2p_shape s = { 4, PORTS, 128, 2048, 256 };
+	struct p2p_shape s = { 4, PORTS, 128, 2048, 256, 1 };
 	struct bench *t = *state;
 	unsigned int seg;
 

@@ -58,16 +58,16 @@ int main(void)
 	fake_nic_configure(nic, 1, 16384, 16384);
 	cold_src = aligned_alloc(4096, COLD_BYTES + 16384);
 	memset(cold_src, 1, COLD_BYTES + 16384);
-	board_win_open(&nic->ctx, &w, P2P_BUS_LOCAL | 4u << 20, COLD_BYTES + 16384);
+	board_win_open(&nic->context[0].ctx, &w, P2P_BUS_LOCAL | 4u << 20, COLD_BYTES + 16384);
 	printf("%-8s %6s %12s %12s %12s %12s\n", "path", "bytes", "memcpy warm", "fused warm", "memcpy cold", "fused cold");
 	for (int path = 0; path < SOFT_NUM_COPY_PATHS; path++) {
 		if (soft_copy_select(path) != 0)
 			continue;
 		for (size_t i = 0; i < P2P_ARRAY_SIZE(sizes); i++) {
-			run(&nic->ctx, &w, sizes[i], true, true);
+			run(&nic->context[0].ctx, &w, sizes[i], true, true);
 			printf("%-8s %6u %12.1f %12.1f %12.1f %12.1f\n", soft_copy_path_name(path), sizes[i],
-			       run(&nic->ctx, &w, sizes[i], false, false), run(&nic->ctx, &w, sizes[i], true, false),
-			       run(&nic->ctx, &w, sizes[i], false, true), run(&nic->ctx, &w, sizes[i], true, true));
+			       run(&nic->context[0].ctx, &w, sizes[i], false, false), run(&nic->context[0].ctx, &w, sizes[i], true, false),
+			       run(&nic->context[0].ctx, &w, sizes[i], false, true), run(&nic->context[0].ctx, &w, sizes[i], true, true));
 		}
 	}
 	soft_nic_destroy(nic);

@@ -84,6 +84,17 @@ void fw_reg_write(struct fw_nic *nic, uint32_t off, uint32_t bytes, uint64_t val
 		command(nic, value);
 }
 
+uint64_t fw_reg_read_all(struct fw_nic *const nic[], unsigned int n, uint32_t off, uint32_t bytes)
+{
+	return fw_reg_read(nic[0], off, bytes);
+}
+
+void fw_reg_write_all(struct fw_nic *const nic[], unsigned int n, uint32_t off, uint32_t bytes, uint64_t value)
+{
+	for (unsigned int q = 0; q < n; q++)
+		fw_reg_write(nic[q], off, bytes, value);
+}
+
 bool fw_nic_running(const struct fw_nic *nic)
 {
 	return nic->running;

@@ -88,7 +88,7 @@ static int teardown(void **state)
 
 static void one(struct fixture *f, uint32_t len, uint32_t stride)
 {
-	struct board_ctx *b = &f->nic->ctx;
+	struct board_ctx *b = &f->nic->context[0].ctx;
 	uint32_t h = p2p_mix(rnd()), shift = rnd() % 2 ? rnd() % 64 : 0, sum = 0, want, moved;
 	uint64_t at = P2P_PRIVATE_BYTES / 2;
 	uint8_t *dst = f->nic->mem.base + at, *src = f->src + shift;
@@ -188,10 +188,10 @@ static void test_zero_length(void **state)
 	struct board_win w;
 	uint32_t sum = 0;
 
-	board_win_open(&f->nic->ctx, &w, P2P_BUS_LOCAL, 4096);
-	board_write_sum(&f->nic->ctx, &w, 0, f->src, 0, 1, 64, &sum);
+	board_win_open(&f->nic->context[0].ctx, &w, P2P_BUS_LOCAL, 4096);
+	board_write_sum(&f->nic->context[0].ctx, &w, 0, f->src, 0, 1, 64, &sum);
 	assert_int_equal(sum, ~0u);
-	assert_int_equal(board_sum_check(&f->nic->ctx, f->src, 0, 1, 64), ~0u);
+	assert_int_equal(board_sum_check(&f->nic->context[0].ctx, f->src, 0, 1, 64), ~0u);
 }
 
 int main(void)

@@ -36,7 +36,7 @@ static int setup(void **state)
 	fake_port_init(&f->port);
 	f->nic = fake_nic_create("nic0", &f->port);
 	assert_int_equal(soft_worker_create(&f->worker, &opts, err), 0);
-	assert_int_equal(soft_worker_attach(f->worker, f->nic), 0);
+	assert_int_equal(soft_worker_attach(f->worker, f->nic, 0), 0);
 	assert_int_equal(soft_worker_start(f->worker), 0);
 	fake_nic_configure(f->nic, 2, 64, 64);
 	if (soft_ctl_create(&f->ctl, f->path, err) != 0)

@@ -40,8 +40,8 @@ static int setup_worker(void **state)
 	setup(state);
 	f = *state;
 	assert_int_equal(soft_worker_create(&f->worker, &opts, err), 0);
-	assert_int_equal(soft_worker_attach(f->worker, f->nic), 0);
-	assert_int_equal(soft_worker_attach(f->worker, f->nic), -EEXIST);
+	assert_int_equal(soft_worker_attach(f->worker, f->nic, 0), 0);
+	assert_int_equal(soft_worker_attach(f->worker, f->nic, 0), -EEXIST);
 	assert_int_equal(soft_worker_start(f->worker), 0);
 	return 0;
 }
@@ -163,7 +163,7 @@ static void test_interrupts(void **state)
 	assert_int_equal(OPS->irq_set(f->nic, 2, 2, 2, pair), -EINVAL);
 	assert_int_equal(OPS->irq_set(f->nic, 2, 4000000000u, 2, pair), -EINVAL);
 	assert_int_equal(OPS->irq_set(f->nic, 0, 0, 1, pair), -EINVAL);
-	board_event(&f->nic->ctx, 1, 0);
+	board_event(&f->nic->context[0].ctx, 1, 0);
 	assert_int_equal(take(a), 0);
 	assert_int_equal(take(c), 1);
 	assert_int_equal(OPS->irq_mask(f->nic, 2, 0, true), 0);
@@ -172,13 +172,13 @@ static void test_interrupts(void **state)
 	assert_int_equal(OPS->irq_mask(f->nic, 2, 0, false), 0);
 	assert_int_equal(take(a), 1);
 	assert_int_equal(OPS->irq_set(f->nic, 2, 1, 1, &none), 0);
-	board_event(&f->nic->ctx, 1, 0);
+	board_event(&f->nic->context[0].ctx, 1, 0);
 	assert_int_equal(take(c), 0);
 	assert_int_equal(OPS->irq_set(f->nic, P2P_IRQ_BELL, 5, 1, &c), 0);
-	board_bell(&f->nic->ctx, 4);
-	board_bell(&f->nic->ctx, 400);
+	board_bell(&f->nic->context[0].ctx, 4);
+	board_bell(&f->nic->context[0].ctx, 400);
 	assert_int_equal(take(c), 0);
-	board_bell(&f->nic->ctx, 5);
+	board_bell(&f->nic->context[0].ctx, 5);
 	assert_int_equal(take(c), 1);
 	close(a);
 	close(c);
@@ -198,7 +198,7 @@ static void test_interrupt_descriptors(void **state)
 	assert_int_equal(f->nic->msix_fd[0], -1);
 	assert_int_equal(OPS->irq_set(f->nic, 2, 0, 1, &a), 0);
 	assert_int_equal(write(a, &full, 8), 8);
-	board_event(&f->nic->ctx, 0, 0);
+	board_event(&f->nic->context[0].ctx, 0, 0);
 	assert_int_equal(take(a), full);
 	close(a);
 	close(p[0]);
@@ -214,7 +214,7 @@ static void test_reset(void **state)
 	fake_nic_configure(f->nic, 1, 64, 64);
 	assert_int_equal(OPS->dma_map(f->nic, 0x10000, 4096, -1, 0, P2P_DMA_READ), 0);
 	assert_int_equal(OPS->reset(f->nic), 0);
-	assert_int_equal(f->nic->fw->resets, 1);
+	assert_int_equal(f->nic->fw[0]->resets, 1);
 	assert_false(f->nic->bus_master);
 	assert_int_equal(fake_reg_read(f->nic, P2P_AGE_S), ~0u);
 	assert_int_equal(f->nic->iommu.n, 1);
@@ -223,7 +223,7 @@ static void test_reset(void **state)
 	fake_nic_configure(f->nic, 1, 64, 64);
 	assert_true(f->nic->bus_master);
 	assert_int_equal(OPS->region_write(f->nic, 7, 0x60 + 8, &flr, 2), 2);
-	assert_int_equal(f->nic->fw->resets, 2);
+	assert_int_equal(f->nic->fw[0]->resets, 2);
 	assert_false(f->nic->bus_master);
 	assert_int_equal(OPS->region_read(f->nic, 7, 4, &v, 4), 4);
 	assert_int_equal(v & 6, 0);
@@ -241,10 +241,10 @@ static void test_client_leaves(void **state)
 	assert_int_equal(OPS->irq_set(f->nic, P2P_IRQ_BELL, 0, 1, &e), 0);
 	assert_int_equal(OPS->dma_map(f->nic, 0x10000, 4096, -1, 0, P2P_DMA_READ), 0);
 	OPS->detached(f->nic);
-	assert_int_equal(f->nic->fw->resets, 1);
+	assert_int_equal(f->nic->fw[0]->resets, 1);
 	assert_false(f->nic->bus_master);
 	assert_int_equal(f->nic->iommu.n, 0);
-	assert_int_equal(f->nic->bell_fd[0], -1);
+	assert_int_equal(f->nic->context[0].bell_fd[0], -1);
 	assert_null(f->nic->msg);
 	close(e);
 }
@@ -261,10 +261,10 @@ static void test_client_leaves_persistent(void **state)
 	assert_int_equal(OPS->dma_map(f->nic, 0x10000, 4096, -1, 0, P2P_DMA_READ), 0);
 	assert_int_equal(OPS->dma_map(f->nic, 0x20000, 4096, f->nic->mem.seg[1].fd, 0, P2P_DMA_READ), 0);
 	OPS->detached(f->nic);
-	assert_int_equal(f->nic->fw->resets, 0);
-	assert_true(f->nic->bus_master && f->nic->fw->running);
+	assert_int_equal(f->nic->fw[0]->resets, 0);
+	assert_true(f->nic->bus_master && f->nic->fw[0]->running);
 	assert_int_equal(f->nic->iommu.n, 1);
-	assert_true(f->nic->bell_fd[0] >= 0);
+	assert_true(f->nic->context[0].bell_fd[0] >= 0);
 	assert_null(f->nic->msg);
 	close(e);
 }
@@ -285,7 +285,7 @@ static int served_read(void *opaque, uint64_t iova, void *dst, size_t len)
 		OPS->serve(s->nic);
 		usleep(100);
 	}
-	s->age_within = s->nic->fw->regs[P2P_AGE_S / 4];
+	s->age_within = s->nic->fw[0]->regs[P2P_AGE_S / 4];
 	memset(dst, 0, len);
 	return 0;
 }
@@ -303,8 +303,8 @@ static uint64_t served_step(struct fw_nic *fw, void *arg)
 
 static int served_begin(struct soft_nic *nic, void *arg)
 {
-	nic->fw->arg = arg;
-	nic->fw->step = served_step;
+	nic->fw[0]->arg = arg;
+	nic->fw[0]->step = served_step;
 	return 0;
 }
 
@@ -356,7 +356,7 @@ static void test_options(void **state)
 	assert_null(nic);
 	assert_int_equal(soft_nic_create(&nic, &good, err), 0);
 	assert_string_equal(soft_nic_name(nic), "n");
-	assert_int_equal(nic->fw->strap.mac[0][0] & 3, 2);
+	assert_int_equal(nic->fw[0]->strap.mac[0][0] & 3, 2);
 	soft_nic_destroy(nic);
 }
 

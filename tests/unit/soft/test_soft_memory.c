@@ -31,7 +31,7 @@ static int setup(void **state)
 
 	fake_port_init(&f->port);
 	f->nic = fake_nic_create("nic0", &f->port);
-	f->b = &f->nic->ctx;
+	f->b = &f->nic->context[0].ctx;
 	*state = f;
 	return 0;
 }
@@ -388,7 +388,7 @@ static void test_cut_short(void **state)
 	board_write(f->b, &w, 4096, &v, 4, BOARD_KIND_CONTROL);
 	assert_int_equal(ftruncate(fd, 4096), 0);
 	board_read(f->b, &w, 4096, &v, 4, BOARD_KIND_CONTROL);
-	soft_nic_control(f->nic, soft_now_ns());
+	soft_context_control(f->nic->context, soft_now_ns());
 	assert_int_equal(board_fault_count(f->b), 1);
 	board_read(f->b, &w, 0, &v, 4, BOARD_KIND_CONTROL);
 	assert_int_equal(board_fault_count(f->b), 2);

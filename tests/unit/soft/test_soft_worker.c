@@ -30,7 +30,7 @@ static void begin(struct fixture *f, bool poll)
 	char err[SOFT_ERR_MAX];
 
 	assert_int_equal(soft_worker_create(&f->worker, &opts, err), 0);
-	assert_int_equal(soft_worker_attach(f->worker, f->nic), 0);
+	assert_int_equal(soft_worker_attach(f->worker, f->nic, 0), 0);
 	assert_int_equal(soft_worker_start(f->worker), 0);
 	fake_nic_configure(f->nic, 1, 64, 64);
 	fake_reg_write(f->nic, P2P_CONTROL, P2P_CTL_ENABLE);
@@ -63,9 +63,9 @@ static void settle(struct fixture *f)
 	uint32_t before;
 
 	do {
-		before = get(&f->nic->fw->steps);
+		before = get(&f->nic->fw[0]->steps);
 		usleep(20000);
-	} while (get(&f->nic->fw->steps) != before);
+	} while (get(&f->nic->fw[0]->steps) != before);
 }
 
 static void signal_fd(int fd)
@@ -88,7 +88,7 @@ static void test_sleeps_and_wakes_for_a_port(void **state)
 	begin(f, false);
 	for (unsigned int i = 1; i <= 20; i++) {
 		settle(f);
-		assert_true(get(&f->nic->fw->sleeps) == get(&f->nic->fw->wakes) + 1);
+		assert_true(get(&f->nic->fw[0]->sleeps) == get(&f->nic->fw[0]->wakes) + 1);
 		signal_fd(f->port.fd);
 		await(&f->port.port.stats.rx_frames, i);
 	}
@@ -104,9 +104,9 @@ static void test_wakes_for_a_bell(void **state)
 	begin(f, false);
 	assert_int_equal(soft_function_ops.irq_set(f->nic, P2P_IRQ_WAKE, 0, 1, &bell), 0);
 	settle(f);
-	wakes = get(&f->nic->fw->wakes);
+	wakes = get(&f->nic->fw[0]->wakes);
 	signal_fd(bell);
-	while (get(&f->nic->fw->wakes) == wakes)
+	while (get(&f->nic->fw[0]->wakes) == wakes)
 		usleep(100);
 	/* The bell was taken: it comes to rest again. */
 	settle(f);
@@ -119,10 +119,10 @@ static void test_polling_never_sleeps(void **state)
 	uint32_t before;
 
 	begin(f, true);
-	before = get(&f->nic->fw->steps);
-	while (get(&f->nic->fw->steps) - before < 100000)
+	before = get(&f->nic->fw[0]->steps);
+	while (get(&f->nic->fw[0]->steps) - before < 100000)
 		usleep(1000);
-	assert_int_equal(get(&f->nic->fw->sleeps), 0);
+	assert_int_equal(get(&f->nic->fw[0]->sleeps), 0);
 }
 
 static void test_next_event(void **state)
@@ -140,8 +140,8 @@ static void test_next_event(void **state)
 	await(&f->port.port.stats.rx_frames, 1);
 	while (soft_now_ns() < due)
 		usleep(1000);
-	steps = get(&f->nic->fw->steps);
-	while (get(&f->nic->fw->steps) == steps)
+	steps = get(&f->nic->fw[0]->steps);
+	while (get(&f->nic->fw[0]->steps) == steps)
 		usleep(100);
 }
 
@@ -157,8 +157,8 @@ static uint64_t heart(struct fw_nic *fw, void *arg)
 
 static int heart_begin(struct soft_nic *nic, void *arg)
 {
-	nic->fw->arg = arg;
-	nic->fw->step = heart;
+	nic->fw[0]->arg = arg;
+	nic->fw[0]->step = heart;
 	return 0;
 }
 
@@ -172,14 +172,14 @@ static void test_heartbeats_are_cheap(void **state)
 	begin(f, false);
 	soft_nic_call(f->nic, heart_begin, &beat);
 	usleep(100000);
-	steps = get(&f->nic->fw->steps);
-	sleeps = get(&f->nic->fw->sleeps);
+	steps = get(&f->nic->fw[0]->steps);
+	sleeps = get(&f->nic->fw[0]->sleeps);
 	cpu = soft_worker_cpu_ns(f->worker);
 	usleep(1000000);
-	print_message("1 s of heartbeats: %u steps, %u sleeps, %u us of CPU\n", get(&f->nic->fw->steps) - steps,
-		      get(&f->nic->fw->sleeps) - sleeps, (unsigned int)((soft_worker_cpu_ns(f->worker) - cpu) / 1000));
-	assert_in_range(get(&f->nic->fw->steps) - steps, 10, 1000);
-	assert_true(get(&f->nic->fw->sleeps) - sleeps < 10);
+	print_message("1 s of heartbeats: %u steps, %u sleeps, %u us of CPU\n", get(&f->nic->fw[0]->steps) - steps,
+		      get(&f->nic->fw[0]->sleeps) - sleeps, (unsigned int)((soft_worker_cpu_ns(f->worker) - cpu) / 1000));
+	assert_in_range(get(&f->nic->fw[0]->steps) - steps, 10, 1000);
+	assert_true(get(&f->nic->fw[0]->sleeps) - sleeps < 10);
 	soft_worker_stop(f->worker);
 }
 
@@ -231,10 +231,10 @@ static void test_stop_and_start_under_calls(void **state)
 	for (int i = 0; i < 4; i++)
 		pthread_join(t[i], NULL);
 	assert_int_equal(soft_worker_start(f->worker), -EBUSY);
-	assert_int_equal(soft_worker_detach(f->worker, f->nic), -EBUSY);
+	assert_int_equal(soft_worker_detach(f->worker, f->nic, 0), -EBUSY);
 	soft_worker_stop(f->worker);
-	assert_int_equal(soft_worker_detach(f->worker, f->nic), 0);
-	assert_int_equal(soft_worker_detach(f->worker, f->nic), -ENOENT);
+	assert_int_equal(soft_worker_detach(f->worker, f->nic, 0), 0);
+	assert_int_equal(soft_worker_detach(f->worker, f->nic, 0), -ENOENT);
 	assert_true(soft_worker_cpu_ns(f->worker) > 0);
 }
 
