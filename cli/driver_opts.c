@@ -62,6 +62,15 @@ static void opts_default_egress(struct drv_opts *o, struct drv_pair *pairs, cons
 	o->num_pairs = ports[0];
 }
 
+int cli_placement_check(unsigned int placement, unsigned int mode, char err[CLI_ERR_MAX])
+{
+	if (!placement || mode == P2P_MODE_WR)
+		return 0;
+	snprintf(err, CLI_ERR_MAX, "--placement cut is for --mode wr: in %s nothing is written to the egress NIC's memory",
+		 mode == P2P_MODE_RD ? "rd" : "bn");
+	return -EINVAL;
+}
+
 int cli_driver_opts(struct drv_opts *o, struct drv_pair *pairs, const struct cli_driver_opts *c,
 		    const char *const *names, const unsigned int *ports, unsigned int n, char err[CLI_ERR_MAX])
 {
@@ -91,11 +100,15 @@ int cli_driver_opts(struct drv_opts *o, struct drv_pair *pairs, const struct cli
 	if (c->scrub_set)
 		o->scrub = c->scrub;
 	o->bridge = c->bridge;
+	o->cut = c->placement;
+	rc = cli_placement_check(c->placement, o->mode, err);
+	if (rc)
+		return rc;
 	o->set = (c->mode_set ? DRV_SET_MODE : 0) | (c->batch_set ? DRV_SET_BATCH : 0) |
 		 (c->stride_set ? DRV_SET_STRIDE : 0) | (c->slots_set ? DRV_SET_SLOTS : 0) |
 		 (c->pair_set ? DRV_SET_PAIRS : 0);
 	o->set_flags = (c->bridge_set ? P2P_FLAG_BRIDGE : 0) | (c->scrub_set ? P2P_FLAG_SCRUB : 0) |
-		       (c->backpressure_set ? P2P_FLAG_BACKPRESSURE : 0);
+		       (c->backpressure_set ? P2P_FLAG_BACKPRESSURE : 0) | (c->placement_set ? P2P_FLAG_CUT : 0);
 	for (k = 0; k < c->pair.n; k++) {
 		rc = pair_parse(&pairs[k], c->pair.item[k].text, names, ports, n, err);
 		if (rc)

@@ -27,5 +27,7 @@
  */
 int cli_driver_opts(struct drv_opts *o, struct drv_pair *pairs, const struct cli_driver_opts *c,
 		    const char *const *names, const unsigned int *ports, unsigned int n, char err[CLI_ERR_MAX]);
+/* Is what was asked for of --placement and --mode possible together?  0 or -EINVAL with one line in err. */
+int cli_placement_check(unsigned int placement, unsigned int mode, char err[CLI_ERR_MAX]);
 
 #endif

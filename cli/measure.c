@@ -280,6 +280,7 @@ static void measure_opts(struct measure *m, struct drv_opts *d, unsigned int mod
 	d->rx_bufs = o->rx_bufs_set ? (uint32_t)o->rx_bufs : d->rx_bufs;
 	d->backpressure = o->backpressure_set ? o->backpressure : d->backpressure;
 	d->scrub = o->scrub_set ? o->scrub : d->scrub;
+	d->cut = o->placement;
 	for (k = 0; k < m->r->n / 2; k++)
 		m->pair[k] = (struct drv_pair){ .a = 2 * k, .b = 2 * k + 1 };
 	d->pairs = m->pair;
@@ -333,16 +334,18 @@ static int measure_mode(struct measure *m, unsigned int mode, struct json_object
 
 static int measure_all(struct measure *m, struct json_object *list, bool *bad, char err[CLI_ERR_MAX])
 {
-	unsigned int mode, nics = m->o->nics_set ? (unsigned int)m->o->nics : 2, modes = m->o->mode_set ? 1 : 3;
+	unsigned int mode, nics = m->o->nics_set ? (unsigned int)m->o->nics : 2, modes;
+	bool one = m->o->mode_set || m->o->placement; /* cut is wr's */
 	double seconds = m->o->seconds_set ? m->o->seconds : MEASURE_SECONDS;
 	int rc;
 
+	modes = one ? 1 : 3;
 	m->phase_ns = (uint64_t)(seconds * 1e9 / (modes * P2P_ARRAY_SIZE(measure_sizes)));
 	rc = measure_nics(m, nics, err);
 	if (!rc && !m->o->json)
 		measure_head(nics, seconds);
 	for (mode = 0; !rc && !m->stop && mode < P2P_NUM_MODES; mode++)
-		if (!m->o->mode_set || m->o->mode == mode)
+		if (!one || m->o->mode == mode)
 			rc = measure_mode(m, mode, list, bad, err);
 	return rc;
 }

@@ -9,6 +9,9 @@
 #define CLI_DRIVER_OPTIONS(X) \
 	X(CHOICE, mode, "mode", 'm', "wr|rd|bn", 0, 0, \
 	  "who moves a packet: the ingress NIC writes it (wr, the default), the egress NIC reads it (rd), or both through main memory (bn)") \
+	X(CHOICE, placement, "placement", 0, "copy|cut", 0, 0, \
+	  "wr: how a frame gets into the egress NIC's memory: copied by the ingress NIC (copy, the default), or, where a port has a" \
+	  " static pair, received there by its cable (cut), which then shares these buffers with the cable they leave by") \
 	X(LIST, pair, "pair", 0, "NIC.PORT=NIC.PORT", 0, 0, \
 	  "static pair: what comes in at one end leaves at the other; repeat for more") \
 	X(FLAG, bridge, "bridge", 0, "", 0, 0, "learning bridge over all ports that are in no pair") \

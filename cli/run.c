@@ -343,6 +343,8 @@ static int run_check(const struct cli_run_opts *o, struct rig_opts *ro, char err
 		snprintf(err, CLI_ERR_MAX, "--pair and --bridge need ports; give some with --port SPEC");
 		return -EINVAL;
 	}
+	if (cli_placement_check(o->placement, o->mode, err))
+		return -EINVAL;
 	ro->poll = o->poll;
 	ro->mem_bytes = o->mem;
 	ro->buf_size = o->buf_size_set ? cli_buf_sizes[o->buf_size] : 0;

@@ -43,14 +43,15 @@ static void table_ports(struct json_object *nics, FILE *f)
 {
 	struct json_object *nic, *port, *ports;
 
-	fprintf(f, "%-16s %4s %-20s %-4s %14s %16s %14s %16s %9s %9s %10s\n", "NIC", "port", "cable", "link", "rx_frames",
-		"rx_bytes", "tx_frames", "tx_bytes", "tx_lost", "tx_error", "rx_refused");
+	fprintf(f, "%-16s %4s %-20s %-4s %-5s %14s %16s %14s %16s %9s %9s %10s\n", "NIC", "port", "cable", "link", "place",
+		"rx_frames", "rx_bytes", "tx_frames", "tx_bytes", "tx_lost", "tx_error", "rx_refused");
 	EACH(i, nic, nics) {
 		ports = ctl_array(nic, "ports");
 		EACH(p, port, ports)
-			fprintf(f, "%-16s %4zu %-20.40s %-4s %14" PRIu64 " %16" PRIu64 " %14" PRIu64 " %16" PRIu64 " %9" PRIu64
+			fprintf(f, "%-16s %4zu %-20.40s %-4s %-5s %14" PRIu64 " %16" PRIu64 " %14" PRIu64 " %16" PRIu64 " %9" PRIu64
 				" %9" PRIu64 " %10" PRIu64 "\n", ctl_text(nic, "name"), p, ctl_text(port, "name"),
-				ctl_u64(port, "link") ? "up" : "down", ctl_u64(port, "rx_frames"), ctl_u64(port, "rx_bytes"),
+				ctl_u64(port, "link") ? "up" : "down", ctl_text(port, "placement"),
+				ctl_u64(port, "rx_frames"), ctl_u64(port, "rx_bytes"),
 				ctl_u64(port, "tx_frames"), ctl_u64(port, "tx_bytes"), ctl_u64(port, "tx_lost"),
 				ctl_u64(port, "tx_error"), ctl_u64(port, "rx_refused"));
 	}

@@ -25,7 +25,7 @@ int drv_step_reset(struct drv *d, struct drv_nic *nic)
 uint32_t drv_flags(const struct drv_opts *o)
 {
 	return (o->bridge ? P2P_FLAG_BRIDGE : 0) | (o->scrub ? P2P_FLAG_SCRUB : 0) |
-	       (o->backpressure ? P2P_FLAG_BACKPRESSURE : 0);
+	       (o->backpressure ? P2P_FLAG_BACKPRESSURE : 0) | (o->cut ? P2P_FLAG_CUT : 0);
 }
 
 static int drv_check_layout(struct drv *d, struct drv_nic *nic)
@@ -68,10 +68,14 @@ int drv_step_configure(struct drv *d, struct drv_nic *nic)
 		{ P2P_SILENCE_MS, o->silence_ms },
 		{ P2P_CONTROL, P2P_CTL_CONFIGURE },
 	};
-	uint64_t status, error;
+	uint64_t status, error, features = P2P_FEAT_CUT;
 	unsigned int i;
 	int rc = 0;
 
+	if (o->cut)
+		rc = drv_reg_read(d, nic, P2P_FEATURES, 4, &features);
+	if (!rc && !(features & P2P_FEAT_CUT))
+		return drv_fail(d, -EOPNOTSUPP, "%s can't receive into another NIC's memory; leave --placement cut out", nic->name);
 	for (i = 0; !rc && i < P2P_ARRAY_SIZE(reg); i++)
 		rc = drv_reg_write(d, nic, reg[i].off, 4, reg[i].v);
 	if (!rc)
@@ -128,6 +132,8 @@ static int drv_check_opts(struct drv *d, const struct drv_opts *o)
 		return drv_fail(d, -EINVAL, "no NIC given");
 	if (o->mode >= P2P_NUM_MODES)
 		return drv_fail(d, -EINVAL, "mode %u does not exist", o->mode);
+	if (o->cut && o->mode != P2P_MODE_WR)
+		return drv_fail(d, -EINVAL, "cut-through placement is for mode wr");
 	if (!o->batch || o->batch > P2P_MAX_BATCH)
 		return drv_fail(d, -EINVAL, "batch %u: give 1 to %u", o->batch, P2P_MAX_BATCH);
 	if (o->stride < 4 || o->stride > 256 || (o->stride & (o->stride - 1)))

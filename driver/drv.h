@@ -58,6 +58,7 @@ struct drv_opts {
 	uint32_t batch, stride;
 	uint32_t age_s, flood_pps, silence_ms;
 	bool bridge, scrub, backpressure;
+	bool cut;     /* wr: static pairs receive into the egress NIC's memory where they can */
 	bool persist; /* NICs run on when the driver goes */
 	/* Adoption checks against the running NICs only what was asked for by name: DRV_SET_* bits. */
 	uint32_t set;

@@ -132,6 +132,16 @@ enum board_step {
  * uint32_t board_tx_done(b, port);
  * bool board_link_up(b, port);
  *
+ * Cut-through placement (cut.c).  A board that has it defines BOARD_CUT as 1 and the two functions below, and carries
+ * out every write at once (board_done() is constant for BOARD_Q_WRITE).
+ * int board_place(b, port, struct board_win *w, uint64_t bytes, uint8_t **base);
+ *	From its next start on, the port's cable shall be able to receive into the first `bytes` of a window, as
+ *	region 1 + NICs; w NULL: no more.  0, and *base is where they begin; -EOPNOTSUPP: this cable does not give
+ *	buffers back in the order in which they were posted; -ENOENT: not memory that a cable may be given.  Before that
+ *	memory goes the board calls fw_place_lost().
+ * int board_port_restart(b, port);
+ *	Stops the port and starts it again; it forgets every buffer.  0, or -errno: it is stopped.
+ *
  * Bring-up, at a quiescent point, may take long:
  * int board_layout(b, const struct p2p_shape *shape);
  *	Make the segments of all planes, zeroed.  0, -ENOMEM.  Replaces what was there.  Of a NIC with several contexts
@@ -143,6 +153,19 @@ enum board_step {
  * int board_ports_start(b);  void board_ports_stop(b);
  * void board_layout_drop(b);
  */
+#ifndef BOARD_CUT
+#define BOARD_CUT 0
+static inline int board_place(struct board_ctx *b, unsigned int port, struct board_win *w, uint64_t bytes, uint8_t **base)
+{
+	return -2; /* ENOENT */
+}
+
+static inline int board_port_restart(struct board_ctx *b, unsigned int port)
+{
+	return 0;
+}
+#endif
+
 enum board_vector { BOARD_VEC_LINK, BOARD_VEC_FAULT, BOARD_VEC_PUNT, BOARD_NUM_VECTORS };
 
 #endif

@@ -149,8 +149,13 @@ static bool cons_fields_ok(const struct fw_nic *n, const struct fw_cons *c, uint
 	uint32_t len = P2P_D0_LEN(w0), flags = P2P_D0_FLAGS(w0);
 	uint32_t out = c->ring == n->ports ? P2P_PORT_FLOOD : c->ring;
 
-	if (len > c->buf_size || flags >= P2P_DF_HERE << 1)
+	if (len > c->buf_size)
 		return false;
+	if (p2p_unlikely(flags & P2P_DF_PLACED)) {
+		if (!n->cut || c->ring == n->ports || P2P_D0_OUT_PORT(w0) != out)
+			return false;
+		return flags & P2P_DF_VOID ? !len : len != 0;
+	}
 	if (flags & P2P_DF_VOID)
 		return c->ring == n->ports && (len == 0 || len >= 14);
 	if (n->mode == P2P_MODE_BN)
@@ -167,7 +172,10 @@ static bool cons_sum_ok(struct fw_nic *n, const struct fw_cons *c, const struct 
 	if (len > c->buf_size)
 		return false;
 	board_charge(n->board, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, len));
-	sum = board_sum_check(n->board, buf, len, p2p_mix(dseq), n->stride);
+	if (p2p_unlikely(P2P_D0_FLAGS(w0) & P2P_DF_PLACED) && n->cut)
+		sum = ~0u;
+	else
+		sum = board_sum_check(n->board, buf, len, p2p_mix(dseq), n->stride);
 	return board_sum_finish(sum, w0, from_le32(d->where), dseq) == from_le32(d->csum);
 }
 
@@ -185,7 +193,7 @@ static int cons_judge(struct fw_nic *n, struct fw_cons *c, const struct p2p_desc
 		if (c->active)
 			cons_drop_active(n, c, P2P_DROP_desc_lost);
 		cons_gap(n, c, g, 0);
-		if (!ok)
+		if (!ok || (flags & P2P_DF_PLACED))
 			return 0;
 		c->nsegs = 1;
 	} else if (p2p_likely(!(flags & P2P_DF_CONT))) {

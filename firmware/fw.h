@@ -79,6 +79,14 @@ const uint64_t *fw_nic_drops(const struct fw_nic *nic);
  */
 uint64_t fw_nic_held(const struct fw_nic *nic);
 
+/* How port x receives now: PORT_PLACEMENT. */
+enum p2p_placement fw_nic_placement(const struct fw_nic *nic, unsigned int x);
+/*
+ * The memory that port x receives into (board_place()) is about to go, or may no longer be reached.  At a
+ * quiescent point; on return neither firmware nor the port refers to it, and the port copies.
+ */
+void fw_place_lost(struct fw_nic *nic, unsigned int x);
+
 struct fw_peer_info {
 	enum p2p_peer_state state;
 	uint32_t inc, peer_inc;

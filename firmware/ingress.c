@@ -233,7 +233,7 @@ static bool ingress_next(struct fw_nic *n, unsigned int x, struct frame *f)
  * on the cable is nobody's loss.  A bridge waits for all NICs; after a while
  * nobody is waited for any longer.
  */
-static bool ingress_ready(const struct fw_nic *n, unsigned int x)
+bool fw_ingress_ready(const struct fw_nic *n, unsigned int x)
 {
 	uint32_t pair = (uint32_t)n->port_reg[x][FW_R_PORT_PAIR], nic = (pair >> 8) & 0xff;
 	const struct fw_peer *peer;
@@ -249,13 +249,13 @@ static bool ingress_ready(const struct fw_nic *n, unsigned int x)
 	return true;
 }
 
-static void ingress_post(struct fw_nic *n, unsigned int x)
+void fw_ingress_post(struct fw_nic *n, unsigned int x)
 {
 	struct fw_port *port = &n->port[x];
 	struct p2p_seg empty[FW_RX_BURST];
 	uint32_t k, m, took;
 
-	while (port->nfree) {
+	while (port->nfree && !port->satisfied) {
 		m = port->nfree < FW_RX_BURST ? port->nfree : FW_RX_BURST;
 		for (k = 0; k < m; k++) {
 			uint32_t buf = port->free[port->nfree - 1 - k];
@@ -267,24 +267,39 @@ static void ingress_post(struct fw_nic *n, unsigned int x)
 		port->nfree -= took;
 		port->posted += took;
 		port->satisfied = took < m;
-		if (port->satisfied)
-			return;
 	}
+}
+
+unsigned int fw_ingress_stash(struct fw_nic *n, unsigned int x)
+{
+	struct fw_port *port = &n->port[x];
+	unsigned int moved = 0;
+	struct frame f;
+
+	while (ingress_next(n, x, &f)) {
+		if (ingress_frame(n, &f))
+			break;
+		port->blocked = port->retry = false;
+		frame_release(n, &f);
+		port->stash_at += f.nsegs;
+		moved++;
+	}
+	return moved;
 }
 
 unsigned int fw_ingress_port(struct fw_nic *n, unsigned int x, bool *dry)
 {
 	struct fw_port *port = &n->port[x];
-	unsigned int moved = 0, frames = 0, k;
-	struct frame f;
+	unsigned int moved, frames = 0, k;
 	bool full = true;
 
+	if (p2p_unlikely(port->ring != NULL))
+		return fw_cut_port(n, x, dry);
 	port->blocked = port->blocked && port->stash_at != port->stash_n;
 	if (port->stash_at == port->stash_n) {
-		if (port->nfree && !port->satisfied)
-			ingress_post(n, x);
+		fw_ingress_post(n, x);
 		port->stash_at = port->stash_n = 0;
-		if (!ingress_ready(n, x))
+		if (!fw_ingress_ready(n, x))
 			return 0;
 		port->stash_n = board_rx_burst(n->board, x, port->stash, FW_RX_BURST);
 		full = port->stash_n >= FW_RX_BURST - P2P_MAX_SEGS;
@@ -296,14 +311,7 @@ unsigned int fw_ingress_port(struct fw_nic *n, unsigned int x, bool *dry)
 		port->posted -= port->stash_n;
 		port->satisfied = port->satisfied && !port->stash_n;
 	}
-	while (ingress_next(n, x, &f)) {
-		if (ingress_frame(n, &f))
-			break;
-		port->blocked = port->retry = false;
-		frame_release(n, &f);
-		port->stash_at += f.nsegs;
-		moved++;
-	}
+	moved = fw_ingress_stash(n, x);
 	if (full)
 		*dry = false;
 	n->blocked |= port->blocked || !port->posted;

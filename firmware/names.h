@@ -30,6 +30,8 @@
 #define fw_nic_events FW_SYM(fw_nic_events)
 #define fw_nic_drops FW_SYM(fw_nic_drops)
 #define fw_nic_held FW_SYM(fw_nic_held)
+#define fw_nic_placement FW_SYM(fw_nic_placement)
+#define fw_place_lost FW_SYM(fw_place_lost)
 #define fw_peer_info FW_SYM(fw_peer_info)
 #endif
 

@@ -240,6 +240,10 @@ int fw_nic_enable(struct fw_nic *n)
 	if (n->mode == P2P_MODE_BN && (!n->reg[FW_R_HOST_AREA] || !n->reg[FW_R_HOST_POOL_BYTES] ||
 				       n->reg[FW_R_HOST_POOL_BYTES] > 1ull << 30))
 		return -FW_EINVAL;
+	n->cut = n->reg[FW_R_FLAGS] & P2P_FLAG_CUT;
+	if (n->cut && (!BOARD_CUT || n->mode != P2P_MODE_WR))
+		return -FW_EINVAL;
+	fw_cut_start(n);
 	err = board_ports_start(n->board);
 	if (err)
 		return err;
@@ -287,7 +291,9 @@ void fw_nic_disable(struct fw_nic *n)
 
 	for (x = 0; x < n->ports; x++)
 		for (k = n->port[x].stash_at; k < n->port[x].stash_n; k++)
-			frames += !(n->port[x].stash[k].flags & P2P_SEG_MORE);
+			frames += !(n->port[x].stash[k].flags & (P2P_SEG_MORE | P2P_SEG_BACK));
+	/* Without a restart: the ports stop before anybody is told that we have. */
+	fw_cut_stop(n);
 	for (i = 0; i < FW_MAX_PEERS; i++)
 		fw_peer_stop(n, i, P2P_DROP_stopped);
 	fw_drop(n, P2P_DROP_stopped, frames);
@@ -511,7 +517,7 @@ uint64_t fw_nic_held(const struct fw_nic *n)
 		for (k = 0; k < n->port[x].stage_n; k++)
 			held += !(n->port[x].stage[k].flags & P2P_SEG_MORE);
 		for (k = n->port[x].stash_at; k < n->port[x].stash_n; k++)
-			held += !(n->port[x].stash[k].flags & P2P_SEG_MORE);
+			held += !(n->port[x].stash[k].flags & (P2P_SEG_MORE | P2P_SEG_BACK));
 	}
 	return held;
 }

@@ -6,6 +6,7 @@
  *   cons   a peer fills a ring in our memory        cons.c
  *   peer   sessions, heartbeats, sleeping           peer.c
  *   ingress  ports -> prod                          ingress.c, bridge.c
+ *   cut    cables -> slots of prod                 cut.c
  *   egress   cons -> ports                          egress.c
  *   bn     the host's rings in place of peers'      bn.c
  *   nic    life, registers, the step                nic.c, regs.c
@@ -47,6 +48,7 @@ struct fw_prod {
 	uint32_t ready; /* payload has finished before this */
 	uint32_t pub;   /* descriptors are written before this */
 	uint32_t cons;  /* slots before this are ours again */
+	uint32_t out;   /* cut: slots from prod on that a cable holds as receive buffers */
 	uint32_t mask, buf_size;
 	uint32_t desc_off; /* of the descriptors in the peer's ring window */
 	uint32_t ctrl_off;
@@ -54,6 +56,7 @@ struct fw_prod {
 	bool open;      /* the peer's first completion line of this session has come */
 	bool dirty;     /* on the NIC's list of rings to flush */
 	bool local;     /* i = j */
+	uint8_t cut;    /* 1 + the port whose cable receives into it, 0: none */
 	uint64_t dirty_ns; /* since when, or since the last flush */
 	const struct p2p_line *comp; /* in our memory, written by the peer */
 	struct p2p_desc *shadow;     /* what we wrote, N; also the DMA's source */
@@ -143,6 +146,11 @@ struct fw_port {
 	bool rr_resume; /* it was left with its quantum not used up */
 	/* bn */
 	uint32_t refill_cons, refill_prod;
+	/* cut */
+	struct fw_prod *ring; /* whose slots the cable receives into, NULL: none */
+	uint8_t *ring_base;   /* slot 0 */
+	uint32_t ring_pair;   /* the pair that this is for */
+	uint8_t place;        /* enum p2p_placement, but for CHANGED */
 };
 
 struct fw_station {
@@ -163,7 +171,7 @@ struct fw_nic {
 	uint32_t step;
 	bool configured, running, persist;
 	uint8_t mode;
-	bool scrub, bridge, backpressure;
+	bool scrub, bridge, backpressure, cut;
 	uint32_t self, nics, ports, batch, stride;
 	struct p2p_shape shape;
 	uint32_t scrub_key;
@@ -256,7 +264,7 @@ static inline uint32_t fw_wait_room(const struct fw_nic *n)
 /* Hold ref until write `tok` has finished. */
 static inline void fw_hold_until(struct fw_nic *n, uint32_t tok, uint32_t ref)
 {
-	if (p2p_likely(board_done(n->board, BOARD_Q_WRITE, tok)))
+	if (p2p_likely(board_done(n->board, BOARD_Q_WRITE, tok)) || ref == FW_REF_NONE)
 		return;
 	fw_hold(n, ref);
 	n->wait[n->wait_head++ & n->wait_mask] = (struct fw_wait){ tok, ref };
@@ -289,6 +297,7 @@ static inline void fw_wake_after(struct fw_nic *n, unsigned int i, uint32_t tok,
 #define fw_prod_send FW_LOCAL(fw_prod_send)
 #define fw_prod_void FW_LOCAL(fw_prod_void)
 #define fw_prod_flush FW_LOCAL(fw_prod_flush)
+#define fw_prod_filled FW_LOCAL(fw_prod_filled)
 #define fw_prod_flush_all FW_LOCAL(fw_prod_flush_all)
 #define fw_prod_flush_ns FW_LOCAL(fw_prod_flush_ns)
 #define fw_prod_reap FW_LOCAL(fw_prod_reap)
@@ -306,6 +315,16 @@ static inline void fw_wake_after(struct fw_nic *n, unsigned int i, uint32_t tok,
 #define fw_peer_wake FW_LOCAL(fw_peer_wake)
 #define fw_peer_line FW_LOCAL(fw_peer_line)
 #define fw_ingress_port FW_LOCAL(fw_ingress_port)
+#define fw_ingress_post FW_LOCAL(fw_ingress_post)
+#define fw_ingress_ready FW_LOCAL(fw_ingress_ready)
+#define fw_ingress_stash FW_LOCAL(fw_ingress_stash)
+#define fw_cut_start FW_LOCAL(fw_cut_start)
+#define fw_cut_stop FW_LOCAL(fw_cut_stop)
+#define fw_cut_port FW_LOCAL(fw_cut_port)
+#define fw_cut_closed FW_LOCAL(fw_cut_closed)
+#define fw_cut_evict FW_LOCAL(fw_cut_evict)
+#define fw_cut_leave FW_LOCAL(fw_cut_leave)
+#define fw_cut_meet FW_LOCAL(fw_cut_meet)
 #define fw_egress_port FW_LOCAL(fw_egress_port)
 #define fw_egress_flood FW_LOCAL(fw_egress_flood)
 #define fw_egress_stop FW_LOCAL(fw_egress_stop)
@@ -345,6 +364,8 @@ int fw_prod_void(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *seg,
  * payload is under way that would make it whole, or when it has waited long enough.
  */
 void fw_prod_flush(struct fw_nic *n, struct fw_prod *p, bool dry);
+/* Slots before p->prod have been filled (cut): as fw_prod_send() does at its end. */
+void fw_prod_filled(struct fw_nic *n, struct fw_prod *p);
 void fw_prod_flush_all(struct fw_nic *n, bool dry);
 /* When a ring that waits for a whole batch is flushed all the same; 0: it waits for DMA; UINT64_MAX: none does. */
 uint64_t fw_prod_flush_ns(const struct fw_nic *n);
@@ -380,10 +401,28 @@ void fw_peer_line(struct fw_nic *n, struct fw_peer *peer);
 /* After writes have finished: one barrier, then bells for peers that sleep. */
 void fw_peer_wake(struct fw_nic *n);
 
+/* ---- cut.c ---- */
+/* Before the ports start, and before they stop: which of them receive into peers' memory. */
+void fw_cut_start(struct fw_nic *n);
+void fw_cut_stop(struct fw_nic *n);
+/* fw_ingress_port() for a port with a ring. */
+unsigned int fw_cut_port(struct fw_nic *n, unsigned int x, bool *dry);
+/* The session of a ring with p->cut is over: its slots are taken back. */
+void fw_cut_closed(struct fw_nic *n, struct fw_prod *p);
+/* Somebody else sends into a ring with p->out: its port copies from here on. */
+void fw_cut_evict(struct fw_nic *n, struct fw_prod *p);
+/* Peer i goes; peer i was introduced while we run: ports that are paired with it are restarted. */
+void fw_cut_leave(struct fw_nic *n, unsigned int i);
+void fw_cut_meet(struct fw_nic *n, unsigned int i);
+
 /* ---- ingress.c, egress.c ---- */
 /* Both return how many frames they moved. */
 unsigned int fw_ingress_port(struct fw_nic *n, unsigned int x, bool *dry);
 unsigned int fw_egress_port(struct fw_nic *n, unsigned int x);
+/* Parts of fw_ingress_port(): give the port empty buffers; may it receive?; forward what it has received. */
+void fw_ingress_post(struct fw_nic *n, unsigned int x);
+bool fw_ingress_ready(const struct fw_nic *n, unsigned int x);
+unsigned int fw_ingress_stash(struct fw_nic *n, unsigned int x);
 unsigned int fw_egress_flood(struct fw_nic *n, struct fw_peer *peer);
 /* Forget what the ports hold; returns frames that were not yet given to a port. */
 uint64_t fw_egress_stop(struct fw_nic *n);
@@ -424,6 +463,7 @@ enum fw_peer_reg_index { P2P_PEER_REGS(X) FW_NUM_PEER_REGS };
 _Static_assert(FW_NUM_REGS <= 64 && FW_NUM_PORT_REGS <= 4 && FW_NUM_PEER_REGS <= 16, "register arrays");
 
 /* errno values: firmware has no <errno.h>; Linux's numbers. */
-enum { FW_ENOENT = 2, FW_EAGAIN = 11, FW_ENOMEM = 12, FW_EINVAL = 22, FW_ENOSPC = 28, FW_EMSGSIZE = 90, FW_ENOTCONN = 107 };
+enum { FW_ENOENT = 2, FW_EAGAIN = 11, FW_ENOMEM = 12, FW_EINVAL = 22, FW_ENOSPC = 28, FW_EMSGSIZE = 90, FW_EOPNOTSUPP = 95,
+       FW_ENOTCONN = 107 };
 
 #endif

@@ -117,6 +117,7 @@ void fw_peer_stop(struct fw_nic *n, unsigned int i, enum p2p_drop why)
 		return;
 	if (peer->state == P2P_PEER_UP)
 		fw_bridge_flush(n, i, -1);
+	fw_cut_leave(n, i);
 	peer_end(n, i, why, false);
 	peer->intro = false;
 	peer_state(n, i, P2P_PEER_ABSENT);

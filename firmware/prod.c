@@ -51,6 +51,8 @@ uint64_t fw_prod_close(struct fw_nic *n, struct fw_prod *p)
 
 	if (!p->open)
 		return 0;
+	if (p->cut)
+		fw_cut_closed(n, p);
 	for (s = p->cons; s != p->prod; s++)
 		if (!(P2P_D0_FLAGS(from_le32(p->shadow[s & p->mask].w0)) & (P2P_DF_CONT | P2P_DF_VOID)))
 			frames++;
@@ -74,6 +76,13 @@ static inline void prod_mark(struct fw_nic *n, struct fw_prod *p)
 	p->dirty_ns = n->now_ns;
 	p->next_dirty = n->dirty;
 	n->dirty = p;
+}
+
+void fw_prod_filled(struct fw_nic *n, struct fw_prod *p)
+{
+	prod_mark(n, p);
+	if (p->prod - p->pub >= n->batch)
+		fw_prod_flush(n, p, false);
 }
 
 /* rd: no egress port may hold more than its share of a port's receive buffers; pairs have it to themselves. */
@@ -153,6 +162,8 @@ static int prod_admit(struct fw_nic *n, struct fw_prod *p, uint32_t pieces, uint
 		*why = P2P_DROP_too_long;
 		return -FW_EMSGSIZE;
 	}
+	if (p2p_unlikely(p->out))
+		fw_cut_evict(n, p);
 	if (p->prod - p->cons + pieces > p->mask + 1) {
 		*why = P2P_DROP_ring_full;
 		return -FW_ENOSPC;
@@ -202,9 +213,7 @@ int fw_prod_send(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *segs
 	n->produced++;
 	prod_peer(n, p)->sent_frames++;
 	fw_event(n, P2P_EV_forwarded, 1);
-	prod_mark(n, p);
-	if (p->prod - p->pub >= n->batch)
-		fw_prod_flush(n, p, false);
+	fw_prod_filled(n, p);
 	return 0;
 }
 

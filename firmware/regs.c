@@ -69,6 +69,8 @@ static uint64_t reg_needed(const struct fw_nic *n)
 static uint64_t reg_value(const struct fw_nic *n, enum fw_reg_index k)
 {
 	switch (k) {
+	case FW_R_FEATURES:
+		return n->reg[k] | (BOARD_CUT ? P2P_FEAT_CUT : 0);
 	case FW_R_CONTROL:
 		return (n->running ? P2P_CTL_ENABLE : 0) | (n->persist ? P2P_CTL_PERSIST : 0);
 	case FW_R_STATUS:
@@ -103,6 +105,8 @@ static uint64_t reg_read_block(const struct fw_nic *n, uint32_t off, uint32_t by
 		k = reg_find(port_regs, FW_NUM_PORT_REGS, (off - P2P_PORT_BLOCK) % P2P_PORT_BLOCK_BYTES, bytes);
 		if (k < 0)
 			return ALL_ONES(bytes);
+		if (k == FW_R_PORT_PLACEMENT)
+			return fw_nic_placement(n, i);
 		return k == FW_R_PORT_LINK ? n->port[i].link : n->port_reg[i][k];
 	}
 	if (off >= P2P_PEER_BLOCK && off < P2P_PEER_BLOCK + P2P_MAX_NICS * P2P_PEER_BLOCK_BYTES) {
@@ -190,6 +194,7 @@ static int peer_introduce(struct fw_nic *n, unsigned int i)
 	if (n->running) {
 		fw_peer_start(n, i);
 		peer->intro_ns = n->now_ns - FW_MEETING_NS - 1; /* the others forward on meanwhile */
+		fw_cut_meet(n, i);
 	}
 	return 0;
 }

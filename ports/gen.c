@@ -773,7 +773,7 @@ int port_gen_report_pair(struct port *gen, struct port *sink, struct gen_report 
 		"[,dst=MAC][,routed][,tx=off]: generator and checking sink", \
 	.open = gen_open, .start = gen_start, .stop = gen_stop, .close = gen_close, .rx_burst = gen_rx_burst, \
 	.rx_post = gen_rx_post, .tx_burst = gen_tx_burst, .tx_done = gen_tx_done, .control = gen_control, \
-	.fds = gen_fds, .next_event = gen_next_event, .link_up = gen_link_up
+	.fds = gen_fds, .next_event = gen_next_event, .link_up = gen_link_up, .in_order = port_buffers_in_order
 
 const struct port_ops port_gen_ops = { GEN_OPS };
 /* A generator that ends. */

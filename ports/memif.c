@@ -477,6 +477,12 @@ static uint64_t memif_next_event(struct port *p, uint64_t now_ns)
 	return m->tx_poll_at;
 }
 
+/* A server takes its buffers out of the pool as it fills them; a client's come back queue by queue. */
+static bool memif_in_order(struct port *p)
+{
+	return memif_of(p)->server || memif_of(p)->queues == 1;
+}
+
 static bool memif_link_up(struct port *p)
 {
 	return memif_of(p)->tx_on;
@@ -677,4 +683,5 @@ const struct port_ops port_memif_ops = {
 	.arm = memif_arm,
 	.next_event = memif_next_event,
 	.link_up = memif_link_up,
+	.in_order = memif_in_order,
 };

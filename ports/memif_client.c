@@ -218,11 +218,12 @@ void memif_client_release(struct memif_port *m)
 	for (unsigned int i = 0; i < m->nrx; i++) {
 		struct memif_queue *q = &m->rx[i];
 
-		for (; q->slot && q->tail != q->head; q->tail++) {
-			struct p2p_seg s = q->slot[q->tail & q->mask];
+		/* Older than what is in the pool: before it, the newest first. */
+		while (q->slot && q->tail != q->head) {
+			struct p2p_seg s = q->slot[--q->head & q->mask];
 
 			s.pad = 0;
-			memif_pool_push(m, &s);
+			memif_pool_unget(m, &s);
 		}
 	}
 	if (m->ntx > 1 && m->order)
@@ -303,7 +304,9 @@ static bool client_skip(struct memif_port *m, struct memif_queue *q, uint16_t ta
 	while (t != tail) {
 		if (memif_desc_load(&q->ring->desc[t++ & q->mask]).flags & MEMIF_DESC_NEXT)
 			continue;
-		while (q->tail != t) {
+		if (m->mem.place)
+			q->back = (uint16_t)(t - q->tail);
+		while (!m->mem.place && q->tail != t) {
 			struct p2p_seg s = q->slot[q->tail++ & q->mask];
 
 			s.pad = 0;
@@ -313,6 +316,26 @@ static bool client_skip(struct memif_port *m, struct memif_queue *q, uint16_t ta
 		return true;
 	}
 	return false;
+}
+
+/* Buffers of refused frames: those of mem.place in their turn, others to the pool. */
+static __attribute__((noinline)) unsigned int client_back(struct memif_port *m, struct memif_queue *q,
+							  struct p2p_seg *segs, unsigned int n)
+{
+	unsigned int k = 0;
+
+	for (; k < n && q->back; q->back--) {
+		struct p2p_seg s = q->slot[q->tail++ & q->mask];
+
+		s.pad = 0;
+		if (s.region != m->mem.place) {
+			memif_pool_push(m, &s);
+			continue;
+		}
+		s.flags = P2P_SEG_BACK;
+		segs[k++] = s;
+	}
+	return k;
 }
 
 /* Is it anything but a frame of one descriptor as it was placed? */
@@ -374,12 +397,17 @@ unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct
 	const struct memif_desc *desc = q->ring->desc;
 	const struct p2p_seg *slot = q->slot;
 	const unsigned int mask = q->mask;
+	const bool touched = !m->mem.place; /* cut-through: nobody here looks at the frames */
 	uint64_t frames = 0, bytes = 0;
 	unsigned int out = 0;
 	uint16_t t = q->tail;
 
 	if (p2p_likely(t == tail))
 		return 0;
+	if (p2p_unlikely(q->back)) {
+		out = client_back(m, q, segs, n);
+		t = q->tail;
+	}
 	if (p2p_unlikely((uint16_t)(tail - t) > (uint16_t)(q->head - t))) {
 		memif_violation(m, "S2C tail beyond head");
 		return 0;
@@ -398,9 +426,14 @@ unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct
 				break;
 			out += (unsigned int)k;
 			frames += k > 0;
+			if (p2p_unlikely(q->back)) {
+				out += client_back(m, q, segs + out, n - out);
+				t = q->tail;
+			}
 			continue;
 		}
-		__builtin_prefetch(s->data);
+		if (p2p_likely(touched))
+			__builtin_prefetch(s->data);
 		__builtin_prefetch(&desc[(t + 8) & mask]);
 		segs[out].data = s->data;
 		segs[out].len = d.length;

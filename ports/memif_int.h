@@ -58,6 +58,7 @@ struct memif_queue {
 	struct p2p_seg *slot; /* client S2C: what lies in each slot; pad holds the offset */
 	uint32_t *meta;        /* client C2S: length | MEMIF_META_MORE */
 	uint32_t finished;     /* client C2S: finished but not yet in order, several queues only */
+	uint16_t back;         /* client S2C: descriptors from tail on whose buffers are given back in order */
 	int evfd;
 	uint32_t offset; /* server: where ADD_RING put it */
 	uint16_t region;
@@ -163,6 +164,12 @@ void memif_queue_notify(struct memif_queue *q);
 static inline uint32_t memif_pool_count(const struct memif_port *m)
 {
 	return m->pool_head - m->pool_tail;
+}
+
+/* Before all that are there. */
+static inline void memif_pool_unget(struct memif_port *m, const struct p2p_seg *s)
+{
+	m->pool[--m->pool_tail & m->pool_mask] = *s;
 }
 
 static inline void memif_pool_push(struct memif_port *m, const struct p2p_seg *s)

@@ -399,6 +399,7 @@ static int pcap_finish(struct port *port, char err[PORT_ERR_MAX])
 	.open = pcap_port_open, .start = pcap_port_start, .stop = pcap_port_stop, .close = pcap_port_close, \
 	.rx_burst = pcap_rx_burst, .rx_post = pcap_rx_post, .tx_burst = pcap_tx_burst, .tx_done = pcap_tx_done, \
 	.control = pcap_control, .fds = pcap_fds, .arm = pcap_arm, .next_event = pcap_next_event, .link_up = pcap_link_up, \
+	.in_order = port_buffers_in_order, \
 	.finish = pcap_finish
 
 const struct port_ops port_pcap_ops = { PCAP_OPS };

@@ -22,6 +22,9 @@
  *            filled (rx_burst), each posted buffer at most once.
  *   send:    the board lends filled segments (tx_burst); they belong to the
  *            port until tx_done has counted them, in the order given.
+ *            Buffers in mem.place, the egress NIC's memory, come back exactly in the order in which they were
+ *            posted, also over a link that goes down and up; one whose frame was refused is given back
+ *            in its turn with P2P_SEG_BACK and is no frame.  Only ports that say in_order() get such.
  *   A frame is one or more segments; all but the last carry P2P_SEG_MORE.
  *   Neither rx_burst nor tx_burst ever ends in the middle of a frame.
  *
@@ -52,6 +55,7 @@ struct port_region {
 /* All memory that buffers of this port may lie in.  Valid until stop. */
 struct port_memory {
 	unsigned int n;
+	unsigned int place; /* cut-through: this region is another NIC's, receive buffers lie in it; 0: none */
 	struct port_region region[PORT_MAX_REGIONS];
 	uint32_t buf_size; /* bytes of each receive buffer */
 	uint32_t rx_bufs;  /* how many of them the board owns for this port */
@@ -123,6 +127,8 @@ struct port_ops {
 	/* When rx_burst will have something without any fd becoming ready (paced generators): ns, or UINT64_MAX.  May be NULL. */
 	uint64_t (*next_event)(struct port *p, uint64_t now_ns);
 	bool (*link_up)(struct port *p);
+	/* True: receive buffers come back in the order in which they were posted.  May be NULL: no. */
+	bool (*in_order)(struct port *p);
 	/* True once a port that ends (pcap input) has delivered all its frames.  May be NULL: never ends. */
 	bool (*exhausted)(struct port *p);
 	/*

@@ -483,4 +483,5 @@ const struct port_ops port_tap_ops = {
 	.control = tap_control,
 	.fds = tap_fds,
 	.link_up = tap_link_up,
+	.in_order = port_buffers_in_order,
 };

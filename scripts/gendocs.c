@@ -90,6 +90,10 @@ static void print_registers(void)
 	print_regs(regs, P2P_ARRAY_SIZE(regs));
 	printf("\n## Per port\n\nAt 0x%x + port * 0x%x.\n", P2P_PORT_BLOCK, P2P_PORT_BLOCK_BYTES);
 	print_regs(port_regs, P2P_ARRAY_SIZE(port_regs));
+	puts("\nPORT_PLACEMENT, and what `p2pnic show ports` says:\n\n| value | shown as | why |\n|---|---|---|");
+#define X(name, text, desc) printf("| %d | %s | %s |\n", P2P_PLACE_##name, text, desc);
+	P2P_PLACEMENTS(X)
+#undef X
 	printf("\n## Per peer\n\nAt 0x%x + peer * 0x%x; the NIC's own block as well.\n", P2P_PEER_BLOCK, P2P_PEER_BLOCK_BYTES);
 	print_regs(peer_regs, P2P_ARRAY_SIZE(peer_regs));
 	printf("\n## Counters\n\nRead-only, 8 bytes each: events from 0x%x, drops from 0x%x, in the order of\n"

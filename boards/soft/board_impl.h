@@ -62,6 +62,8 @@ void *soft_board_segment(struct board_ctx *b, unsigned int seg);
 void *soft_board_state(struct board_ctx *b, size_t bytes);
 int soft_board_ports_start(struct board_ctx *b);
 void soft_board_ports_stop(struct board_ctx *b);
+int soft_board_place(struct board_ctx *b, unsigned int port, struct board_win *w, uint64_t bytes, uint8_t **base);
+int soft_board_port_restart(struct board_ctx *b, unsigned int port);
 
 static inline void board_win_open(struct board_ctx *b, struct board_win *w, uint64_t bus, uint64_t bytes)
 {
@@ -364,6 +366,18 @@ static inline int board_ports_start(struct board_ctx *b)
 static inline void board_ports_stop(struct board_ctx *b)
 {
 	soft_board_ports_stop(b);
+}
+
+#define BOARD_CUT 1
+
+static inline int board_place(struct board_ctx *b, unsigned int port, struct board_win *w, uint64_t bytes, uint8_t **base)
+{
+	return soft_board_place(b, port, w, bytes, base);
+}
+
+static inline int board_port_restart(struct board_ctx *b, unsigned int port)
+{
+	return soft_board_port_restart(b, port);
 }
 
 #endif

@@ -65,10 +65,17 @@ static void put_text(struct json_object *o, const char *key, const char *v)
 
 static struct json_object *port_json(const struct soft_port_stats *p)
 {
+	static const struct { const char *name, *why; } placement[P2P_NUM_PLACEMENTS] = {
+#define X(name, text, desc) { text, desc },
+		P2P_PLACEMENTS(X)
+#undef X
+	};
 	struct json_object *o = json_object_new_object();
 
 	put_text(o, "name", p->name);
 	json_object_object_add(o, "link", json_object_new_boolean(p->link_up));
+	put_text(o, "placement", placement[p->placement].name);
+	put_text(o, "placement_why", placement[p->placement].why);
 #define X(field, desc) put_u64(o, #field, p->s.field);
 	PORT_COUNTERS(X)
 #undef X

@@ -90,6 +90,13 @@ static void access_changed(void *opaque)
 
 	nic->bus_master = pci_config_bus_master(&nic->cfg);
 	soft_nic_retranslate(nic);
+	if (nic->bus_master)
+		return;
+	/* Cables may reach peers' memory no more than we may. */
+	if (nic->queues == 1 && nic->context[0].in_step)
+		nic->context[0].gate_posted = true;
+	else
+		soft_nic_unplace(nic, 0, UINT64_MAX);
 }
 
 void soft_function_reset(struct soft_nic *nic)
@@ -429,9 +436,13 @@ static int dma_map_call(struct soft_nic *nic, void *arg)
 	const struct dma_arg *a = arg;
 	int err = nic->queues > 1 && a->fd < 0 ? -EINVAL : soft_iommu_map(&nic->iommu, a->iova, a->size, a->fd, a->fd_offset, a->prot);
 
-	if (!err)
-		soft_nic_retranslate(nic);
-	return err;
+	if (err)
+		return err;
+	/* Only where it may be needed: descriptors are few. */
+	if (a->fd >= 0 && !a->fd_offset && (fw_reg_read(nic->fw[0], P2P_FLAGS, 4) & P2P_FLAG_CUT))
+		soft_iommu_keep(&nic->iommu, a->iova, a->fd);
+	soft_nic_retranslate(nic);
+	return 0;
 }
 
 static int function_dma_map(void *fn, uint64_t iova, uint64_t size, int fd, uint64_t fd_offset, uint32_t prot)
@@ -444,8 +455,10 @@ static int function_dma_map(void *fn, uint64_t iova, uint64_t size, int fd, uint
 static int dma_unmap_call(struct soft_nic *nic, void *arg)
 {
 	const struct dma_arg *a = arg;
-	int err = soft_iommu_unmap(&nic->iommu, a->iova, a->size);
+	int err;
 
+	soft_nic_unplace(nic, a->iova, a->size);
+	err = soft_iommu_unmap(&nic->iommu, a->iova, a->size);
 	if (!err)
 		soft_nic_retranslate(nic);
 	return err;
@@ -460,6 +473,7 @@ static int function_dma_unmap(void *fn, uint64_t iova, uint64_t size)
 
 static int dma_unmap_all_call(struct soft_nic *nic, void *arg)
 {
+	soft_nic_unplace(nic, 0, UINT64_MAX);
 	soft_iommu_clear(&nic->iommu);
 	soft_nic_retranslate(nic);
 	return 0;

@@ -41,6 +41,7 @@ struct soft_published {
 	uint32_t running, configured, mode, index, nics, slots, buf_size;
 	uint64_t held;
 	uint32_t link[P2P_MAX_PORTS];
+	uint32_t placement[P2P_MAX_PORTS]; /* enum p2p_placement */
 	uint32_t peer_state[P2P_MAX_NICS];
 	uint64_t peer_sent[P2P_MAX_NICS], peer_recv[P2P_MAX_NICS];
 };
@@ -54,11 +55,13 @@ struct soft_context {
 	int wake_fd;
 	void *state; /* board_state() */
 	bool port_started[P2P_MAX_PORTS];
+	struct port_region place[P2P_MAX_PORTS]; /* board_place(); size 0: none */
+	uint64_t place_bus[P2P_MAX_PORTS];       /* of its map */
 	unsigned int iommu_hits; /* of soft_iommu_hits() when translations were last made anew */
 	uint32_t events_due;     /* vectors that queue 0's worker has still to signal, a bit each; atomic */
 
 	/* Register writes that arrived within a step; only of a NIC with one context. */
-	bool in_step, reset_posted;
+	bool in_step, reset_posted, gate_posted;
 	unsigned int num_posted;
 	struct soft_posted posted[SOFT_MAX_POSTED];
 
@@ -101,6 +104,8 @@ void soft_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* nic.c */
 void soft_nic_retranslate(struct soft_nic *nic);
 void soft_context_publish(struct soft_context *c);
+/* Ports whose cables receive into memory mapped in [bus, bus + bytes) stop doing so.  Not within a step. */
+void soft_nic_unplace(struct soft_nic *nic, uint64_t bus, uint64_t bytes);
 /* One firmware step and what had to wait for its end; as fw_step(). */
 uint64_t soft_context_step(struct soft_context *c, uint64_t now_ns);
 /* About every millisecond. */

@@ -82,6 +82,8 @@ static void map_release(struct soft_iommu *m, struct soft_map *e)
 
 	if (!e->host)
 		return;
+	if (e->fd >= 0)
+		close(e->fd);
 	if (e->hit) {
 		guard_remove(e->mapped);
 		free((void *)e->hit);
@@ -186,7 +188,7 @@ static int table_grow(struct soft_iommu *m)
 
 int soft_iommu_map(struct soft_iommu *m, uint64_t iova, uint64_t bytes, int fd, uint64_t fd_offset, uint32_t prot)
 {
-	struct soft_map e = { .iova = iova, .bytes = bytes, .prot = prot, .arena = -1 };
+	struct soft_map e = { .iova = iova, .bytes = bytes, .prot = prot, .arena = -1, .fd = -1 };
 	uint64_t page = sysconf(_SC_PAGESIZE);
 	unsigned int at;
 	int err;
@@ -212,6 +214,17 @@ int soft_iommu_map(struct soft_iommu *m, uint64_t iova, uint64_t bytes, int fd, 
 	m->map[at] = e;
 	m->n++;
 	return 0;
+}
+
+int soft_iommu_keep(struct soft_iommu *m, uint64_t iova, int fd)
+{
+	unsigned int at = map_after(m, iova);
+	struct soft_map *e = at ? &m->map[at - 1] : NULL;
+
+	if (!e || e->iova != iova || !e->host || e->hit || e->fd >= 0)
+		return -ENOENT;
+	e->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return e->fd < 0 ? -errno : 0;
 }
 
 int soft_iommu_unmap(struct soft_iommu *m, uint64_t iova, uint64_t bytes)

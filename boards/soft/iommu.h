@@ -31,6 +31,7 @@ struct soft_map {
 	volatile int *hit; /* guarded: becomes 1 when the memory was cut short; else NULL */
 	uint32_t prot;	/* P2P_DMA_* */
 	int arena;	/* index, or -1 */
+	int fd;		/* kept to be handed on (soft_iommu_keep), or -1 */
 };
 
 struct soft_arena {
@@ -52,6 +53,11 @@ struct soft_iommu {
  * overlap; -ENOSPC; -EPERM (can't be guarded); -EACCES (the descriptor doesn't allow it); -ENOMEM, or mmap's.
  */
 int soft_iommu_map(struct soft_iommu *m, uint64_t iova, uint64_t bytes, int fd, uint64_t fd_offset, uint32_t prot);
+/*
+ * Keeps a duplicate of fd, which the map at iova was made with from offset 0, so that a cable may be given the memory
+ * too.  0; -ENOENT: no such map, or memory that is not sealed; -EMFILE and the like.
+ */
+int soft_iommu_keep(struct soft_iommu *m, uint64_t iova, int fd);
 /* -ENOENT unless exactly this range is one map. */
 int soft_iommu_unmap(struct soft_iommu *m, uint64_t iova, uint64_t bytes);
 void soft_iommu_clear(struct soft_iommu *m);

@@ -139,6 +139,31 @@ static void port_memory_fill(const struct soft_context *c, unsigned int p, struc
 		s += plane;
 		pm->region[i] = (struct port_region){ m->base + m->seg[s].offset, m->seg[s].bytes, m->seg[s].fd };
 	}
+	if (c->place[p].size) {
+		pm->place = pm->n++;
+		pm->region[pm->place] = c->place[p];
+	}
+}
+
+static int port_start(struct soft_context *c, unsigned int p)
+{
+	struct port *port = c->ctx.port[p];
+	struct port_memory pm;
+	int err;
+
+	port_memory_fill(c, p, &pm);
+	err = port->ops->start(port, &pm);
+	if (err)
+		soft_say("%s: port %s: can't start: %s", c->ctx.nic->name, port->name, strerror(-err));
+	c->port_started[p] = !err;
+	return err;
+}
+
+static void port_stop(struct soft_context *c, unsigned int p)
+{
+	if (c->port_started[p])
+		c->ctx.port[p]->ops->stop(c->ctx.port[p]);
+	c->port_started[p] = false;
 }
 
 int soft_board_ports_start(struct board_ctx *b)
@@ -151,16 +176,11 @@ int soft_board_ports_start(struct board_ctx *b)
 		return -EINVAL;
 	soft_board_ports_stop(b);
 	for (unsigned int p = 0; p < nic->ports; p++) {
-		struct port_memory pm;
-
-		port_memory_fill(c, p, &pm);
-		err = b->port[p]->ops->start(b->port[p], &pm);
+		err = port_start(c, p);
 		if (err) {
-			soft_say("%s: port %s: can't start: %s", nic->name, b->port[p]->name, strerror(-err));
 			soft_board_ports_stop(b);
 			return err;
 		}
-		c->port_started[p] = true;
 	}
 	b->ports_on = true;
 	return 0;
@@ -171,11 +191,44 @@ void soft_board_ports_stop(struct board_ctx *b)
 	struct soft_context *c = soft_context_of(b);
 
 	b->ports_on = false;
-	for (unsigned int p = 0; p < b->nic->ports; p++) {
-		if (c->port_started[p])
-			b->port[p]->ops->stop(b->port[p]);
-		c->port_started[p] = false;
-	}
+	for (unsigned int p = 0; p < b->nic->ports; p++)
+		port_stop(c, p);
+}
+
+int soft_board_port_restart(struct board_ctx *b, unsigned int port)
+{
+	port_stop(soft_context_of(b), port);
+	return port_start(soft_context_of(b), port);
+}
+
+int soft_board_place(struct board_ctx *b, unsigned int port, struct board_win *w, uint64_t bytes, uint8_t **base)
+{
+	struct soft_context *c = soft_context_of(b);
+	struct soft_nic *nic = b->nic;
+	const struct port_ops *ops = b->port[port]->ops;
+	const struct soft_map *e;
+
+	c->place[port] = (struct port_region){ .fd = -1 };
+	if (!w)
+		return 0;
+	if (!ops->in_order || !ops->in_order(b->port[port]))
+		return -EOPNOTSUPP;
+	e = soft_iommu_find(&nic->iommu, w->bus);
+	if (!e || e->fd < 0 || bytes > e->bytes - (w->bus - e->iova) || w->bytes < bytes || !nic->bus_master ||
+	    e->prot != (P2P_DMA_READ | P2P_DMA_WRITE))
+		return -ENOENT;
+	c->place[port] = (struct port_region){ .base = e->host, .size = e->bytes, .fd = e->fd };
+	c->place_bus[port] = e->iova;
+	*base = e->host + (w->bus - e->iova);
+	return 0;
+}
+
+void soft_nic_unplace(struct soft_nic *nic, uint64_t bus, uint64_t bytes)
+{
+	for (unsigned int q = 0; q < nic->queues; q++)
+		for (unsigned int p = 0; p < nic->ports; p++)
+			if (nic->context[q].place[p].size && nic->context[q].place_bus[p] - bus < bytes)
+				fw_place_lost(nic->fw[q], p);
 }
 
 /* --- the worker's side --- */
@@ -197,8 +250,11 @@ uint64_t soft_context_step(struct soft_context *c, uint64_t now_ns)
 	c->in_step = true;
 	until = fw_step(c->fw);
 	c->in_step = false;
-	if (p2p_likely(!c->num_posted && !c->reset_posted))
+	if (p2p_likely(!c->num_posted && !c->reset_posted && !c->gate_posted))
 		return until;
+	if (c->gate_posted)
+		soft_nic_unplace(c->ctx.nic, 0, UINT64_MAX);
+	c->gate_posted = false;
 	for (unsigned int i = 0; i < c->num_posted; i++)
 		fw_reg_write(c->fw, c->posted[i].off, c->posted[i].bytes, c->posted[i].value);
 	c->num_posted = 0;
@@ -230,6 +286,23 @@ void soft_context_control(struct soft_context *c, uint64_t now_ns)
 #define PUBLISH(field, v) __atomic_store_n(&c->pub.field, (v), __ATOMIC_RELAXED)
 #define PUBLISHED(c, field) __atomic_load_n(&(c)->pub.field, __ATOMIC_RELAXED)
 
+/* Says once what a port that was to cut through does instead. */
+static void publish_placement(struct soft_context *c, unsigned int p)
+{
+	static const char *const why[] = {
+#define X(name, text, desc) desc,
+		P2P_PLACEMENTS(X)
+#undef X
+	};
+	enum p2p_placement now = fw_nic_placement(c->fw, p);
+
+	if (now == PUBLISHED(c, placement[p]))
+		return;
+	PUBLISH(placement[p], now);
+	if (now > P2P_PLACE_CUT && c->queue == 0)
+		soft_say("%s: port %u (%s) copies: %s", c->ctx.nic->name, p, c->ctx.port[p]->name, why[now]);
+}
+
 void soft_context_publish(struct soft_context *c)
 {
 	const struct p2p_shape *shape = fw_nic_shape(c->fw);
@@ -242,8 +315,10 @@ void soft_context_publish(struct soft_context *c)
 	PUBLISH(nics, nics);
 	PUBLISH(slots, shape ? shape->slots : 0);
 	PUBLISH(held, fw_nic_held(c->fw));
-	for (unsigned int p = 0; p < c->ctx.nic->ports; p++)
+	for (unsigned int p = 0; p < c->ctx.nic->ports; p++) {
 		PUBLISH(link[p], board_link_up(&c->ctx, p));
+		publish_placement(c, p);
+	}
 	for (unsigned int i = 0; i < P2P_MAX_NICS; i++) {
 		struct fw_peer_info info = { .state = P2P_PEER_ABSENT };
 
@@ -279,6 +354,7 @@ static void stats_add(struct soft_nic *nic, unsigned int q, struct soft_nic_stat
 		struct port *port = c->ctx.port[p];
 
 		out->port[p].link_up = PUBLISHED(c, link[p]) && (q == 0 || out->port[p].link_up);
+		out->port[p].placement = PUBLISHED(&nic->context[0], placement[p]);
 #define X(field, desc) out->port[p].s.field += p2p_count_read(&port->stats.field);
 		PORT_COUNTERS(X)
 #undef X

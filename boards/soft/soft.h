@@ -53,6 +53,7 @@ int soft_nic_call(struct soft_nic *nic, int (*fn)(struct soft_nic *nic, void *ar
 struct soft_port_stats {
 	char name[PORT_NAME_MAX];
 	bool link_up;
+	enum p2p_placement placement;
 	struct port_stats s;
 };
 struct soft_peer_stats {
@@ -112,7 +113,8 @@ uint64_t soft_now_ns(void);
  * The control socket: a UNIX stream socket at `path`, mode 0600, peers of other
  * users refused.  One JSON object per line in, one per line out:
  *   {"get":"stats"}   {"nics":[{name, state, mode, p2p_bytes, host_bytes, dma_faults, drops:{reason: n},
- *                      events:{name: n}, ports:[{name, link, rx_frames, ...}], peers:[{index, state, ...}]}],
+ *                      events:{name: n}, ports:[{name, link, placement, placement_why, rx_frames, ...}],
+ *                      peers:[{index, state, ...}]}],
  *                     "workers":[{core, loops, busy_loops, busy_cycles, tsc_hz, cycle_unit}]}
  *                     (soft_worker_stats; cycle_unit "tsc" or "ns")
  *   {"get":"regs","nic":"nic0"}  {"nic":"nic0","regs":[{name, offset, bytes, value}]}

@@ -57,6 +57,8 @@
 	X(doorbells, "doorbells rung (wake-ups of sleeping peers)") \
 	X(forwarded, "frames handed to a ring, each copy of a flooded frame counted") \
 	X(flood_copies, "extra copies made by flooding (each needs a delivery of its own)") \
+	X(cut_frames, "frames received in place, in the egress NIC's memory") \
+	X(cut_diverted, "frames received in place and read back because they had to go elsewhere") \
 	X(flushes, "descriptor batches written") \
 	X(pokes, "control lines written because completions were overdue") \
 	X(poke_answers, "control lines answered") \

@@ -10,7 +10,9 @@
  *
  *   csum = CRC32C(word of unit 0, word of unit 1, ..., w0 & P2P_D0_SUMMED, where, seq)
  *
- * all as little-endian words, initial value and final xor ~0.
+ * all as little-endian words, initial value and final xor ~0.  Of a slot with
+ * P2P_DF_PLACED, whose payload nobody moved, no unit's word goes in: it covers
+ * the descriptor alone.
  */
 #ifndef P2PNIC_CSUM_H
 #define P2PNIC_CSUM_H

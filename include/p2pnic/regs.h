@@ -30,7 +30,7 @@
 #define P2P_REGS(X) \
 	X(MAGIC, 0x000, 4, RO, P2P_REG_MAGIC_VALUE, "\"P2PN\"") \
 	X(VERSION, 0x004, 4, RO, P2P_REG_VERSION_VALUE, "interface version, major << 16 | minor") \
-	X(FEATURES, 0x008, 4, RO, P2P_FEAT_ALL, "P2P_FEAT_* bits") \
+	X(FEATURES, 0x008, 4, ST, P2P_FEAT_ALL, "P2P_FEAT_* bits") \
 	X(NUM_PORTS, 0x00c, 4, ST, 1, "Ethernet ports, 1-8") \
 	X(CONTROL, 0x010, 4, RW, 0, "P2P_CTL_* bits; the command bits read 0") \
 	X(STATUS, 0x014, 4, RO, 0, "P2P_ST_* bits") \
@@ -68,7 +68,8 @@
 #define P2P_PORT_REGS(X) \
 	X(PORT_MAC, 0x00, 8, ST, 0, "MAC address, first byte lowest") \
 	X(PORT_LINK, 0x08, 4, RO, 0, "1: the cable is up") \
-	X(PORT_PAIR, 0x0c, 4, RW, 0, "static egress: bit 31 valid, [15:8] NIC, [7:0] port")
+	X(PORT_PAIR, 0x0c, 4, RW, 0, "static egress: bit 31 valid, [15:8] NIC, [7:0] port") \
+	X(PORT_PLACEMENT, 0x10, 4, RO, 0, "0 frames are copied, 1 cut-through; above: why cut-through was asked for and is not done")
 
 /* One block per peer at P2P_PEER_BLOCK + peer * P2P_PEER_BLOCK_BYTES; the NIC's own block as well. */
 #define P2P_PEER_BLOCK 0x2000
@@ -104,7 +105,8 @@ enum p2p_reg {
 #define P2P_FEAT_BN 0x04u
 #define P2P_FEAT_BRIDGE 0x08u
 #define P2P_FEAT_SCRUB 0x10u
-#define P2P_FEAT_ALL (P2P_FEAT_WR | P2P_FEAT_RD | P2P_FEAT_BN | P2P_FEAT_BRIDGE | P2P_FEAT_SCRUB)
+#define P2P_FEAT_CUT 0x20u /* only where ports receive into memory that they are shown */
+#define P2P_FEAT_ALL (P2P_FEAT_WR | P2P_FEAT_RD | P2P_FEAT_BN | P2P_FEAT_BRIDGE | P2P_FEAT_SCRUB) /* of every board */
 
 #define P2P_CTL_RESET 0x1u     /* command: stop, forget everything, back to reset values (but PERSIST) */
 #define P2P_CTL_CONFIGURE 0x2u /* command: lay device memory out; -> STATUS.CONFIGURED or ERROR */
@@ -117,12 +119,30 @@ enum p2p_reg {
 #define P2P_FLAG_BRIDGE 0x1u       /* learning bridge for ports without a static pair */
 #define P2P_FLAG_SCRUB 0x2u        /* the fabric may lose writes */
 #define P2P_FLAG_BACKPRESSURE 0x4u /* static pairs: a full ring stops receiving instead of dropping */
+#define P2P_FLAG_CUT 0x8u          /* wr: ports with a static pair receive into the egress NIC's memory; needs P2P_FEAT_CUT */
 
 #define P2P_PAIR_VALID 0x80000000u
 #define P2P_PAIR(nic, port) (P2P_PAIR_VALID | (uint32_t)(nic) << 8 | (uint32_t)(port))
 
+/* X(name, text for `p2pnic show ports`, why).  PORT_PLACEMENT holds the number. */
+#define P2P_PLACEMENTS(X) \
+	X(COPY, "copy", "cut-through was not asked for") \
+	X(CUT, "cut", "frames are received into the egress NIC's memory") \
+	X(NO_PAIR, "copy", "the port has no static pair") \
+	X(LOCAL, "copy", "its pair is a port of the same NIC") \
+	X(BRIDGE, "copy", "the bridge is on, which sends into the same rings") \
+	X(QUEUES, "copy", "the NIC has several queues") \
+	X(SHARED, "copy", "another port has the same egress") \
+	X(NO_PEER, "copy", "the egress NIC is not introduced or has no such port") \
+	X(CABLE, "copy", "this cable does not give buffers back in order") \
+	X(NO_MEMORY, "copy", "the egress NIC's memory was mapped without a sealed descriptor that the cable may be given") \
+	X(CHANGED, "copy", "the pair was changed after the port had started")
+
 enum p2p_peer_state { P2P_PEER_ABSENT, P2P_PEER_WAITING, P2P_PEER_UP, P2P_PEER_DOWN };
 
+#define X(name, text, desc) P2P_PLACE_##name,
+enum p2p_placement { P2P_PLACEMENTS(X) P2P_NUM_PLACEMENTS };
+#undef X
 #define X(name, desc) P2P_DROP_##name,
 enum p2p_drop { P2P_DROPS(X) P2P_NUM_DROPS };
 #undef X

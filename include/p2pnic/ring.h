@@ -35,10 +35,23 @@
  *   or with seq last; the consumer loads seq with acquire, then copies the rest
  *   once.  Every word of a line is stored with release, lowest word first.
  *
+ * PLACEMENT  Where i's P2P_FLAG_CUT is on and a port of i has a static pair, i
+ *   may give the slots that are its own to that port's cable as receive buffers,
+ *   in order, before there are frames for them.  A frame that arrives so is in
+ *   its slot already; its descriptor says PLACED and its checksum covers the
+ *   descriptor alone (csum.h): nothing was moved that could have been lost, and
+ *   the cable's far end may alter the bytes until the slot is completed.  A slot
+ *   whose frame went elsewhere is published as VOID | PLACED, length 0, with the
+ *   number of the next frame: the consumer completes it.  Only a consumer whose own
+ *   P2P_FLAG_CUT is on takes PLACED; to any other it is a descriptor that makes
+ *   no sense, so that nobody gets round the payload's check by setting a bit.
+ *   With scrubbing on every slot is scrubbed before it is completed, whatever it
+ *   held: its next frame may be placed or written.
+ *
  * TRUST  All of it comes from another party.  Copy once, check, then use.
  *
  * Source: design section 3 "Rings", "Nothing gets stuck", "Life and death of
- * peers", "Waking".
+ * peers", "Waking", "Placement".
  */
 #ifndef P2PNIC_RING_H
 #define P2PNIC_RING_H
@@ -90,6 +103,7 @@ _Static_assert(offsetof(struct p2p_desc, seq) == 12, "seq is last");
 #define P2P_DF_VOID 0x08  /* nothing to send; with FLOOD and length 0: forget all stations behind (ingress NIC, ingress
 			   * port); with FLOOD and at least 14 bytes: the beginning of a frame, to learn from */
 #define P2P_DF_HERE 0x10  /* rd: the payload is in the slot's own buffer already */
+#define P2P_DF_PLACED 0x20 /* cut: the cable received it into the slot; the checksum leaves the payload out */
 
 /* where: [23:0] rd, bn: payload's place in 64-byte units of the ingress's receive window (rd) or the host pool (bn) */
 #define P2P_DW_UNIT 64

@@ -34,7 +34,7 @@ bool bench_wants(const struct bench *b, const char *name)
 
 bool bench_wants_mode(const struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode)
 {
-	if (ops->no_bn && mode == P2P_MODE_BN)
+	if ((ops->no_bn && mode == P2P_MODE_BN) || (ops->cut && mode != P2P_MODE_WR))
 		return false;
 	return !b->mode || !strcmp(b->mode, bench_mode(mode));
 }

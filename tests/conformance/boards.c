@@ -4,6 +4,7 @@
 
 const struct mesh_ops *const mesh_boards[] = {
 	&mesh_soft,
+	&mesh_cut,
 	&mesh_sim,
 	&mesh_free,
 	&mesh_late,

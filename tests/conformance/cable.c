@@ -36,6 +36,11 @@ static bool cable_link_up(struct port *p)
 	return script_port_link_up(mesh_cable_of(p));
 }
 
+static bool cable_in_order(struct port *p)
+{
+	return true;
+}
+
 static uint64_t cable_next_event(struct port *p, uint64_t now_ns)
 {
 	return script_port_next(mesh_cable_of(p));
@@ -44,4 +49,5 @@ static uint64_t cable_next_event(struct port *p, uint64_t now_ns)
 const struct port_ops mesh_cable_ops = {
 	.scheme = "script", .start = cable_start, .stop = cable_stop, .rx_burst = cable_rx_burst, .rx_post = cable_rx_post,
 	.tx_burst = cable_tx_burst, .tx_done = cable_tx_done, .next_event = cable_next_event, .link_up = cable_link_up,
+	.in_order = cable_in_order,
 };

@@ -232,7 +232,7 @@ static int configure_one(struct mesh *m, unsigned int i)
 	wr(m, i, P2P_NUM_NICS, 4, c->nics);
 	wr(m, i, P2P_SLOTS, 4, c->slots);
 	wr(m, i, P2P_RX_BUFS, 4, c->rx_bufs);
-	wr(m, i, P2P_FLAGS, 4, c->flags);
+	wr(m, i, P2P_FLAGS, 4, c->flags | (m->ops->cut ? P2P_FLAG_CUT : 0));
 	wr(m, i, P2P_AGE_S, 4, c->age_s);
 	wr(m, i, P2P_FLOOD_PPS, 4, c->flood_pps);
 	m->ops->bus_master(m->mb, i, true);

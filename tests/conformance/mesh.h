@@ -42,6 +42,7 @@ struct mesh_ops {
 	const char *name;
 	bool late; /* DMA finishes late */
 	bool no_bn;
+	bool cut; /* wr with cut-through placement wherever a port can; nothing but wr */
 	struct mesh_board *(*open)(const struct mesh_board_cfg *cfg);
 	void (*close)(struct mesh_board *mb);
 	const uint64_t *(*clock)(struct mesh_board *mb);
@@ -75,7 +76,7 @@ struct mesh_ops {
 };
 
 extern const struct mesh_ops *const mesh_boards[]; /* NULL-terminated */
-extern const struct mesh_ops mesh_late, mesh_soft, mesh_sim, mesh_free;
+extern const struct mesh_ops mesh_late, mesh_soft, mesh_sim, mesh_free, mesh_cut;
 
 /* What a NIC's random numbers begin with on boards that carry out at once: the same on each.  life: NICs made before. */
 static inline uint64_t mesh_board_seed(uint64_t seed, unsigned int life)

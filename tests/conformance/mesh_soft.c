@@ -70,9 +70,16 @@ static uint64_t soft_next(struct mesh_board *mb)
 /* The memory that peers' buffers lie in: what the port is told of at start. */
 static bool soft_seg_ok(void *arg, const struct p2p_seg *seg, bool rx)
 {
-	const struct soft_memory *m = &((struct soft_nic *)arg)->mem;
+	const struct soft_nic *nic = arg;
+	const struct soft_memory *m = &nic->mem;
 	unsigned int p, s;
 
+	for (p = 0; p < m->shape.ports && rx && seg->region == 1 + m->shape.nics; p++) {
+		const struct port_region *place = &nic->context[0].place[p];
+
+		if (seg->data >= place->base && seg->data + seg->len <= place->base + place->size)
+			return true;
+	}
 	for (p = 0; p < m->shape.ports && m->n; p++) {
 		if (seg->region > m->shape.nics || rx != (seg->region == 0))
 			return false;
@@ -179,6 +186,8 @@ static int soft_map(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint6
 	if (!seg || seg->offset != offset || seg->bytes != size)
 		return -EINVAL;
 	err = soft_iommu_map(&mb->nic[nic]->iommu, bus, size, seg->share_fd, 0, P2P_DMA_READ | (write ? P2P_DMA_WRITE : 0));
+	if (!err && (fw_reg_read(mb->nic[nic]->fw[0], P2P_FLAGS, 4) & P2P_FLAG_CUT))
+		err = soft_iommu_keep(&mb->nic[nic]->iommu, bus, seg->share_fd);
 	soft_nic_retranslate(mb->nic[nic]);
 	return err;
 }
@@ -236,11 +245,12 @@ static uint64_t soft_faults(struct mesh_board *mb, unsigned int nic)
 	return p2p_count_read(&mb->nic[nic]->context[0].ctx.faults);
 }
 
-const struct mesh_ops mesh_soft = {
-	.name = "soft", .open = soft_open, .close = soft_close, .clock = soft_clock, .advance = soft_advance,
-	.next = soft_next, .nic_create = soft_create, .nic_kill = soft_kill, .step = soft_step, .sleep = soft_sleep,
-	.busy = soft_busy, .take_bell = soft_take_bell, .reg_read = soft_reg_read, .reg_write = soft_reg_write,
-	.bus_master = soft_bus_master, .map = soft_map, .map_host = soft_map_host, .mem = soft_mem, .unmap = soft_unmap,
-	.events = soft_events, .drops = soft_drops,
-	.held = soft_held, .peer = soft_peer, .faults = soft_faults,
-};
+#define SOFT_OPS \
+	.open = soft_open, .close = soft_close, .clock = soft_clock, .advance = soft_advance, .next = soft_next, \
+	.nic_create = soft_create, .nic_kill = soft_kill, .step = soft_step, .sleep = soft_sleep, .busy = soft_busy, \
+	.take_bell = soft_take_bell, .reg_read = soft_reg_read, .reg_write = soft_reg_write, .bus_master = soft_bus_master, \
+	.map = soft_map, .map_host = soft_map_host, .mem = soft_mem, .unmap = soft_unmap, .events = soft_events, \
+	.drops = soft_drops, .held = soft_held, .peer = soft_peer, .faults = soft_faults
+
+const struct mesh_ops mesh_soft = { .name = "soft", SOFT_OPS };
+const struct mesh_ops mesh_cut = { .name = "cut", .no_bn = true, .cut = true, SOFT_OPS };

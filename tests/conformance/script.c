@@ -168,6 +168,15 @@ static int do_pair(struct run *r)
 	return 0;
 }
 
+/* A restart of the NIC brings it back. */
+static int do_unpair(struct run *r)
+{
+	struct mesh_port *a = port_arg(r, 1);
+
+	r->ops->reg_write(r->m->mb, a->nic, P2P_PORT_BLOCK + a->port * P2P_PORT_BLOCK_BYTES + P2P_PORT_PAIR, 4, 0);
+	return 0;
+}
+
 static int do_up(struct run *r)
 {
 	r->up = true;
@@ -463,7 +472,8 @@ static const struct {
 	int (*fn)(struct run *r);
 } commands[] = {
 	{ "mesh", 1, do_mesh }, { "modes", 1, do_nothing }, { "boards", 1, do_nothing }, { "seeds", 1, do_nothing },
-	{ "untraced", 1, do_nothing }, { "pair", 6, do_pair }, { "up", 2, do_up }, { "frame", 6, do_frame },
+	{ "untraced", 1, do_nothing }, { "nocut", 1, do_nothing }, { "pair", 6, do_pair },
+	{ "unpair", 6, do_unpair }, { "up", 2, do_up }, { "frame", 6, do_frame },
 	{ "link", 6, do_link }, { "stand", 6, do_stand }, { "pace", 6, do_pace }, { "stall", 6, do_stall },
 	{ "kill", 4, do_kill }, { "restart", 4, do_restart }, { "enable", 6, do_enable }, { "disable", 6, do_disable },
 	{ "lose", 6, do_lose }, { "run", 6, do_run }, { "settle", 6, do_settle }, { "drain", 4, do_drain },
@@ -532,6 +542,8 @@ int script_head(const char *path, struct script_head *head)
 			head->seeds = (unsigned int)strtoul(word[1], NULL, 0);
 		else if (!strcmp(word[0], "untraced"))
 			head->untraced = true;
+		else if (!strcmp(word[0], "nocut"))
+			head->nocut = true;
 		else if (!strcmp(word[0], "boards") && n > 1)
 			snprintf(head->boards, sizeof(head->boards), "%s %s", word[1], n > 2 ? word[2] : "");
 	}

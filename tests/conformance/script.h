@@ -11,7 +11,8 @@
  *   boards late soft          the boards to run on (default: all)
  *   seeds N                   late board: how many interleavings (default 4)
  *   untraced                  drops depend on timing: boards need not agree beyond what the script expects
- *   pair a.0 b.1
+ *   nocut                     not with cut-through placement, where a full ring always stops receiving (board `cut`)
+ *   pair a.0 b.1              also later; unpair a.0
  *   up                        configure, introduce, enable, wait for all peers
  * Then:
  *   frame a.0 LEN [to=S] [from=S] [n=COUNT] [every=TIME]
@@ -55,7 +56,7 @@ struct script_result {
 struct script_head {
 	unsigned int modes; /* bit per enum p2p_mode */
 	unsigned int seeds;
-	bool untraced;
+	bool untraced, nocut;
 	char boards[64]; /* "": all */
 };
 

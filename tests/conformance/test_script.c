@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Runs one event script on every board that exists, in every mode it names, in
- * several interleavings on boards that are late, and compares the traces; the full ones of boards that are not late.
+ * several interleavings on boards that are late, and compares the traces; the full ones of boards that are not late
+ * and copy.
  *
  * usage: test_script FILE [board mode seed]
  */
@@ -45,7 +46,7 @@ struct models {
 	char *trace, *full;
 };
 
-static int compare(struct models *m, struct script_result *res, bool late, bool untraced, const char *what)
+static int compare(struct models *m, struct script_result *res, const struct mesh_ops *ops, bool untraced, const char *what)
 {
 	int fails = 0;
 
@@ -55,7 +56,7 @@ static int compare(struct models *m, struct script_result *res, bool late, bool 
 	} else if (!untraced) {
 		fails += differ(m->trace, res->trace, what);
 	}
-	if (late)
+	if (ops->late || ops->cut)
 		return fails;
 	if (!m->full) {
 		m->full = res->full;
@@ -76,7 +77,8 @@ static int run_mode(const char *path, const struct script_head *head, enum p2p_m
 
 	for (b = 0; mesh_boards[b]; b++) {
 		if ((head->boards[0] && !strstr(head->boards, mesh_boards[b]->name)) ||
-		    (mode == P2P_MODE_BN && mesh_boards[b]->no_bn))
+		    (mode == P2P_MODE_BN && mesh_boards[b]->no_bn) ||
+		    (mesh_boards[b]->cut && (mode != P2P_MODE_WR || head->nocut)))
 			continue;
 		for (seed = 1; seed <= (mesh_boards[b]->late ? head->seeds : 1) && fails < 3; seed++) {
 			snprintf(what, sizeof(what), "%s %s seed %u", mesh_boards[b]->name, mode_name[mode], seed);
@@ -86,7 +88,7 @@ static int run_mode(const char *path, const struct script_head *head, enum p2p_m
 				fprintf(stderr, "%s: %s\n", what, res.error);
 				fails++;
 			} else {
-				fails += compare(&models, &res, mesh_boards[b]->late, head->untraced, what);
+				fails += compare(&models, &res, mesh_boards[b], head->untraced, what);
 			}
 			result_free(&res);
 		}

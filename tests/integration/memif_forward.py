@@ -22,6 +22,10 @@ def roles(b, mode, left, right, args=()):
     frames = sum(p['rx_frames'] for n in nics.values() for p in n['ports'])
     b.check(r.status == 0, f'{name}: {frames} frames, each byte right and in order; {copies / max(frames, 1):.2f} copies beside the'
             f' transfer; drops {[drops(n) for n in nics.values()]}' + ('' if r.status == 0 else f': {(r.err + r.out).strip()[-600:]}'))
+    if 'cut' in args:
+        events = {k: sum(n['events'][k] for n in nics.values()) for k in ('cut_frames', 'p2p_bytes', 'cut_diverted')}
+        b.equal(events, {'cut_frames': frames, 'p2p_bytes': 0, 'cut_diverted': 0}, f'{name}: all received in place')
+        b.equal([p['placement'] for n in nics.values() for p in n['ports']], ['cut', 'cut'], f'{name}: placement')
     b.equal(copies, frames * ((left == 'server') + (right == 'server')), f'{name}: copies for buffers of the far ends')
     b.equal(nic.stop(), 0, f'{name}: exit status')
 
@@ -31,6 +35,10 @@ def main(b):
         for left, right in (('client', 'client'), ('server', 'client'), ('server', 'server')):
             roles(b, mode, left, right)
     roles(b, 'wr', 'client', 'client', ('--batch', '1', '--slots', '128', '--stride', '4', '--scrub', 'on'))
+    for left, right in (('client', 'client'), ('server', 'client'), ('server', 'server')):
+        roles(b, 'wr', left, right, ('--placement', 'cut'))
+    roles(b, 'wr', 'client', 'client', ('--placement', 'cut', '--batch', '1', '--slots', '64', '--scrub', 'on'))
+    roles(b, 'wr', 'client', 'client', ('--placement', 'cut', '--slots', '2048', '--cores', '0', '--mem', '128M'))
     roles(b, 'rd', 'client', 'client', ('--batch', '64', '--buf-size', '4096', '--cores', '0'))
 
 

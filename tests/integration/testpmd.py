@@ -66,11 +66,19 @@ def other(role):
     return 'server' if role == 'client' else 'client'
 
 
-def counted(b, mode, role, zero_copy):
+def placed(what, nics, ports):
+    """What must be so in cut: every frame of these ports was received in place."""
+    frames = sum(p['rx_frames'] for p in ports)
+    got = sum(n['events']['cut_frames'] for n in nics), sum(n['events']['p2p_bytes'] for n in nics)
+    if got != (frames, 0):
+        raise Failed(f'{what}: {frames} frames received, in place and p2p bytes: {got}')
+
+
+def counted(b, mode, role, zero_copy, args=()):
     """role: p2pnic's, on both ports."""
-    what = f'{mode}, p2pnic {role}' + (', testpmd zero-copy' if zero_copy else '')
+    what = ' '.join([mode, *args]) + f', p2pnic {role}' + (', testpmd zero-copy' if zero_copy else '')
     sock = [b.path(f's{len(b.procs)}{k}') for k in 'lr']
-    args = ['--mode', mode] + [a for s in sock for a in ('--port', f'memif:{s},role={role}')]
+    args = ['--mode', mode, *args] + [a for s in sock for a in ('--port', f'memif:{s},role={role}')]
     if role == 'server':
         nic = b.run(*args)
         wait_for('sockets', 10, lambda: all(map(os.path.exists, sock)))
@@ -101,13 +109,15 @@ def counted(b, mode, role, zero_copy):
     ports = [n['ports'][0] for n in nics.values()]
     b.equal((ports[0]['rx_frames'], ports[1]['tx_frames']), tuple(total), f'{what}: p2pnic counted the same')
     b.equal([drops(n) for n in nics.values()], [{}, {}], f'{what}: drops')
+    if 'cut' in args:
+        placed(what, nics.values(), ports)
     for p in (left, right):
         p.quit()
     b.equal(nic.stop(), 0, f'{what}: p2pnic ends with status')
 
 
-def checked(b, mode, role, zero_copy):
-    what = f'{mode}, p2pnic {role}' + (', testpmd zero-copy' if zero_copy else '')
+def checked(b, mode, role, zero_copy, args=()):
+    what = ' '.join([mode, *args]) + f', p2pnic {role}' + (', testpmd zero-copy' if zero_copy else '')
     # A testpmd of its own for each run: DPDK's unmaps on disconnect what its forwarding core may just be reading.
     gens = [('size=68', 10000), ('size=1518', 10000), ('size=mix', 10000)] if role == 'client' else [('size=mix', 60000)]
     for size, count in gens:
@@ -115,7 +125,7 @@ def checked(b, mode, role, zero_copy):
         if role == 'client':
             pmd = Testpmd(b, 'io', sock, 'server', False, '--forward-mode=io')
             pmd.tell('start')
-        nic = b.run('--mode', mode, '--nic', 'g', '--port', f'gen:g,{size},rate={RATE},count={count}', '--nic', 'm',
+        nic = b.run('--mode', mode, *args, '--nic', 'g', '--port', f'gen:g,{size},rate={RATE},count={count}', '--nic', 'm',
                     '--port', f'memif:{sock},role={role}', '--seconds', '8')
         if role == 'server':
             # testpmd takes its time to start: a longer run.
@@ -133,6 +143,8 @@ def checked(b, mode, role, zero_copy):
                 f'{what}, gen {size}: {g["sent"]} sent, {early} before the link was up, {port["tx_frames"]} to testpmd, '
                 f'{port["tx_frames"] - port["rx_frames"]} kept by it, {port["rx_frames"]} from it, {g["received"]} in the sink, {harm},'
                 f' p50 {g["latency_p50_ns"] / 1e3:.0f} us')
+        if 'cut' in args:
+            placed(what, n.values(), [n['g']['ports'][0], port])
         pmd.quit()
 
 
@@ -141,6 +153,9 @@ def main(b):
     for mode, role, zero_copy in (('wr', 'client', False), ('wr', 'server', False), ('rd', 'client', False),
                                   ('wr', 'server', True), ('bn', 'client', False)):
         counted(b, mode, role, zero_copy)
+    for role, zero_copy in (('client', False), ('server', True)):
+        counted(b, 'wr', role, zero_copy, ('--placement', 'cut'))
+        checked(b, 'wr', role, zero_copy, ('--placement', 'cut'))
     for mode, role, zero_copy in (('wr', 'client', False), ('rd', 'client', False), ('wr', 'server', False), ('rd', 'server', True)):
         checked(b, mode, role, zero_copy)
 

@@ -267,3 +267,12 @@ void fake_nic_configure(struct soft_nic *nic, uint32_t nics, uint32_t slots, uin
 	fake_reg_write(nic, P2P_CONTROL, P2P_CTL_CONFIGURE);
 	assert_int_equal(fake_reg_read(nic, P2P_ERROR), 0);
 }
+
+enum p2p_placement fw_nic_placement(const struct fw_nic *nic, unsigned int x)
+{
+	return P2P_PLACE_COPY;
+}
+
+void fw_place_lost(struct fw_nic *nic, unsigned int x)
+{
+}

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Cut-through placement (design "Placement"; ring.h PLACEMENT): a port with a
+ * static pair receives straight into the slots of its ring, in the egress NIC's
+ * memory, and the only work left is the descriptor.
+ *
+ *      cons        pub         ready        prod      prod + out    cons + N
+ *       |  written  | finished  | filled     | with the  |   free     |
+ *       |           |           |            | cable     |
+ *
+ * WHO  Which ports do so is settled when ports start: wr, P2P_FLAG_CUT, no bridge, one
+ *   queue, a pair on another NIC that no other port has, a cable that gives buffers back
+ *   in order, memory that the cable may be given (board_place()).  All others
+ *   copy, and PORT_PLACEMENT says why.
+ *
+ * ORDER  A port's cable holds slots, then plain receive buffers, never the other
+ *   way round: slots are posted only when no plain buffer is out.  Plain ones are
+ *   posted while the ring has no session or the pair says something else.
+ *
+ * DIVERSION  A frame in slots whose egress turns out otherwise is sent from
+ *   there as any frame is (cut_diverted) and its slots are published as void; no header is
+ *   looked at, so there is nothing that its sender could alter in between.
+ *
+ * TAKING BACK  What a cable holds it may write at any time.  So when a session
+ *   ends, a peer leaves, its memory goes, or somebody else must send into the ring, the port
+ *   is restarted: its link goes down and comes back, and nothing of it is out.
+ */
+#include "nic.h"
+
+static inline uint16_t cut_region(const struct fw_nic *n)
+{
+	return (uint16_t)(1 + n->nics);
+}
+
+static inline uint32_t cut_pair(const struct fw_nic *n, unsigned int x)
+{
+	return (uint32_t)n->port_reg[x][FW_R_PORT_PAIR] & (P2P_PAIR_VALID | 0xffff);
+}
+
+static inline struct fw_prod *cut_egress(struct fw_nic *n, uint32_t pair)
+{
+	return &n->peer[(pair >> 8) & 0xff].prod[pair & 0xff];
+}
+
+/* ---- which ports ---- */
+
+static enum p2p_placement cut_judge(const struct fw_nic *n, unsigned int x)
+{
+	uint32_t pair = cut_pair(n, x), nic = (pair >> 8) & 0xff, k;
+
+	if (!n->cut)
+		return P2P_PLACE_COPY;
+	if (!(pair & P2P_PAIR_VALID))
+		return P2P_PLACE_NO_PAIR;
+	if (n->reg[FW_R_FLAGS] & P2P_FLAG_BRIDGE)
+		return P2P_PLACE_BRIDGE;
+	if (nic == n->self)
+		return P2P_PLACE_LOCAL;
+	if (n->shape.queues > 1)
+		return P2P_PLACE_QUEUES;
+	for (k = 0; k < n->ports; k++)
+		if (k != x && cut_pair(n, k) == pair)
+			return P2P_PLACE_SHARED;
+	if (nic >= n->nics || (pair & 0xff) >= n->peer[nic].ports ||
+	    !(n->peer_reg[nic][FW_R_PEER_CTRL] || n->peer[nic].intro))
+		return P2P_PLACE_NO_PEER;
+	return P2P_PLACE_CUT;
+}
+
+static void cut_unplace(struct fw_nic *n, unsigned int x)
+{
+	struct fw_port *port = &n->port[x];
+
+	board_place(n->board, x, NULL, 0, NULL);
+	if (port->ring) {
+		port->ring->cut = 0;
+		port->ring->out = 0;
+	}
+	port->ring = NULL;
+}
+
+/* For the next start of port x. */
+static void cut_place(struct fw_nic *n, unsigned int x)
+{
+	struct fw_port *port = &n->port[x];
+	struct fw_prod *p;
+	uint32_t slot;
+	int err;
+
+	cut_unplace(n, x);
+	port->place = (uint8_t)cut_judge(n, x);
+	if (port->place != P2P_PLACE_CUT)
+		return;
+	p = cut_egress(n, cut_pair(n, x));
+	err = board_place(n->board, x, &p->win_buf, (uint64_t)(p->mask + 1) * p->buf_size, &port->ring_base);
+	if (err) {
+		port->place = err == -FW_EOPNOTSUPP ? P2P_PLACE_CABLE : P2P_PLACE_NO_MEMORY;
+		return;
+	}
+	/* In wr no slot refers to a receive buffer; those never filled don't say so yet. */
+	for (slot = 0; slot <= p->mask; slot++)
+		p->src[slot] = FW_REF_NONE;
+	port->ring = p;
+	port->ring_pair = cut_pair(n, x);
+	p->cut = (uint8_t)(1 + x);
+}
+
+enum p2p_placement fw_nic_placement(const struct fw_nic *n, unsigned int x)
+{
+	const struct fw_port *port = &n->port[x];
+
+	return port->ring && cut_pair(n, x) != port->ring_pair ? P2P_PLACE_CHANGED : (enum p2p_placement)port->place;
+}
+
+void fw_cut_start(struct fw_nic *n)
+{
+	unsigned int x;
+
+	for (x = 0; x < n->ports; x++)
+		cut_place(n, x);
+}
+
+void fw_cut_stop(struct fw_nic *n)
+{
+	unsigned int x;
+
+	for (x = 0; x < n->ports; x++) {
+		cut_unplace(n, x);
+		n->port[x].place = P2P_PLACE_COPY;
+	}
+}
+
+/* ---- taking back ---- */
+
+static bool cut_stashed(const struct fw_nic *n, const struct fw_port *port)
+{
+	return port->stash_at != port->stash_n && port->stash[port->stash_at].region == cut_region(n);
+}
+
+/* Frames that wait in slots, one that goes on in plain buffers included. */
+static void cut_drop_stash(struct fw_nic *n, unsigned int x, enum p2p_drop why)
+{
+	struct fw_port *port = &n->port[x];
+	const struct p2p_seg *s;
+	bool more = false;
+
+	while (port->stash_at != port->stash_n && (more || cut_stashed(n, port))) {
+		s = &port->stash[port->stash_at++];
+		more = s->flags & P2P_SEG_MORE;
+		if (s->region != cut_region(n))
+			fw_release(n, FW_REF_RX(x, s->cookie));
+		if (!(s->flags & (P2P_SEG_MORE | P2P_SEG_BACK)))
+			fw_drop(n, why, 1);
+	}
+}
+
+/* The port begins anew, all that its cable held is ours again; frames in slots are dropped. */
+static void cut_restart(struct fw_nic *n, unsigned int x, bool keep, enum p2p_placement place, enum p2p_drop why)
+{
+	struct fw_port *port = &n->port[x];
+	uint32_t buf;
+
+	cut_drop_stash(n, x, why);
+	port->place = (uint8_t)place;
+	if (!keep)
+		cut_unplace(n, x);
+	if (board_port_restart(n->board, x) && port->ring) {
+		port->place = P2P_PLACE_NO_MEMORY;
+		cut_unplace(n, x);
+		board_port_restart(n->board, x);
+	}
+	if (port->ring)
+		port->ring->out = 0;
+	while (port->txq_tail != port->txq_head)
+		fw_release(n, port->txq[port->txq_tail++ & port->txq_mask]);
+	port->posted = port->nfree = 0;
+	port->satisfied = false;
+	for (buf = port->nbufs; buf-- > 0;)
+		if (!port->refs[buf])
+			port->free[port->nfree++] = buf;
+	n->wrote = true;
+}
+
+void fw_cut_closed(struct fw_nic *n, struct fw_prod *p)
+{
+	unsigned int x = p->cut - 1u;
+
+	if (p->out || cut_stashed(n, &n->port[x]))
+		cut_restart(n, x, true, P2P_PLACE_CUT, P2P_DROP_peer_lost);
+}
+
+void fw_cut_evict(struct fw_nic *n, struct fw_prod *p)
+{
+	cut_restart(n, p->cut - 1u, false, P2P_PLACE_SHARED, P2P_DROP_stopped);
+}
+
+void fw_cut_leave(struct fw_nic *n, unsigned int i)
+{
+	unsigned int x;
+
+	for (x = 0; x < n->ports; x++)
+		if (n->port[x].ring && n->port[x].ring->peer == i)
+			cut_restart(n, x, false, P2P_PLACE_NO_PEER, P2P_DROP_peer_lost);
+}
+
+void fw_cut_meet(struct fw_nic *n, unsigned int i)
+{
+	unsigned int x;
+
+	for (x = 0; x < n->ports; x++) {
+		if (n->port[x].ring || ((cut_pair(n, x) >> 8) & 0xff) != i)
+			continue;
+		cut_place(n, x);
+		if (n->port[x].ring)
+			cut_restart(n, x, true, P2P_PLACE_CUT, P2P_DROP_stopped);
+	}
+}
+
+void fw_place_lost(struct fw_nic *n, unsigned int x)
+{
+	if (n->running && n->port[x].ring)
+		cut_restart(n, x, false, P2P_PLACE_NO_MEMORY, P2P_DROP_peer_lost);
+}
+
+/* ---- receiving ---- */
+
+static void cut_post(struct fw_nic *n, unsigned int x)
+{
+	struct fw_port *port = &n->port[x];
+	struct fw_prod *p = port->ring;
+	struct p2p_seg empty[FW_RX_BURST];
+	uint32_t room, seq, m, k, took;
+
+	if (!p->open || cut_pair(n, x) != port->ring_pair) {
+		fw_ingress_post(n, x);
+		return;
+	}
+	/* Plain buffers first; and few at a time only if the cable has few. */
+	room = p->mask + 1 - (p->prod + p->out - p->cons);
+	if (port->posted != p->out || port->satisfied || (room < FW_RX_BURST && p->out >= FW_RX_BURST))
+		return;
+	while (room) {
+		m = room < FW_RX_BURST ? room : FW_RX_BURST;
+		seq = p->prod + p->out;
+		for (k = 0; k < m; k++) {
+			empty[k].data = port->ring_base + (size_t)((seq + k) & p->mask) * p->buf_size;
+			empty[k].len = p->buf_size;
+			empty[k].region = cut_region(n);
+			empty[k].flags = 0;
+			empty[k].cookie = seq + k;
+			empty[k].pad = 0;
+		}
+		took = board_rx_post(n->board, x, empty, m);
+		p->out += took;
+		port->posted += took;
+		room -= took;
+		if (took < m) {
+			port->satisfied = true;
+			return;
+		}
+	}
+}
+
+static inline void cut_fill(struct fw_prod *p, uint32_t seq, uint32_t w0, uint32_t frame)
+{
+	uint32_t where = P2P_DW(0, frame);
+
+	p->shadow[seq & p->mask] = (struct p2p_desc){ to_le32(w0), to_le32(board_sum_finish(~0u, w0, where, seq)),
+						      to_le32(where), to_le32(seq) };
+}
+
+static inline void cut_begin(struct fw_nic *n, struct fw_prod *p)
+{
+	if (p->prod == p->cons) {
+		p->timeout_ns = P2P_POKE_MIN_NS;
+		p->deadline_ns = n->now_ns + p->timeout_ns;
+	}
+}
+
+static inline void cut_end(struct fw_nic *n, struct fw_prod *p, uint32_t slots, uint32_t frames)
+{
+	p->prod += slots;
+	p->out -= slots;
+	n->produced += frames;
+	n->peer[p->peer].sent_frames += frames;
+	fw_event(n, P2P_EV_forwarded, frames);
+	fw_event(n, P2P_EV_cut_frames, frames);
+	fw_prod_filled(n, p);
+}
+
+/* Frames of one slot each, until something else comes. */
+static uint32_t cut_take(struct fw_nic *n, unsigned int x)
+{
+	struct fw_port *port = &n->port[x];
+	struct fw_prod *p = port->ring;
+	const struct p2p_seg *s = &port->stash[port->stash_at], *end = &port->stash[port->stash_n];
+	const uint32_t w0 = P2P_D0(0, P2P_DF_PLACED, x, port->ring_pair & 0xff, 0), most = p->buf_size - 14;
+	const uint16_t region = cut_region(n);
+	uint32_t seq = p->prod, frame = p->frame, count;
+
+	if (!p->open || cut_pair(n, x) != port->ring_pair)
+		return 0;
+	for (; s != end; s++, seq++, frame++) {
+		if (p2p_unlikely((s->flags | (s->region ^ region)) || s->cookie != seq || s->len - 14 > most))
+			break;
+		cut_fill(p, seq, w0 | s->len, frame);
+	}
+	count = seq - p->prod;
+	if (!count)
+		return 0;
+	cut_begin(n, p);
+	p->frame = (uint8_t)frame;
+	port->stash_at += count;
+	cut_end(n, p, count, count);
+	return count;
+}
+
+/* Slots whose frame is not in them for the consumer: it completes them. */
+static void cut_void(struct fw_nic *n, unsigned int x, struct fw_prod *p, uint32_t count)
+{
+	uint32_t k, w0 = P2P_D0(0, P2P_DF_PLACED | P2P_DF_VOID, x, n->port[x].ring_pair & 0xff, 0);
+
+	cut_begin(n, p);
+	for (k = 0; k < count; k++)
+		cut_fill(p, p->prod + k, w0, p->frame);
+	cut_end(n, p, count, 0);
+}
+
+/* A frame of several slots, in place. */
+static void cut_long(struct fw_nic *n, unsigned int x, struct fw_prod *p, const struct p2p_seg *s, uint32_t count)
+{
+	uint32_t k, flags = P2P_DF_PLACED;
+
+	cut_begin(n, p);
+	for (k = 0; k < count; k++) {
+		flags = (flags & ~(uint32_t)P2P_DF_MORE) | (k + 1 < count ? P2P_DF_MORE : 0);
+		cut_fill(p, p->prod + k, P2P_D0(s[k].len, flags, x, n->port[x].ring_pair & 0xff, 0), p->frame);
+		flags |= P2P_DF_CONT;
+	}
+	p->frame++;
+	cut_end(n, p, count, 1);
+}
+
+/* Out of its slots into the ring of the pair as it is now.  0: taken care of; -EAGAIN: later. */
+static int cut_divert(struct fw_nic *n, unsigned int x, struct p2p_seg *s, uint32_t count, uint32_t slots)
+{
+	struct fw_port *port = &n->port[x];
+	struct fw_prod *p = port->ring, *to = cut_egress(n, cut_pair(n, x));
+	uint32_t refs[P2P_MAX_SEGS], k;
+	enum p2p_drop why = P2P_DROP_no_egress;
+	int err = 0;
+
+	for (k = 0; k < count; k++)
+		refs[k] = s[k].region == cut_region(n) ? FW_REF_NONE : FW_REF_RX(x, s[k].cookie);
+	if (!(cut_pair(n, x) & P2P_PAIR_VALID)) {
+		err = -FW_ENOTCONN;
+	} else if (to == p) {
+		/* The rest came in plain buffers: its slots go first, so there must be room for the whole. */
+		if (p->prod + slots + P2P_MAX_SEGS - p->cons > p->mask + 1) {
+			why = P2P_DROP_ring_full;
+			err = -FW_ENOSPC;
+		} else {
+			cut_void(n, x, p, slots);
+			slots = 0;
+		}
+	}
+	if (!err)
+		err = fw_prod_send(n, to, s, refs, count, P2P_D0(0, 0, x, cut_pair(n, x) & 0xff, 0), &why);
+	if (err == -FW_ENOSPC && n->backpressure) {
+		if (!port->blocked)
+			fw_event(n, P2P_EV_backpressure, 1);
+		port->blocked = true;
+		err = -FW_EAGAIN;
+	}
+	if (err == -FW_EAGAIN && slots)
+		return err;
+	if (err)
+		fw_drop(n, why, 1);
+	else
+		fw_event(n, P2P_EV_cut_diverted, 1);
+	/* The port may have been restarted for this frame's sake: then its slots are back already. */
+	if (slots && p->cut == 1 + x && p->out >= slots)
+		cut_void(n, x, p, slots);
+	return 0;
+}
+
+/* The frame, or buffer given back, at the head of the stash, which begins in a slot.  As cut_divert(). */
+static int cut_odd(struct fw_nic *n, unsigned int x)
+{
+	struct fw_port *port = &n->port[x];
+	struct p2p_seg *s = &port->stash[port->stash_at];
+	struct fw_prod *p = port->ring;
+	uint32_t count = 0, slots = 0, k, at;
+	bool whole = true, in_order = true;
+	int err = 0;
+
+	do {
+		at = count++;
+		if (s[at].region != cut_region(n)) {
+			whole = false;
+			continue;
+		}
+		in_order &= s[at].cookie == p->prod + at;
+		whole &= s[at].len != 0;
+		slots++;
+	} while ((s[at].flags & P2P_SEG_MORE) && port->stash_at + count < port->stash_n && count < P2P_MAX_SEGS);
+	if (!p->open || !in_order || slots > p->out) {
+		cut_restart(n, x, p->open ? false : true, p->open ? P2P_PLACE_CABLE : P2P_PLACE_CUT,
+			    p->open ? P2P_DROP_stopped : P2P_DROP_no_peer);
+		return 0;
+	}
+	if (s->flags & P2P_SEG_BACK) {
+		cut_void(n, x, p, slots);
+	} else if (s->len < 14) {
+		fw_drop(n, P2P_DROP_runt, 1);
+		cut_void(n, x, p, slots);
+	} else if (whole && cut_pair(n, x) == port->ring_pair) {
+		cut_long(n, x, p, s, count);
+	} else {
+		err = cut_divert(n, x, s, count, slots);
+	}
+	if (err)
+		return err;
+	for (k = 0; k < count; k++)
+		if (s[k].region != cut_region(n))
+			fw_release(n, FW_REF_RX(x, s[k].cookie));
+	port->stash_at += count;
+	return 0;
+}
+
+static void cut_receive(struct fw_nic *n, unsigned int x)
+{
+	struct fw_port *port = &n->port[x];
+	uint32_t k;
+
+	port->stash_at = 0;
+	port->stash_n = board_rx_burst(n->board, x, port->stash, FW_RX_BURST);
+	/* Plain buffers come last. */
+	for (k = port->stash_n; k > 0 && port->stash[k - 1].region != cut_region(n); k--)
+		port->refs[port->stash[k - 1].cookie] = 1;
+	port->posted -= port->stash_n;
+	port->satisfied = port->satisfied && !port->stash_n;
+}
+
+unsigned int fw_cut_port(struct fw_nic *n, unsigned int x, bool *dry)
+{
+	struct fw_port *port = &n->port[x];
+	unsigned int moved = 0;
+	bool full = true;
+
+	port->blocked = port->blocked && port->stash_at != port->stash_n;
+	if (port->stash_at == port->stash_n) {
+		if (!fw_ingress_ready(n, x))
+			return 0;
+		cut_post(n, x);
+		cut_receive(n, x);
+		full = port->stash_n >= FW_RX_BURST - P2P_MAX_SEGS;
+	}
+	while (port->ring && port->stash_at != port->stash_n) {
+		moved += cut_take(n, x);
+		if (!cut_stashed(n, port))
+			break;
+		if (cut_odd(n, x))
+			goto out;
+		port->blocked = port->retry = false;
+		moved++;
+	}
+	if (port->stash_at != port->stash_n)
+		moved += fw_ingress_stash(n, x);
+out:
+	if (full)
+		*dry = false;
+	n->blocked |= port->blocked || !port->posted;
+	return moved;
+}
