@@ -49,12 +49,14 @@ bool port_memif_commit(struct port *p, unsigned int queue, const struct p2p_seg 
 /*
  * The oldest frames, at most n segments (n >= P2P_MAX_SEGS), whole frames
  * only.  They stay the oldest until they are released.  Returns how many
- * segments.  len may be 0.
+ * segments; *alike: each is a frame of its own, and all are as long as the
+ * first.  len may be 0.
  */
-unsigned int port_memif_peek(struct port *p, unsigned int queue, struct p2p_seg *segs, unsigned int n);
+unsigned int port_memif_peek(struct port *p, unsigned int queue, struct p2p_seg *segs, unsigned int n, bool *alike);
 /*
- * Gives back the first n segments (frames of them: `frames`) peeked at.  False: the link is broken, and
- * what was read since the peek may never have been the client's.
+ * Gives back the first n segments peeked at, which were so many frames and
+ * bytes.  False: the link is broken, and what was read since the peek may
+ * never have been the client's.
  */
 bool port_memif_release(struct port *p, unsigned int queue, unsigned int n, unsigned int frames, uint64_t bytes);
 

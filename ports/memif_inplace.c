@@ -4,6 +4,27 @@
 #include "ports/memif_int.h"
 #include "ports/schemes.h"
 
+/*
+ * The region that the descriptors before lay in, kept at hand: mostly it is
+ * the next one's too.  Checks as memif_server_data().
+ */
+struct inplace_region {
+	uint8_t *base;
+	uint64_t size;
+	uint32_t index; /* UINT32_MAX: none yet */
+};
+
+static inline uint8_t *inplace_data(const struct memif_port *m, struct inplace_region *at, const struct memif_desc *d)
+{
+	if (p2p_unlikely(d->region != at->index)) {
+		if (d->region >= m->nregions)
+			return NULL;
+		*at = (struct inplace_region){ .base = m->region[d->region].base, .size = m->region[d->region].size,
+						.index = d->region };
+	}
+	return memif_within(at->base, at->size, d);
+}
+
 static inline const struct memif_port *inplace_of(const struct port *p)
 {
 	return (const struct memif_port *)p;
@@ -36,8 +57,10 @@ unsigned int port_memif_reserve(struct port *p, unsigned int queue, struct p2p_s
 {
 	struct memif_port *m = memif_of(p);
 	const struct memif_queue *q = &m->tx[queue];
+	struct inplace_region at = { .index = UINT32_MAX };
 	const struct memif_desc *desc;
-	unsigned int avail, i;
+	unsigned int avail, i, mask;
+	uint16_t tail;
 
 	if (p2p_unlikely(!m->tx_on || queue >= m->ntx))
 		return 0;
@@ -49,9 +72,11 @@ unsigned int port_memif_reserve(struct port *p, unsigned int queue, struct p2p_s
 	if (n > avail)
 		n = avail;
 	desc = q->ring->desc;
+	mask = q->mask;
+	tail = q->tail;
 	for (i = 0; i < n; i++) {
-		const struct memif_desc d = memif_desc_load(&desc[(uint16_t)(q->tail + i) & q->mask]);
-		uint8_t *data = memif_server_data(m, &d);
+		const struct memif_desc d = memif_desc_load(&desc[(tail + i) & mask]);
+		uint8_t *data = inplace_data(m, &at, &d);
 
 		if (p2p_unlikely(!data || !d.length)) {
 			/* What lies before it is good and may still be used. */
@@ -59,7 +84,10 @@ unsigned int port_memif_reserve(struct port *p, unsigned int queue, struct p2p_s
 				memif_violation(m, "S2C buffer empty or outside its region");
 			return i;
 		}
-		segs[i] = (struct p2p_seg){ .data = data, .len = d.length, .region = d.region };
+		segs[i].data = data;
+		segs[i].len = d.length;
+		segs[i].region = d.region;
+		segs[i].flags = 0;
 	}
 	return n;
 }
@@ -68,8 +96,10 @@ bool port_memif_commit(struct port *p, unsigned int queue, const struct p2p_seg 
 {
 	struct memif_port *m = memif_of(p);
 	struct memif_queue *q = &m->tx[queue];
-	struct memif_desc *desc;
 	uint64_t frames = 0, bytes = 0;
+	struct memif_desc *desc;
+	unsigned int mask;
+	uint16_t tail;
 
 	if (p2p_unlikely(!m->tx_on || queue >= m->ntx))
 		return false;
@@ -78,15 +108,19 @@ bool port_memif_commit(struct port *p, unsigned int queue, const struct p2p_seg 
 		return false;
 	}
 	desc = q->ring->desc;
+	mask = q->mask;
+	tail = q->tail;
 	for (unsigned int i = 0; i < n; i++) {
 		const unsigned int more = segs[i].flags & P2P_SEG_MORE;
+		const struct memif_desc d = { .flags = more ? MEMIF_DESC_NEXT : 0, .region = segs[i].region,
+					      .length = segs[i].len };
 
-		memif_server_close_desc(&desc[(uint16_t)(q->tail + i) & q->mask], segs[i].len,
-					more ? MEMIF_DESC_NEXT : 0);
+		/* One store for both fields that are the server's; the region is as it was. */
+		__atomic_store_n(&desc[(tail + i) & mask].word[0], d.word[0], __ATOMIC_RELAXED);
 		frames += !more;
 		bytes += segs[i].len;
 	}
-	q->tail = (uint16_t)(q->tail + n);
+	q->tail = (uint16_t)(tail + n);
 	memif_index_store(&q->ring->tail, q->tail);
 	p2p_count(&m->port.stats.tx_frames, frames);
 	p2p_count(&m->port.stats.tx_bytes, bytes);
@@ -94,12 +128,15 @@ bool port_memif_commit(struct port *p, unsigned int queue, const struct p2p_seg 
 	return true;
 }
 
-unsigned int port_memif_peek(struct port *p, unsigned int queue, struct p2p_seg *segs, unsigned int n)
+unsigned int port_memif_peek(struct port *p, unsigned int queue, struct p2p_seg *segs, unsigned int n, bool *alike)
 {
 	struct memif_port *m = memif_of(p);
 	const struct memif_queue *q = &m->rx[queue];
+	struct inplace_region at = { .index = UINT32_MAX };
+	unsigned int avail, whole = 0, i, mask;
+	uint32_t first = 0, differ = 0;
 	const struct memif_desc *desc;
-	unsigned int avail, whole = 0, i;
+	uint16_t tail;
 
 	if (p2p_unlikely(!m->rx_on || queue >= m->nrx))
 		return 0;
@@ -111,21 +148,29 @@ unsigned int port_memif_peek(struct port *p, unsigned int queue, struct p2p_seg 
 	if (n > avail)
 		n = avail;
 	desc = q->ring->desc;
+	mask = q->mask;
+	tail = q->tail;
 	for (i = 0; i < n; i++) {
-		const struct memif_desc d = memif_desc_load(&desc[(uint16_t)(q->tail + i) & q->mask]);
-		uint8_t *data = memif_server_data(m, &d);
+		const struct memif_desc d = memif_desc_load(&desc[(tail + i) & mask]);
+		uint8_t *data = inplace_data(m, &at, &d);
 		const uint16_t more = d.flags & MEMIF_DESC_NEXT;
 
 		if (p2p_unlikely(!data)) {
 			if (!whole)
 				memif_violation(m, "C2S descriptor outside its region");
+			*alike = false;
 			return whole;
 		}
-		segs[i] = (struct p2p_seg){ .data = data, .len = d.length, .region = d.region,
-					     .flags = more ? P2P_SEG_MORE : 0 };
+		segs[i].data = data;
+		segs[i].len = d.length;
+		segs[i].region = d.region;
+		segs[i].flags = more ? P2P_SEG_MORE : 0;
+		first = i ? first : d.length;
+		differ |= (d.length ^ first) | more;
 		if (p2p_likely(!more))
 			whole = i + 1;
 	}
+	*alike = !differ;
 	if (p2p_unlikely(n && !whole && (n >= P2P_MAX_SEGS || n == q->size)))
 		memif_violation(m, "C2S frame of too many buffers");
 	return whole;

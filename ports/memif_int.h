@@ -215,7 +215,12 @@ unsigned int memif_server_rx(struct memif_port *m, struct memif_queue *q, struct
 unsigned int memif_server_tx(struct memif_port *m, struct memif_queue *q, const struct p2p_seg *segs,
 			     unsigned int n);
 
-/* Where a descriptor's bytes lie, or NULL if any of them is outside its region. */
+/* Where the bytes of a descriptor lie in a region, or NULL if any of them is outside. */
+static inline uint8_t *memif_within(uint8_t *base, uint64_t size, const struct memif_desc *d)
+{
+	return p2p_unlikely(d->offset > size || d->length > size - d->offset) ? NULL : base + d->offset;
+}
+
 static inline uint8_t *memif_server_data(const struct memif_port *m, const struct memif_desc *d)
 {
 	const struct memif_region *r;
@@ -223,9 +228,7 @@ static inline uint8_t *memif_server_data(const struct memif_port *m, const struc
 	if (p2p_unlikely(d->region >= m->nregions))
 		return NULL;
 	r = &m->region[d->region];
-	if (p2p_unlikely(d->offset > r->size || d->length > r->size - d->offset))
-		return NULL;
-	return r->base + d->offset;
+	return memif_within(r->base, r->size, d);
 }
 
 /* Has an access since connecting met memory that is gone?  Not to be asked before the accesses are done. */
@@ -233,13 +236,6 @@ static inline bool memif_server_hit(const struct memif_port *m)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	return m->bus_hit;
-}
-
-/* A buffer of the client's is filled: what the server may write into its descriptor. */
-static inline void memif_server_close_desc(struct memif_desc *d, uint32_t filled, uint16_t flags)
-{
-	__atomic_store_n(&d->length, filled, __ATOMIC_RELAXED);
-	__atomic_store_n(&d->flags, flags, __ATOMIC_RELAXED);
 }
 
 #endif

@@ -427,9 +427,12 @@ struct server_cursor {
 	unsigned int descs;
 };
 
-static inline void server_close(struct memif_queue *q, uint16_t t, uint32_t filled, uint16_t flags)
+static inline void server_close_desc(struct memif_queue *q, uint16_t t, uint32_t filled, uint16_t flags)
 {
-	memif_server_close_desc(&q->ring->desc[t & q->mask], filled, flags);
+	struct memif_desc *d = &q->ring->desc[t & q->mask];
+
+	__atomic_store_n(&d->length, filled, __ATOMIC_RELAXED);
+	__atomic_store_n(&d->flags, flags, __ATOMIC_RELAXED);
 }
 
 /* Copies one frame of n segments into the buffers from ring index t on.  False: too few of them, or a violation. */
@@ -442,7 +445,7 @@ static bool server_put(struct memif_port *m, struct memif_queue *q, uint16_t t, 
 
 		if (p2p_likely(dst && segs->len && d.length >= segs->len)) {
 			frame_copy(dst, segs->data, segs->len);
-			server_close(q, t, segs->len, 0);
+			server_close_desc(q, t, segs->len, 0);
 			c->descs = 1;
 			return true;
 		}
@@ -461,7 +464,7 @@ static bool server_put(struct memif_port *m, struct memif_queue *q, uint16_t t, 
 				if (c->descs == avail)
 					return false;
 				if (c->descs)
-					server_close(q, (uint16_t)(t + c->descs - 1), c->filled, MEMIF_DESC_NEXT);
+					server_close_desc(q, (uint16_t)(t + c->descs - 1), c->filled, MEMIF_DESC_NEXT);
 				d = memif_desc_load(&q->ring->desc[(uint16_t)(t + c->descs) & q->mask]);
 				c->dst = memif_server_data(m, &d);
 				if (p2p_unlikely(!c->dst || !d.length)) {
@@ -480,7 +483,7 @@ static bool server_put(struct memif_port *m, struct memif_queue *q, uint16_t t, 
 		}
 	}
 	if (c->descs)
-		server_close(q, (uint16_t)(t + c->descs - 1), c->filled, 0);
+		server_close_desc(q, (uint16_t)(t + c->descs - 1), c->filled, 0);
 	return true;
 }
 

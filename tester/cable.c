@@ -135,10 +135,22 @@ bool tester_cable_commit(struct tester_cable *c, unsigned int queue, const struc
 	return took == n;
 }
 
-unsigned int tester_cable_peek(struct tester_cable *c, unsigned int queue, struct p2p_seg *segs, unsigned int n)
+static unsigned int cable_peek_own(struct tester_cable *c, struct p2p_seg *segs, unsigned int n, bool *alike)
 {
-	return p2p_likely(c->server) ? port_memif_peek(c->port, queue, segs, n) :
-				       c->port->ops->rx_burst(c->port, segs, n);
+	const unsigned int got = c->port->ops->rx_burst(c->port, segs, n);
+	uint32_t differ = 0;
+
+	for (unsigned int i = 0; i < got; i++)
+		differ |= (segs[i].len ^ segs[0].len) | segs[i].flags;
+	*alike = !differ;
+	return got;
+}
+
+unsigned int tester_cable_peek(struct tester_cable *c, unsigned int queue, struct p2p_seg *segs, unsigned int n,
+			       bool *alike)
+{
+	return p2p_likely(c->server) ? port_memif_peek(c->port, queue, segs, n, alike) :
+				       cable_peek_own(c, segs, n, alike);
 }
 
 bool tester_cable_release(struct tester_cable *c, unsigned int queue, struct p2p_seg *segs, unsigned int n,

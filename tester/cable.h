@@ -37,7 +37,8 @@ bool tester_cable_control(struct tester_cable *c, uint64_t now_ns);
 unsigned int tester_cable_reserve(struct tester_cable *c, unsigned int queue, struct p2p_seg *segs, unsigned int n);
 bool tester_cable_commit(struct tester_cable *c, unsigned int queue, const struct p2p_seg *segs, unsigned int n);
 /* As client what was peeked at must be released, all of it, before the next peek. */
-unsigned int tester_cable_peek(struct tester_cable *c, unsigned int queue, struct p2p_seg *segs, unsigned int n);
+unsigned int tester_cable_peek(struct tester_cable *c, unsigned int queue, struct p2p_seg *segs, unsigned int n,
+			       bool *alike);
 bool tester_cable_release(struct tester_cable *c, unsigned int queue, struct p2p_seg *segs, unsigned int n,
 			  unsigned int frames, uint64_t bytes);
 

@@ -32,39 +32,46 @@ static inline struct frame_stamp frame_stamp_at(uint64_t time_ns)
 
 typedef uint64_t frame_v4 __attribute__((vector_size(32), aligned(1), may_alias));
 
-/* As gen_flow_write_head(), a whole line; the last 4 bytes of it are zeros. */
-static inline __attribute__((always_inline)) void frame_head(struct gen_flow *f, uint8_t *dst,
+static inline __attribute__((always_inline)) void frame_store64(uint8_t *dst, uint64_t v)
+{
+	v = P2P_SWAP64(v);
+	memcpy(dst, &v, 8);
+}
+
+/*
+ * As gen_flow_write_head() with number seq, a whole line; the last 4 bytes of
+ * it are zeros.  Word by word: put together in an array first, the words would
+ * have to be stored before they could be loaded as vectors.
+ */
+static inline __attribute__((always_inline)) void frame_head(const struct gen_flow *f, uint32_t seq, uint8_t *dst,
 							     const struct frame_stamp *s)
 {
-	const uint64_t w5 = (uint64_t)f->seq << 32;
+	const uint64_t w5 = (uint64_t)seq << 32;
 	const uint64_t sum = f->sum + w5 * frame_factor[5] + s->sum;
-	const uint64_t w[4] = { P2P_SWAP64(f->word[4]), P2P_SWAP64(f->word[5] | w5), P2P_SWAP64(f->word[6] | s->w6),
-				P2P_SWAP64(s->w7 | (sum >> 48) << 16) };
 
-	f->seq++;
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 	*(frame_v4 *)dst = *(const frame_v4 *)f->word;
 #else
-	for (unsigned int i = 0; i < 4; i++) {
-		const uint64_t v = P2P_SWAP64(f->word[i]);
-
-		memcpy(dst + 8 * i, &v, 8);
-	}
+	for (unsigned int i = 0; i < 4; i++)
+		frame_store64(dst + 8 * i, f->word[i]);
 #endif
-	memcpy(dst + 32, w, 32);
+	frame_store64(dst + 32, f->word[4]);
+	frame_store64(dst + 40, f->word[5] | w5);
+	frame_store64(dst + 48, f->word[6] | s->w6);
+	frame_store64(dst + 56, s->w7 | (sum >> 48) << 16);
 }
 
 /* The pattern of a frame of len bytes whose buffer has room for whole 32-byte blocks. */
-static inline __attribute__((always_inline)) void frame_tail(uint8_t *dst, uint32_t len, uint64_t key)
+static inline __attribute__((always_inline)) void frame_tail(const uint8_t *table, uint8_t *dst, uint32_t len,
+							     uint64_t key)
 {
-	const uint8_t *table = gen_pattern_table();
-	const uint64_t turned = key >> 32 | key << 32;
+	const uint64_t turned = P2P_SWAP64(key >> 32 | key << 32);
 	const frame_v4 k = { turned, turned, turned, turned };
 	uint32_t first;
 
 	/* Bytes 60 to 63, then whole blocks from the second line on. */
 	memcpy(&first, table, 4);
-	first ^= (uint32_t)key;
+	first ^= P2P_SWAP32((uint32_t)key);
 	memcpy(dst + GEN_HEAD_BYTES, &first, 4);
 	for (uint32_t at = 64; at < len; at += 32)
 		*(frame_v4 *)(dst + at) = *(const frame_v4 *)(table + at - GEN_HEAD_BYTES) ^ k;
@@ -89,26 +96,61 @@ static inline struct gen_flow *gen_next_flow(struct tester_gen *g, unsigned int 
 	return f;
 }
 
-/* Each frame of the burst into a buffer with room for whole blocks. */
+/* n frames, each into a buffer with room for whole blocks; all of one flow, whose state then stays in registers. */
+static inline __attribute__((always_inline)) void gen_write_one_flow(struct tester_gen *g, const struct p2p_seg *segs,
+								     unsigned int n, const struct frame_stamp *s)
+{
+	struct gen_flow *own = g->flow, f = *own;
+	const uint8_t *table = gen_pattern_table();
+	const uint32_t len = g->len;
+
+	for (unsigned int i = 0; i < n; i++) {
+		uint8_t *dst = segs[i].data;
+		const uint64_t key = gen_flow_key(&f);
+
+		frame_head(&f, f.seq, dst, s);
+		if (len > GEN_HEAD_BYTES)
+			frame_tail(table, dst, len, key);
+		f.seq++;
+	}
+	own->seq = f.seq;
+}
+
+static inline __attribute__((always_inline)) void gen_write_flows(struct tester_gen *g, const struct p2p_seg *segs,
+								  unsigned int n, unsigned int q,
+								  const struct frame_stamp *s)
+{
+	const uint32_t len = g->len, flows = g->flows, step = g->queues;
+	const uint8_t *table = gen_pattern_table();
+	struct gen_flow *flow = g->flow;
+	uint32_t next = g->next[q];
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct gen_flow *f = &flow[next];
+		uint8_t *dst = segs[i].data;
+		const uint32_t seq = f->seq;
+
+		frame_head(f, seq, dst, s);
+		if (len > GEN_HEAD_BYTES)
+			frame_tail(table, dst, len, gen_flow_key(f));
+		f->seq = seq + 1;
+		next += step;
+		if (next >= flows)
+			next = q;
+	}
+	g->next[q] = next;
+}
+
 static inline __attribute__((always_inline)) void gen_write_burst(struct tester_gen *g, const struct p2p_seg *segs,
 								  unsigned int n, unsigned int q, uint64_t time_ns)
 {
 	const struct frame_stamp s = frame_stamp_at(time_ns);
-	const uint32_t len = g->len;
 
 	frame_prefetch(segs, n);
-	for (unsigned int i = 0; i < n; i++) {
-		struct gen_flow *f = gen_next_flow(g, q);
-
-		if (len > GEN_HEAD_BYTES) {
-			const uint64_t key = gen_flow_key(f);
-
-			frame_head(f, segs[i].data, &s);
-			frame_tail(segs[i].data, len, key);
-		} else {
-			frame_head(f, segs[i].data, &s);
-		}
-	}
+	if (g->flows == 1)
+		gen_write_one_flow(g, segs, n, &s);
+	else
+		gen_write_flows(g, segs, n, q, &s);
 }
 
 static void gen_write_plain(struct tester_gen *g, const struct p2p_seg *segs, unsigned int n, unsigned int q,
@@ -422,15 +464,22 @@ static __attribute__((noinline)) void sink_sample(struct tester_sink *k, const s
 	}
 }
 
-/* Any lengths, any segments.  Returns frames. */
-static unsigned int sink_bench_odd(struct tester_sink *k, const struct tester_clock *clock, const struct p2p_seg *segs,
-				   unsigned int n, uint64_t now)
+struct sink_burst {
+	unsigned int frames;
+	uint64_t bytes;
+};
+
+/* Any lengths, any segments. */
+static struct sink_burst sink_bench_odd(struct tester_sink *k, const struct tester_clock *clock,
+					const struct p2p_seg *segs, unsigned int n, uint64_t now)
 {
-	unsigned int frames = 0, first = 0;
+	struct sink_burst b = { 0 };
+	unsigned int first = 0;
 	uint32_t len = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
 		len += segs[i].len;
+		b.bytes += segs[i].len;
 		if (segs[i].flags & P2P_SEG_MORE)
 			continue;
 		if (len != k->len) {
@@ -440,37 +489,36 @@ static unsigned int sink_bench_odd(struct tester_sink *k, const struct tester_cl
 			k->skip = sink_stride(k) + 1;
 		}
 		k->skip -= k->skip > 0;
-		frames++;
+		b.frames++;
 		len = 0;
 		first = i + 1;
 	}
-	return frames;
+	return b;
 }
 
-static unsigned int sink_bench(struct tester_sink *k, const struct tester_clock *clock, const struct p2p_seg *segs,
-			       unsigned int n)
+static struct sink_burst sink_bench(struct tester_sink *k, const struct tester_clock *clock, const struct p2p_seg *segs,
+				    unsigned int n, bool alike)
 {
 	const uint32_t len = k->len;
-	uint32_t odd = 0, at;
 	uint64_t now = 0;
+	uint32_t at;
 
 	if (k->skip < n)
 		now = tester_ticks();
-	for (unsigned int i = 0; i < n; i++)
-		odd |= (segs[i].len ^ len) | segs[i].flags;
-	if (p2p_unlikely(odd))
+	if (p2p_unlikely(!alike || segs[0].len != len))
 		return sink_bench_odd(k, clock, segs, n, now);
 	for (at = k->skip; at < n; at += 1 + sink_stride(k))
 		sink_sample(k, clock, &segs[at], 1, now);
 	k->skip = at - n;
-	return n;
+	return (struct sink_burst){ .frames = n, .bytes = (uint64_t)n * len };
 }
 
-static unsigned int sink_check(struct tester_sink *k, const struct tester_clock *clock, const struct p2p_seg *segs,
-			       unsigned int n)
+static struct sink_burst sink_check(struct tester_sink *k, const struct tester_clock *clock, const struct p2p_seg *segs,
+				    unsigned int n)
 {
 	const uint64_t now_ns = tester_ticks_ns(clock, tester_ticks());
-	unsigned int frames = 0, first = 0;
+	struct sink_burst b = { 0 };
+	unsigned int first = 0;
 	uint32_t len = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
@@ -481,12 +529,13 @@ static unsigned int sink_check(struct tester_sink *k, const struct tester_clock 
 			gen_sink_frame(k->check, segs + first, i + 1 - first, len, now_ns);
 		else
 			k->corrupted++;
-		frames++;
+		b.bytes += len;
+		b.frames++;
 		len = 0;
 		first = i + 1;
 	}
-	k->checked += frames;
-	return frames;
+	k->checked += b.frames;
+	return b;
 }
 
 bool tester_sink_step(struct tester_sink *k, const struct tester_clock *clock)
@@ -496,18 +545,17 @@ bool tester_sink_step(struct tester_sink *k, const struct tester_clock *clock)
 
 	for (unsigned int i = 0; i < k->in->nrx && !any; i++) {
 		const unsigned int q = k->queue < k->in->nrx ? k->queue : 0;
-		unsigned int n = tester_cable_peek(k->in, q, segs, SINK_BURST), frames;
-		uint64_t bytes = 0;
+		bool alike;
+		const unsigned int n = tester_cable_peek(k->in, q, segs, SINK_BURST, &alike);
+		struct sink_burst b;
 
 		k->queue = q + 1;
 		if (!n)
 			continue;
 		any = true;
-		frames = k->gear == TESTER_BENCH ? sink_bench(k, clock, segs, n) : sink_check(k, clock, segs, n);
-		for (unsigned int s = 0; s < n; s++)
-			bytes += segs[s].len;
-		k->failed |= !tester_cable_release(k->in, q, segs, n, frames, bytes);
-		p2p_count(&k->received, frames);
+		b = k->gear == TESTER_BENCH ? sink_bench(k, clock, segs, n, alike) : sink_check(k, clock, segs, n);
+		k->failed |= !tester_cable_release(k->in, q, segs, n, b.frames, b.bytes);
+		p2p_count(&k->received, b.frames);
 	}
 	return any;
 }

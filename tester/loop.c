@@ -192,17 +192,6 @@ static int loop_handshake(struct tester_loop *l, unsigned int c, struct port *po
 	return ret ? ret : loop_await(l, c, port, MEMIF_MSG_CONNECTED, end);
 }
 
-static inline struct memif_desc loop_empty(const struct tester_loop *l, const struct memif_desc *d)
-{
-	struct memif_desc e;
-
-	e.word[1] = d->word[1];
-	e.flags = 0;
-	e.region = 1;
-	e.length = l->buf_bytes;
-	return e;
-}
-
 int tester_loop_connect(struct tester_loop *l, struct port *port[2])
 {
 	int ret = 0;
@@ -227,33 +216,47 @@ int tester_loop_connect(struct tester_loop *l, struct port *port[2])
 	return ret;
 }
 
-static void loop_post(struct tester_loop *l, struct loop_way *y, uint16_t to)
+/* Word 0 of an empty buffer's descriptor; word 1 has its place, which stays. */
+static inline uint64_t loop_empty(const struct tester_loop *l)
 {
+	return (struct memif_desc){ .region = 1, .length = l->buf_bytes }.word[0];
+}
+
+static inline void loop_post(const struct tester_loop *l, struct loop_way *y, uint16_t to)
+{
+	const uint64_t empty = loop_empty(l);
 	struct memif_desc *desc = y->in->desc;
+	const unsigned int mask = l->mask;
 
 	if (to == y->posted)
 		return;
 	for (uint16_t t = y->posted; t != to; t++)
-		memif_desc_store(&desc[t & l->mask], loop_empty(l, &desc[t & l->mask]));
+		__atomic_store_n(&desc[t & mask].word[0], empty, __ATOMIC_RELAXED);
 	y->posted = to;
 	memif_index_store(&y->in->head, to);
 }
 
+static void loop_hand_over(const struct tester_loop *l, struct loop_way *y)
+{
+	const uint16_t filled = memif_index_load(&y->in->tail), gone = memif_index_load(&y->out->tail);
+	const struct memif_desc *from = y->in->desc;
+	struct memif_desc *to = y->out->desc;
+	const unsigned int mask = l->mask;
+
+	/* The slots up to `gone` are free for the next round, which is size slots on. */
+	loop_post(l, y, (uint16_t)(gone + l->size));
+	if (filled == y->taken)
+		return;
+	for (uint16_t t = y->taken; t != filled; t++)
+		memif_desc_store(&to[t & mask], memif_desc_load(&from[t & mask]));
+	y->taken = filled;
+	memif_index_store(&y->out->head, filled);
+}
+
 void tester_loop_step(struct tester_loop *l)
 {
-	for (unsigned int w = 0; w < 2; w++) {
-		struct loop_way *y = &l->way[w];
-		const uint16_t filled = memif_index_load(&y->in->tail), gone = memif_index_load(&y->out->tail);
-
-		/* The slots up to `gone` are free for the next round, which is size slots on. */
-		loop_post(l, y, (uint16_t)(gone + l->size));
-		if (filled == y->taken)
-			continue;
-		for (uint16_t t = y->taken; t != filled; t++)
-			memif_desc_store(&y->out->desc[t & l->mask], memif_desc_load(&y->in->desc[t & l->mask]));
-		y->taken = filled;
-		memif_index_store(&y->out->head, filled);
-	}
+	loop_hand_over(l, &l->way[0]);
+	loop_hand_over(l, &l->way[1]);
 }
 
 void tester_loop_swallow(struct tester_loop *l, unsigned int from)
