@@ -89,6 +89,8 @@ int cli_driver_opts(struct drv_opts *o, struct drv_pair *pairs, const struct cli
 		o->slots = (uint32_t)c->slots;
 	if (c->rx_bufs_set)
 		o->rx_bufs = (uint32_t)c->rx_bufs;
+	if (c->queues_set)
+		o->queues = (uint32_t)c->queues;
 	if (c->age_set)
 		o->age_s = (uint32_t)c->age;
 	if (c->silence_set)

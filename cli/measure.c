@@ -23,6 +23,7 @@
 #define MEASURE_DRAIN_NS 5000000000ull
 #define MEASURE_LATENCY_SHARE 3 /* a third of the time */
 #define MEASURE_LATENCY_RATE 10 /* a tenth of the rate */
+#define MEASURE_FLOWS 16 /* per queue, where there are several: every queue gets some */
 #define MEASURE_FCS 4
 #define MEASURE_WIRE 24 /* FCS 4, preamble 8, gap 12 */
 
@@ -252,14 +253,17 @@ static void measure_line(const struct measure_row *w)
 
 static int measure_nics(struct measure *m, unsigned int nics, char err[CLI_ERR_MAX])
 {
-	char name[16], ctl[PATH_MAX];
+	char name[16], ctl[PATH_MAX], gen[2][64];
 	const char *spec;
 	unsigned int k;
 	int rc = 0;
 
+	snprintf(gen[0], sizeof(gen[0]), "gen:source,queues=%u,flows=%u", m->r->opts.queues,
+		 m->r->opts.queues > 1 ? MEASURE_FLOWS * m->r->opts.queues : 1);
+	snprintf(gen[1], sizeof(gen[1]), "gen:sink,tx=off,queues=%u", m->r->opts.queues);
 	for (k = 0; !rc && k < nics; k++) {
 		snprintf(name, sizeof(name), "nic%u", k);
-		spec = k % 2 ? "gen:sink,tx=off" : "gen:source";
+		spec = gen[k % 2];
 		rc = rig_add_nic(m->r, name, &spec, 1, err);
 	}
 	if (!rc)
@@ -281,6 +285,7 @@ static void measure_opts(struct measure *m, struct drv_opts *d, unsigned int mod
 	d->backpressure = o->backpressure_set ? o->backpressure : d->backpressure;
 	d->scrub = o->scrub_set ? o->scrub : d->scrub;
 	d->cut = o->placement;
+	d->queues = m->r->opts.queues;
 	for (k = 0; k < m->r->n / 2; k++)
 		m->pair[k] = (struct drv_pair){ .a = 2 * k, .b = 2 * k + 1 };
 	d->pairs = m->pair;

@@ -69,10 +69,13 @@ static int nic_start(struct nic_run *n, const struct cli_nic_opts *o, char err[C
 
 	if (o->buf_size_set)
 		ro.buf_size = cli_buf_sizes[o->buf_size];
+	ro.queues = o->queues_set ? (unsigned int)o->queues : 1;
 	if (o->core_set) {
 		ro.core[0] = (int)o->core;
 		ro.cores = 1;
 	}
+	if (o->cores_set && rig_parse_cores(&ro, o->cores, err))
+		return -EINVAL;
 	for (k = 0; k < o->port.n; k++)
 		specs[k] = o->port.item[k].text;
 	rc = rig_create(&n->rig, &ro);
@@ -212,6 +215,10 @@ int cli_nic(int argc, char **argv)
 	}
 	if (!o.socket_set || !o.port.n) {
 		cli_error("nic", "give %s", o.socket_set ? "its ports with --port SPEC" : "its socket with --socket PATH");
+		return CLI_USAGE;
+	}
+	if (o.core_set && o.cores_set) {
+		cli_error("nic", "--core and --cores: give one of them");
 		return CLI_USAGE;
 	}
 	return nic_main(&o);

@@ -20,6 +20,9 @@
 	X(U64, slots, "slots", 0, "N", 64, 16384, \
 	  "slots per ring at most (1024); the largest power of two that fits the NICs' memory is taken") \
 	X(U64, rx_bufs, "rx-bufs", 0, "N", 64, 1048576, "receive buffers per port (two per slot, four in rd)") \
+	X(U64, queues, "queues", 0, "N", 1, 8, \
+	  "queues of every NIC, each with rings, buffers and a worker of its own; cables deal flows over them; not with bn, --bridge, --placement cut" \
+	  " (run: 1; up: as many as all can have)") \
 	X(ONOFF, backpressure, "backpressure", 0, "on|off", 0, 0, \
 	  "static pairs: a full ring stops receiving instead of dropping (on)") \
 	X(ONOFF, scrub, "scrub", 0, "on|off", 0, 0, \
@@ -43,7 +46,7 @@
 	X(U64, nics, "nics", 0, "N", 2, 16, "without ports: how many NICs, in twos of generator and sink (2)") \
 	X(SECONDS, seconds, "seconds", 's', "S", 0, 0, "end after S seconds; without ports: S for all measurements together (27)") \
 	X(STR, cores, "cores", 0, "LIST", 0, 0, "pin one worker to each core, as 0,2-3 (as many unpinned ones as NICs and CPUs; without ports one for all);" \
-	  " NICs that static pairs join share a worker, such groups take turns; with fewer groups than workers, NICs do") \
+	  " NICs that static pairs join share a worker, queue by queue, and such groups take turns; with fewer of them than workers, NICs do") \
 	CLI_SOFT_OPTIONS(X) \
 	X(STR, ctl, "ctl", 0, "PATH", 0, 0, "the control socket (run-PID.ctl in the runtime directory)") \
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object instead of tables")
@@ -53,7 +56,9 @@
 	  "vfio-user socket to serve; without a slash in the runtime directory; observers use PATH.ctl") \
 	X(LIST, port, "port", 'p', "SPEC", 0, 0, "a port: repeat for ports 0 to 7") \
 	X(STR, name, "name", 0, "NAME", 0, 0, "its name in statistics; MAC addresses follow from it (the socket's file name)") \
+	X(U64, queues, "queues", 0, "N", 1, 8, "queues that it can have, each with a worker of its own; its ports need as many (1)") \
 	X(U64, core, "core", 0, "N", 0, 4095, "pin the worker to this core") \
+	X(STR, cores, "cores", 0, "LIST", 0, 0, "pin one worker to each core, as 0,2-3; queues take turns") \
 	CLI_SOFT_OPTIONS(X) \
 	X(FLAG, json, "json", 'j', "", 0, 0, "the line that says it is ready, and the final statistics, as a JSON object each")
 

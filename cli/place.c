@@ -23,11 +23,12 @@ static unsigned int place_group(const struct drv_pair *pairs, unsigned int num_p
 	return groups;
 }
 
-void place_nics(const struct drv_pair *pairs, unsigned int num_pairs, unsigned int nics, unsigned int workers,
-		unsigned int worker[])
+void place_queues(const struct drv_pair *pairs, unsigned int num_pairs, unsigned int nics, unsigned int queues,
+		  unsigned int workers, unsigned int worker[])
 {
-	unsigned int group[P2P_MAX_NICS], i, groups = place_group(pairs, num_pairs, nics, group);
+	unsigned int group[P2P_MAX_NICS], i, q, groups = place_group(pairs, num_pairs, nics, group);
 
 	for (i = 0; i < nics; i++)
-		worker[i] = (groups < workers ? i : group[i]) % workers;
+		for (q = 0; q < queues; q++)
+			worker[i * queues + q] = ((groups * queues < workers ? i : group[i]) * queues + q) % workers;
 }

@@ -25,6 +25,8 @@ int rig_create(struct rig **out, const struct rig_opts *opts)
 	if (!r)
 		return -ENOMEM;
 	r->opts = *opts;
+	if (!r->opts.queues)
+		r->opts.queues = 1;
 	*out = r;
 	return 0;
 }
@@ -42,7 +44,8 @@ static void rig_close_ports(struct rig_nic *nic)
 int rig_add_nic(struct rig *r, const char *name, const char *const *specs, unsigned int n, char err[CLI_ERR_MAX])
 {
 	struct rig_nic *nic = &r->nic[r->n];
-	struct soft_nic_opts o = { .mem_bytes = r->opts.mem_bytes, .buf_size = r->opts.buf_size, .ports = n };
+	struct soft_nic_opts o = { .mem_bytes = r->opts.mem_bytes, .buf_size = r->opts.buf_size, .ports = n,
+				   .queues = r->opts.queues };
 	char why[PORT_ERR_MAX > SOFT_ERR_MAX ? PORT_ERR_MAX : SOFT_ERR_MAX];
 	int rc;
 
@@ -111,15 +114,16 @@ static int rig_make_worker(struct rig *r, char err[CLI_ERR_MAX])
 static int rig_make_workers(struct rig *r, char err[CLI_ERR_MAX])
 {
 	unsigned int cpus = r->opts.cores ? r->opts.cores : rig_cpus(), want = r->opts.workers;
+	unsigned int most = r->n * r->opts.queues < RIG_MAX_CORES ? r->n * r->opts.queues : RIG_MAX_CORES;
 	int rc = 0;
 
 	if (!want || r->opts.cores)
 		want = cpus;
-	if (want > r->n)
-		want = r->n;
+	if (want > most)
+		want = most;
 	while (!rc && r->workers < want)
 		rc = rig_make_worker(r, err);
-	if (!rc && r->bn && want == r->n && want < cpus)
+	if (!rc && r->bn && want == most && want < cpus)
 		rc = rig_make_worker(r, err);
 	if (!rc && r->bn) {
 		rc = bn_attach(r->bn, r->worker[r->workers - 1]);
@@ -132,19 +136,20 @@ static int rig_make_workers(struct rig *r, char err[CLI_ERR_MAX])
 
 static int rig_attach(struct rig *r, char err[CLI_ERR_MAX])
 {
-	unsigned int place[P2P_MAX_NICS], i;
+	unsigned int place[P2P_MAX_NICS * P2P_MAX_QUEUES], queues = r->opts.queues, i;
 	int rc;
 
-	place_nics(r->pairs, r->num_pairs, r->n, r->nic_workers, place);
-	for (i = 0; i < r->n; i++) {
+	place_queues(r->pairs, r->num_pairs, r->n, queues, r->nic_workers, place);
+	for (i = 0; i < r->n * queues; i++) {
+		struct rig_nic *nic = &r->nic[i / queues];
 		struct soft_worker *w = r->worker[place[i]];
 
-		rc = soft_worker_attach(w, r->nic[i].soft, 0);
+		rc = soft_worker_attach(w, nic->soft, i % queues);
 		if (rc) {
-			snprintf(err, CLI_ERR_MAX, "%s: attaching it to a worker failed: %s", r->nic[i].name, strerror(-rc));
+			snprintf(err, CLI_ERR_MAX, "%s: attaching it to a worker failed: %s", nic->name, strerror(-rc));
 			return rc;
 		}
-		r->nic[i].worker = w;
+		nic->worker[i % queues] = w;
 	}
 	return 0;
 }
@@ -169,14 +174,16 @@ int rig_start(struct rig *r, char err[CLI_ERR_MAX])
 
 void rig_stop(struct rig *r)
 {
-	unsigned int i;
+	unsigned int i, q;
 
 	for (i = 0; i < r->workers; i++)
 		soft_worker_stop(r->worker[i]);
 	for (i = 0; i < r->n; i++) {
-		if (r->nic[i].worker)
-			soft_worker_detach(r->nic[i].worker, r->nic[i].soft, 0);
-		r->nic[i].worker = NULL;
+		for (q = 0; q < r->opts.queues; q++) {
+			if (r->nic[i].worker[q])
+				soft_worker_detach(r->nic[i].worker[q], r->nic[i].soft, q);
+			r->nic[i].worker[q] = NULL;
+		}
 	}
 	for (i = 0; i < r->workers; i++) {
 		if (r->ctl)

@@ -22,7 +22,8 @@
 struct rig_opts {
 	int core[RIG_MAX_CORES]; /* one worker each */
 	unsigned int cores;      /* 0: not pinned */
-	unsigned int workers;    /* not pinned: how many; 0: as many as there are NICs and CPUs for them */
+	unsigned int workers;    /* not pinned: how many; 0: as many as there are queues of NICs and CPUs for them */
+	unsigned int queues;     /* of every NIC; 0: 1 */
 	bool poll;
 	uint64_t mem_bytes; /* 0: default */
 	uint32_t buf_size;  /* 0: default */
@@ -33,7 +34,7 @@ struct rig_nic {
 	struct soft_nic *soft;
 	unsigned int ports;
 	struct port *port[P2P_MAX_PORTS];
-	struct soft_worker *worker;
+	struct soft_worker *worker[P2P_MAX_QUEUES];
 };
 
 struct bn_task;
@@ -45,7 +46,7 @@ struct rig {
 	unsigned int workers, nic_workers; /* the first of them step NICs */
 	const struct drv_pair *pairs;      /* the caller's of rig_up(), which place.h goes by */
 	unsigned int num_pairs;
-	struct soft_worker *worker[P2P_MAX_NICS + 1];
+	struct soft_worker *worker[RIG_MAX_CORES + 1];
 	struct soft_ctl *ctl;
 	struct drv *drv; /* up */
 	struct bn_task *bn; /* up, and in bn */

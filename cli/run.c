@@ -345,6 +345,11 @@ static int run_check(const struct cli_run_opts *o, struct rig_opts *ro, char err
 	}
 	if (cli_placement_check(o->placement, o->mode, err))
 		return -EINVAL;
+	if (o->queues_set && o->queues > 1 && !o->port.n && !(o->mode_set && o->mode != P2P_MODE_BN)) {
+		snprintf(err, CLI_ERR_MAX, "--queues %" PRIu64 ": not with bn; without ports give --mode wr or --mode rd", o->queues);
+		return -EINVAL;
+	}
+	ro->queues = o->queues_set ? (unsigned int)o->queues : 1;
 	ro->poll = o->poll;
 	ro->mem_bytes = o->mem;
 	ro->buf_size = o->buf_size_set ? cli_buf_sizes[o->buf_size] : 0;

@@ -161,8 +161,8 @@ static int nic_check(struct fw_nic *n)
 	n->shape = (struct p2p_shape){ .nics = (uint32_t)reg[FW_R_NUM_NICS], .ports = n->ports, .slots = (uint32_t)slots,
 				       .buf_size = n->strap.buf_size, .rx_bufs = (uint32_t)bufs,
 				       .queues = (uint32_t)reg[FW_R_QUEUES] };
-	/* One station table and one host: what contexts don't share. */
-	if (reg[FW_R_QUEUES] > 1 && (reg[FW_R_MODE] == P2P_MODE_BN || reg[FW_R_FLAGS] & P2P_FLAG_BRIDGE))
+	/* One station table, one host, one order of buffers: what contexts don't share. */
+	if (reg[FW_R_QUEUES] > 1 && (reg[FW_R_MODE] == P2P_MODE_BN || reg[FW_R_FLAGS] & (P2P_FLAG_BRIDGE | P2P_FLAG_CUT)))
 		return -FW_EINVAL;
 	if (reg[FW_R_SILENCE_MS] < P2P_SILENCE_MS_MIN || reg[FW_R_SILENCE_MS] > P2P_SILENCE_MS_MAX)
 		return -FW_EINVAL;
@@ -235,7 +235,7 @@ int fw_nic_enable(struct fw_nic *n)
 
 	if (!n->configured)
 		return -FW_EINVAL;
-	if (n->shape.queues > 1 && n->reg[FW_R_FLAGS] & P2P_FLAG_BRIDGE)
+	if (n->shape.queues > 1 && n->reg[FW_R_FLAGS] & (P2P_FLAG_BRIDGE | P2P_FLAG_CUT))
 		return -FW_EINVAL;
 	if (n->mode == P2P_MODE_BN && (!n->reg[FW_R_HOST_AREA] || !n->reg[FW_R_HOST_POOL_BYTES] ||
 				       n->reg[FW_R_HOST_POOL_BYTES] > 1ull << 30))

@@ -1,27 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* gen: a cable with a traffic generator and a checking sink at its far end. */
-#include "ports/gen.h"
-
-#include <pthread.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "ports/buffers.h"
-#include "ports/gen_frame.h"
-#include "ports/gen_sink.h"
-#include "ports/pace.h"
+#include "ports/flow_hash.h"
+#include "ports/gen_int.h"
 #include "ports/schemes.h"
 
 #define GEN_FCS_BYTES 4u
 #define GEN_FLOWS_MAX 65536u
-
-/* Frame lengths (without FCS): one after the other from a list, or random within [min, max]. */
-struct gen_sizes {
-	uint32_t n;
-	uint32_t list[12];
-	uint32_t min, max;
-};
 
 /* Seven of 64, four of 594, one of 1518, spread out. */
 static const struct gen_sizes gen_sizes_imix = {
@@ -32,63 +20,9 @@ static const struct gen_sizes gen_sizes_imix = {
 };
 static const struct gen_sizes gen_sizes_mix = { .min = 60, .max = 1514 };
 
-struct gen_setting {
-	struct gen_sizes sizes;
-	uint64_t rate_pps;
-	uint64_t count;
-};
-
-struct gen_baseline {
-	uint64_t sent, sent_bytes, behind;
-	uint64_t foreign, damaged_head;
-	struct gen_source_counts source[GEN_SOURCES];
-	struct histogram latency;
-};
-
-struct gen_port {
-	struct port port;
-
-	/* The worker's. */
-	struct gen_flow *flow;
-	uint32_t n_flows;
-	uint32_t next_flow;
-	uint32_t next_size;
-	uint64_t random;
-	struct gen_setting now;
-	struct pace pace;
-	uint64_t made; /* frames of this run */
-	uint32_t done; /* segments to report by tx_done */
-	struct port_buffers bufs;
-	uint32_t buf_size;
-	uint8_t run;
-	bool started;
-	struct gen_sink sink;
-	uint64_t sent, sent_bytes; /* read by others */
-
-	/* Fixed at open. */
-	bool tx;
-	uint8_t id;
-	uint64_t burst;
-	int event_fd; /* wakes the worker */
-
-	/* Requests to the worker, relaxed atomics but for the setting, which the lock guards. */
-	bool want_pause, seen_pause;
-	bool want_setting;
-	uint32_t want_run, seen_run;
-	uint32_t room; /* the longest frame that fits, 0 while stopped */
-	pthread_mutex_t lock;
-	struct gen_setting setting;
-	struct gen_baseline *base;
-};
-
 static uint32_t gen_next_id = 1;
 
 static const struct port_ops gen_ops_counted;
-
-static inline struct gen_port *gen_of(const struct port *p)
-{
-	return (struct gen_port *)(uintptr_t)p;
-}
 
 bool port_is_gen(const struct port *p)
 {
@@ -114,7 +48,7 @@ static bool gen_parse_len(const char **s, uint32_t *len)
 	return v >= GEN_HEAD_BYTES + GEN_FCS_BYTES && v <= GEN_LEN_MAX + GEN_FCS_BYTES;
 }
 
-static int gen_sizes_parse(struct gen_sizes *z, const char *s)
+int gen_sizes_parse(struct gen_sizes *z, const char *s)
 {
 	if (strcmp(s, "imix") == 0) {
 		*z = gen_sizes_imix;
@@ -152,7 +86,7 @@ static int gen_mac_parse(uint8_t mac[6], const char *s)
 struct gen_options {
 	struct gen_setting setting;
 	struct gen_flow_setting flow;
-	uint64_t flows, id, burst, seed;
+	uint64_t flows, id, burst, seed, queues;
 	bool tx;
 };
 
@@ -206,6 +140,7 @@ static int gen_options_parse(struct gen_options *o, const struct port_spec *spec
 	o->flows = 1;
 	o->burst = 1;
 	o->seed = 1;
+	o->queues = 1;
 	o->id = UINT64_MAX;
 	rc = port_spec_get_u64(spec, "rate", 0, 10000000000u, &o->setting.rate_pps, err);
 	if (!rc)
@@ -218,6 +153,8 @@ static int gen_options_parse(struct gen_options *o, const struct port_spec *spec
 		rc = port_spec_get_u64(spec, "burst", 1, 1024, &o->burst, err);
 	if (!rc)
 		rc = port_spec_get_u64(spec, "seed", 0, UINT64_MAX, &o->seed, err);
+	if (!rc)
+		rc = port_spec_get_u64(spec, "queues", 1, P2P_MAX_QUEUES, &o->queues, err);
 	if (rc)
 		return rc;
 	if (o->id == UINT64_MAX)
@@ -226,73 +163,167 @@ static int gen_options_parse(struct gen_options *o, const struct port_spec *spec
 	return rc ? rc : gen_options_switches(o, spec, err);
 }
 
-static int gen_flows_make(struct gen_port *g, const struct gen_options *o)
+static unsigned int gen_flow_queue(const struct gen_flow *f, unsigned int queues)
 {
-	struct gen_flow_setting s = o->flow;
-	uint32_t i;
+	struct gen_flow copy = *f;
+	uint8_t head[GEN_HEAD_BYTES];
 
-	g->flow = port_alloc(o->flows * sizeof(*g->flow));
-	if (!g->flow)
-		return -ENOMEM;
-	g->n_flows = (uint32_t)o->flows;
-	s.id = g->id;
-	s.run = g->run;
-	for (i = 0; i < g->n_flows; i++) {
-		s.flow = (uint16_t)i;
-		gen_flow_init(&g->flow[i], &s);
-	}
-	return 0;
+	gen_flow_write_head(&copy, head, 0);
+	return port_flow_hash(head, sizeof(head)) % queues;
 }
 
-static void gen_close(struct port *p)
+/* The flows of this queue of `spread`, at number 0. */
+static int gen_flows_make(struct gen_port *g, unsigned int spread)
 {
-	struct gen_port *g = gen_of(p);
+	struct gen_flow_setting s = g->flow_setting;
+	struct gen_flow *flow = port_alloc(g->all_flows * sizeof(*flow)), *kept;
+	uint16_t *no = malloc(g->all_flows * sizeof(*no));
+	uint32_t i, n = 0;
 
+	if (!flow || !no)
+		goto free_flows;
+	s.run = g->run;
+	for (i = 0; i < g->all_flows; i++) {
+		s.flow = (uint16_t)i;
+		gen_flow_init(&flow[n], &s);
+		if (spread > 1 && gen_flow_queue(&flow[n], spread) != g->queue)
+			continue;
+		no[n++] = (uint16_t)i;
+	}
+	kept = n == g->all_flows ? flow : port_alloc((n ? n : 1) * sizeof(*flow));
+	if (!kept)
+		goto free_flows;
+	if (kept != flow) {
+		memcpy(kept, flow, n * sizeof(*flow));
+		free(flow);
+	}
+	free(g->flow);
+	free(g->flow_no);
+	g->flow = kept;
+	g->flow_no = no;
+	g->n_flows = n;
+	g->next_flow = 0;
+	g->spread = spread;
+	return 0;
+free_flows:
+	free(no);
+	free(flow);
+	return -ENOMEM;
+}
+
+/* This queue's share of what the port as a whole is to do: as many flows of all, each with as many frames. */
+static struct gen_setting gen_share(const struct gen_port *g, const struct gen_setting *all)
+{
+	struct gen_setting s = *all;
+	uint32_t i;
+
+	if (g->n_flows == g->all_flows)
+		return s;
+	s.rate_pps = all->rate_pps * g->n_flows / g->all_flows;
+	if (all->rate_pps && !s.rate_pps)
+		s.rate_pps = 1;
+	s.count = all->count / g->all_flows * g->n_flows;
+	for (i = 0; i < g->n_flows; i++)
+		s.count += g->flow_no[i] < all->count % g->all_flows;
+	s.none = !g->n_flows || (all->count && !s.count);
+	return s;
+}
+
+static void gen_lane_close(struct gen_port *g)
+{
 	gen_sink_free(&g->sink);
 	port_buffers_free(&g->bufs);
 	pthread_mutex_destroy(&g->lock);
 	if (g->event_fd >= 0)
 		close(g->event_fd);
 	free(g->base);
+	free(g->flow_no);
 	free(g->flow);
 	free(g);
 }
 
+static void gen_close(struct port *p)
+{
+	struct gen_port *g = gen_of(p);
+
+	for (unsigned int q = g->queues; q-- > 1;)
+		gen_lane_close(g->lane[q]);
+	gen_lane_close(g);
+}
+
+static int gen_lane_open(struct gen_port **out, const struct gen_options *o, unsigned int queue, uint8_t run)
+{
+	struct gen_port *g = port_alloc(sizeof(*g));
+	int rc = -ENOMEM;
+
+	if (!g)
+		return rc;
+	pthread_mutex_init(&g->lock, NULL);
+	g->port.ops = o->tx && o->setting.count ? &gen_ops_counted : &port_gen_ops;
+	g->lane[0] = g->first = g;
+	g->queues = 1;
+	g->queue = queue;
+	g->setting = o->setting;
+	g->random = gen_mix(o->seed + 1 + queue) | 1;
+	g->id = (uint8_t)o->id;
+	g->burst = o->burst;
+	g->tx = o->tx;
+	g->run = run;
+	g->all_flows = (uint32_t)o->flows;
+	g->flow_setting = o->flow;
+	g->flow_setting.id = g->id;
+	g->base = calloc(1, sizeof(*g->base));
+	g->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (g->event_fd < 0)
+		rc = -errno;
+	if (!g->base || g->event_fd < 0 || gen_flows_make(g, (unsigned int)o->queues)) {
+		gen_lane_close(g);
+		return rc;
+	}
+	g->now = gen_share(g, &g->setting);
+	pace_init(&g->pace, g->now.rate_pps, o->burst);
+	*out = g;
+	return 0;
+}
+
 static int gen_open(struct port **out, const struct port_spec *spec, char err[PORT_ERR_MAX])
 {
+	/* A generator that is started again must not look like its former self. */
+	uint8_t run = (uint8_t)gen_mix(port_clock_ns());
+	struct gen_port *g = NULL;
 	struct gen_options o;
-	struct gen_port *g;
 	int rc;
 
 	rc = gen_options_parse(&o, spec, err);
 	if (rc)
 		return rc;
 	gen_frame_init();
-	g = port_alloc(sizeof(*g));
-	if (!g) {
-		snprintf(err, PORT_ERR_MAX, "gen: out of memory");
-		return -ENOMEM;
+	rc = gen_lane_open(&g, &o, 0, run);
+	while (!rc && g->queues < o.queues) {
+		rc = gen_lane_open(&g->lane[g->queues], &o, g->queues, run);
+		if (rc)
+			break;
+		g->lane[g->queues]->first = g;
+		g->queues++;
 	}
-	pthread_mutex_init(&g->lock, NULL);
-	g->port.ops = o.tx && o.setting.count ? &gen_ops_counted : &port_gen_ops;
-	g->setting = g->now = o.setting;
-	g->random = gen_mix(o.seed + 1) | 1;
-	g->id = (uint8_t)o.id;
-	g->burst = o.burst;
-	g->tx = o.tx;
-	/* A generator that is started again must not look like its former self. */
-	g->run = (uint8_t)gen_mix(port_clock_ns());
-	pace_init(&g->pace, o.setting.rate_pps, o.burst);
-	g->base = calloc(1, sizeof(*g->base));
-	g->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (!g->base || g->event_fd < 0 || gen_flows_make(g, &o)) {
-		rc = g->event_fd < 0 ? -errno : -ENOMEM;
+	if (rc) {
 		snprintf(err, PORT_ERR_MAX, "gen: %s", strerror(-rc));
-		gen_close(&g->port);
+		if (g)
+			gen_close(&g->port);
 		return rc;
 	}
 	*out = &g->port;
 	return 0;
+}
+
+static struct port *gen_queue(struct port *p, unsigned int q)
+{
+	struct gen_port *g = gen_of(p);
+
+	if (q >= g->queues)
+		return NULL;
+	memcpy(g->lane[q]->port.name, g->port.name, sizeof(g->port.name));
+	return &g->lane[q]->port;
 }
 
 /* Generating */
@@ -324,7 +355,7 @@ static bool gen_setting_apply(struct gen_port *g)
 		return true;
 	if (pthread_mutex_trylock(&g->lock))
 		return false;
-	g->now = g->setting;
+	g->now = gen_share(g, &g->setting);
 	__atomic_store_n(&g->want_setting, false, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&g->lock);
 	pace_init(&g->pace, g->now.rate_pps, g->burst);
@@ -368,6 +399,17 @@ static inline bool gen_unsettled(const struct gen_port *g)
 
 /* Life */
 
+/* Deals the flows anew if other queues are started than before: a new run, the same for all of them. */
+static int gen_spread(struct gen_port *g, unsigned int queues)
+{
+	if (queues == g->spread)
+		return 0;
+	g->run = g == g->first ? (uint8_t)(g->run + 1) : g->first->run;
+	g->made = 0;
+	__atomic_store_n(&g->want_setting, true, __ATOMIC_RELEASE);
+	return gen_flows_make(g, queues);
+}
+
 static int gen_start(struct port *p, const struct port_memory *mem)
 {
 	struct gen_port *g = gen_of(p);
@@ -376,6 +418,9 @@ static int gen_start(struct port *p, const struct port_memory *mem)
 	int rc;
 
 	gen_run_begin(g);
+	rc = gen_spread(g, mem->queues ? mem->queues : 1);
+	if (rc)
+		return rc;
 	gen_setting_apply(g);
 	if (g->tx && (mem->buf_size < GEN_HEAD_BYTES || room < g->now.sizes.max))
 		return -EMSGSIZE;
@@ -462,7 +507,7 @@ static uint64_t gen_quota(struct gen_port *g, uint64_t now_ns)
 {
 	uint64_t quota;
 
-	if (g->now.count && g->made >= g->now.count)
+	if (g->now.none || (g->now.count && g->made >= g->now.count))
 		return 0;
 	quota = pace_due(&g->pace, now_ns);
 	if (g->now.count && quota > g->now.count - g->made)
@@ -576,7 +621,7 @@ static uint64_t gen_next_event(struct port *p, uint64_t now_ns)
 
 	if (!g->tx || !g->started || g->seen_pause || !port_buffers_count(&g->bufs))
 		return UINT64_MAX;
-	if (g->now.count && g->made >= g->now.count)
+	if (g->now.none || (g->now.count && g->made >= g->now.count))
 		return UINT64_MAX;
 	return pace_next_ns(&g->pace, now_ns);
 }
@@ -588,192 +633,25 @@ static bool gen_link_up(struct port *p)
 
 static bool gen_exhausted(struct port *p)
 {
-	struct gen_port *g = gen_of(p);
+	const struct gen_port *g = gen_of(p);
+	unsigned int q;
 
-	return g->now.count && g->made >= g->now.count;
-}
+	for (q = 0; q < g->queues && q < g->spread; q++) {
+		const struct gen_port *l = g->lane[q];
 
-/* Other threads */
-
-static void gen_wake(struct gen_port *g)
-{
-	eventfd_write(g->event_fd, 1);
-}
-
-void port_gen_pause(struct port *p, bool pause)
-{
-	struct gen_port *g = gen_of(p);
-
-	__atomic_store_n(&g->want_pause, pause, __ATOMIC_SEQ_CST);
-	gen_wake(g);
-}
-
-bool port_gen_quiet(struct port *p)
-{
-	struct gen_port *g = gen_of(p);
-
-	if (!g->tx || !__atomic_load_n(&g->started, __ATOMIC_ACQUIRE))
-		return true;
-	return __atomic_load_n(&g->want_pause, __ATOMIC_SEQ_CST) && __atomic_load_n(&g->seen_pause, __ATOMIC_SEQ_CST);
-}
-
-int port_gen_set(struct port *p, const char *size, uint64_t rate_pps, uint64_t count)
-{
-	struct gen_port *g = gen_of(p);
-	uint32_t room = __atomic_load_n(&g->room, __ATOMIC_RELAXED);
-	struct gen_sizes sizes = { 0 };
-
-	if (size && gen_sizes_parse(&sizes, size))
-		return -EINVAL;
-	if (size && room && sizes.max > room)
-		return -EMSGSIZE;
-	pthread_mutex_lock(&g->lock);
-	if (size)
-		g->setting.sizes = sizes;
-	if (rate_pps != GEN_KEEP)
-		g->setting.rate_pps = rate_pps;
-	if (count != GEN_KEEP)
-		g->setting.count = count;
-	__atomic_store_n(&g->want_setting, true, __ATOMIC_RELEASE);
-	pthread_mutex_unlock(&g->lock);
-	gen_wake(g);
-	return 0;
-}
-
-static void gen_source_read(const struct gen_port *g, unsigned int id, struct gen_source_counts *c)
-{
-	const struct gen_source *src = __atomic_load_n(&g->sink.source[id], __ATOMIC_ACQUIRE);
-
-	memset(c, 0, sizeof(*c));
-	if (!src)
-		return;
-#define X(name, desc) c->name = p2p_count_read(&src->count.name);
-	GEN_SOURCE_COUNTERS(X)
-#undef X
-}
-
-static void gen_source_since(const struct gen_port *g, unsigned int id, struct gen_source_counts *c)
-{
-	gen_source_read(g, id, c);
-#define X(name, desc) c->name -= g->base->source[id].name;
-	GEN_SOURCE_COUNTERS(X)
-#undef X
-}
-
-void port_gen_reset_stats(struct port *p)
-{
-	struct gen_port *g = gen_of(p);
-	struct gen_baseline *b = g->base;
-	unsigned int i;
-
-	b->sent = p2p_count_read(&g->sent);
-	b->sent_bytes = p2p_count_read(&g->sent_bytes);
-	b->behind = p2p_count_read(&g->pace.behind);
-	b->foreign = p2p_count_read(&g->sink.foreign);
-	b->damaged_head = p2p_count_read(&g->sink.damaged_head);
-	for (i = 0; i < GEN_SOURCES; i++)
-		gen_source_read(g, i, &b->source[i]);
-	histogram_copy(&b->latency, &g->sink.latency);
-	__atomic_store_n(&g->want_run, g->want_run + 1, __ATOMIC_RELAXED);
-	gen_wake(g);
-}
-
-int port_gen_latency(struct port *p, struct histogram *out)
-{
-	struct gen_port *g = gen_of(p);
-
-	if (!port_is_gen(p))
-		return -EINVAL;
-	histogram_copy(out, &g->sink.latency);
-	histogram_subtract(out, &g->base->latency);
-	return 0;
-}
-
-static int gen_report_latency(struct port *p, struct gen_report *r)
-{
-	struct histogram *h = malloc(sizeof(*h));
-
-	if (!h)
-		return -ENOMEM;
-	port_gen_latency(p, h);
-	r->latency_count = histogram_count(h);
-	r->latency_min_ns = histogram_percentile(h, 0);
-	r->latency_p50_ns = histogram_percentile(h, 50);
-	r->latency_p90_ns = histogram_percentile(h, 90);
-	r->latency_p99_ns = histogram_percentile(h, 99);
-	r->latency_p999_ns = histogram_percentile(h, 99.9);
-	r->latency_max_ns = histogram_percentile(h, 100);
-	r->latency_mean_ns = histogram_mean(h);
-	free(h);
-	return 0;
-}
-
-static void gen_report_sent(const struct gen_port *g, struct gen_report *r)
-{
-	r->sent = p2p_count_read(&g->sent) - g->base->sent;
-	r->sent_bytes = p2p_count_read(&g->sent_bytes) - g->base->sent_bytes;
-	r->behind = p2p_count_read(&g->pace.behind) - g->base->behind;
-}
-
-static void gen_report_add(struct gen_report *r, const struct gen_source_counts *c)
-{
-	r->received += c->frames;
-	r->received_bytes += c->bytes;
-	r->duplicated += c->duplicated;
-	r->reordered += c->reordered;
-	r->corrupted += c->damaged_tail;
-	r->stale += c->stale;
-}
-
-static uint64_t gen_less(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
-int port_gen_report(struct port *p, struct gen_report *r)
-{
-	struct gen_port *g = gen_of(p);
-	struct gen_source_counts c;
-	unsigned int i;
-
-	memset(r, 0, sizeof(*r));
-	if (!port_is_gen(p))
-		return -EINVAL;
-	gen_report_sent(g, r);
-	for (i = 0; i < GEN_SOURCES; i++) {
-		gen_source_since(g, i, &c);
-		gen_report_add(r, &c);
-		r->lost += gen_less(gen_less(c.span, c.unique), c.damaged_head);
+		if (!l->now.none && (!l->now.count || l->made < l->now.count))
+			return false;
 	}
-	r->corrupted += p2p_count_read(&g->sink.damaged_head) - g->base->damaged_head;
-	r->foreign = p2p_count_read(&g->sink.foreign) - g->base->foreign;
-	return gen_report_latency(p, r);
-}
-
-int port_gen_report_pair(struct port *gen, struct port *sink, struct gen_report *r)
-{
-	struct gen_port *g = gen_of(gen), *k = gen_of(sink);
-	struct gen_source_counts c;
-
-	memset(r, 0, sizeof(*r));
-	if (!port_is_gen(gen) || !port_is_gen(sink))
-		return -EINVAL;
-	gen_report_sent(g, r);
-	gen_source_since(k, g->id, &c);
-	gen_report_add(r, &c);
-	r->lost = gen_less(gen_less(r->sent, c.unique), c.damaged_head);
-	r->corrupted += p2p_count_read(&k->sink.damaged_head) - k->base->damaged_head;
-	r->foreign = p2p_count_read(&k->sink.foreign) - k->base->foreign;
-	return gen_report_latency(sink, r);
+	return true;
 }
 
 #define GEN_OPS \
 	.scheme = "gen", \
-	.help = "gen:[NAME][,size=64..9216|A-B|imix|mix][,rate=PPS][,count=N][,flows=N][,burst=N][,id=N][,seed=N][,src=MAC]" \
+	.help = "gen:[NAME][,size=64..9216|A-B|imix|mix][,rate=PPS][,count=N][,flows=N][,burst=N][,id=N][,seed=N][,queues=N][,src=MAC]" \
 		"[,dst=MAC][,routed][,tx=off]: generator and checking sink", \
 	.open = gen_open, .start = gen_start, .stop = gen_stop, .close = gen_close, .rx_burst = gen_rx_burst, \
 	.rx_post = gen_rx_post, .tx_burst = gen_tx_burst, .tx_done = gen_tx_done, .control = gen_control, \
-	.fds = gen_fds, .next_event = gen_next_event, .link_up = gen_link_up, .in_order = port_buffers_in_order
+	.fds = gen_fds, .next_event = gen_next_event, .link_up = gen_link_up, .queue = gen_queue, .in_order = port_buffers_in_order
 
 const struct port_ops port_gen_ops = { GEN_OPS };
 /* A generator that ends. */

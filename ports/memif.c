@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "ports/flow_hash.h"
 #include "ports/schemes.h"
 
 void memif_state_set(struct memif_port *m, enum memif_state state)
@@ -191,42 +192,6 @@ static unsigned int memif_rx_post(struct port *p, const struct p2p_seg *segs, un
 	return k;
 }
 
-static uint32_t memif_hash_words(uint32_t h, const uint8_t *p, unsigned int len)
-{
-	for (; len >= 2; len -= 2, p += 2)
-		h = (h ^ ((uint32_t)p[0] << 8 | p[1])) * 0x9e3779b1u, h ^= h >> 15;
-	return h;
-}
-
-/* Equal for all frames of a flow: addresses, and TCP and UDP ports where no fragment may lack them. */
-static uint32_t memif_flow_hash(const struct p2p_seg *s)
-{
-	const uint8_t *d = s->data;
-	unsigned int l3 = 14;
-	uint32_t h;
-
-	if (s->len < 14)
-		return 0;
-	h = memif_hash_words(1, d, 12);
-	if (d[12] == 0x81 && d[13] == 0 && s->len >= 18)
-		l3 = 18;
-	if (d[l3 - 2] == 0x08 && d[l3 - 1] == 0 && s->len >= l3 + 20) {
-		const uint8_t *ip = d + l3;
-		unsigned int l4 = l3 + (ip[0] & 15u) * 4;
-
-		h = memif_hash_words(h, ip + 12, 8);
-		if (!((ip[6] & 0x3f) | ip[7]) && (ip[9] == 6 || ip[9] == 17) && l4 >= l3 + 20 && s->len >= l4 + 4)
-			h = memif_hash_words(h, d + l4, 4);
-	} else if (d[l3 - 2] == 0x86 && d[l3 - 1] == 0xdd && s->len >= l3 + 40) {
-		const uint8_t *ip = d + l3;
-
-		h = memif_hash_words(h, ip + 8, 32);
-		if ((ip[6] == 6 || ip[6] == 17) && s->len >= l3 + 44)
-			h = memif_hash_words(h, ip + 40, 4);
-	}
-	return h ^ h >> 16;
-}
-
 static inline unsigned int memif_tx_queue(struct memif_port *m, struct memif_queue *q, const struct p2p_seg *segs,
 					  unsigned int n)
 {
@@ -238,7 +203,7 @@ static unsigned int memif_tx_spread(struct memif_port *m, const struct p2p_seg *
 	unsigned int i = 0, touched = 0;
 
 	while (i < n) {
-		unsigned int len = 1, q = memif_flow_hash(&segs[i]) % m->ntx;
+		unsigned int len = 1, q = port_flow_hash(segs[i].data, segs[i].len) % m->ntx;
 
 		while (i + len <= n && (segs[i + len - 1].flags & P2P_SEG_MORE))
 			len++;
