@@ -14,6 +14,7 @@ const struct port_ops *const port_schemes[] = {
 	&port_pcap_ops,
 	&port_tap_ops,
 	&port_memif_ops,
+	&port_xdp_ops,
 	NULL,
 };
 

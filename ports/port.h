@@ -93,6 +93,7 @@ struct port_ops {
 	 * was wrong and what to do.  Returns 0 or -errno (-EINVAL: the spec).
 	 */
 	int (*open)(struct port **out, const struct port_spec *spec, char err[PORT_ERR_MAX]);
+	/* On failure p->start_err may hold one line; the caller clears it before. */
 	int (*start)(struct port *p, const struct port_memory *mem);
 	void (*stop)(struct port *p);
 	void (*close)(struct port *p);
@@ -146,6 +147,7 @@ struct port {
 	const struct port_ops *ops;
 	char name[PORT_NAME_MAX]; /* the spec's scheme:target, cut to fit */
 	struct port_stats stats;
+	char start_err[PORT_ERR_MAX]; /* why the last start() failed, one line; empty: its errno says it */
 };
 
 /* The table of schemes, NULL-terminated. */

@@ -10,5 +10,6 @@ extern const struct port_ops port_null_ops;
 extern const struct port_ops port_pcap_ops;
 extern const struct port_ops port_tap_ops;
 extern const struct port_ops port_memif_ops;
+extern const struct port_ops port_xdp_ops;
 
 #endif

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tap: a cable whose far end is a network device of the kernel. */
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -15,6 +13,7 @@
 #include <unistd.h>
 
 #include "ports/buffers.h"
+#include "ports/netns.h"
 #include "ports/schemes.h"
 
 #define TAP_RX_BURST 32u
@@ -161,54 +160,30 @@ static int tap_configure(struct tap_port *t, uint64_t mtu, char err[PORT_ERR_MAX
 	return 0;
 }
 
-/* Enters a network namespace; *home is the way back. */
-static int tap_netns_enter(const char *netns, int *home, char err[PORT_ERR_MAX])
-{
-	char path[PATH_MAX];
-	int fd, rc;
-
-	snprintf(path, sizeof(path), "%s%s", strchr(netns, '/') ? "" : "/run/netns/", netns);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		rc = -errno;
-		snprintf(err, PORT_ERR_MAX, "tap: no network namespace '%.100s': %s: make it with: ip netns add NAME", path,
-			 strerror(-rc));
-		return rc;
-	}
-	*home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (*home < 0 || setns(fd, CLONE_NEWNET)) {
-		rc = -errno;
-		snprintf(err, PORT_ERR_MAX, "tap: cannot enter network namespace '%.100s': %s%s", path, strerror(-rc),
-			 rc == -EPERM ? ": needs CAP_SYS_ADMIN: run as root" : "");
-		if (*home >= 0)
-			close(*home);
-		*home = -1;
-		close(fd);
-		return rc;
-	}
-	close(fd);
-	return 0;
-}
-
 static int tap_setup(struct tap_port *t, const char *netns, uint64_t mtu, char err[PORT_ERR_MAX])
 {
-	int home = -1, rc;
+	int fd = -1, home, rc = 0, back;
 
-	if (netns) {
-		rc = tap_netns_enter(netns, &home, err);
-		if (rc)
-			return rc;
+	if (netns)
+		rc = port_netns_open("tap", netns, &fd, err);
+	if (rc)
+		return rc;
+	rc = port_netns_enter(fd, &home);
+	if (rc) {
+		snprintf(err, PORT_ERR_MAX, "tap: cannot enter namespace '%.100s': %s", netns, strerror(-rc));
+		goto close_ns;
 	}
 	rc = tap_attach(t, err);
 	if (!rc)
 		rc = tap_configure(t, mtu, err);
-	if (home >= 0) {
-		if (setns(home, CLONE_NEWNET) && !rc) {
-			rc = -errno;
-			snprintf(err, PORT_ERR_MAX, "tap: cannot return from namespace '%.100s': %s", netns, strerror(-rc));
-		}
-		close(home);
+	back = port_netns_leave(home);
+	if (back && !rc) {
+		rc = back;
+		snprintf(err, PORT_ERR_MAX, "tap: cannot return from namespace '%.100s': %s", netns, strerror(-rc));
 	}
+close_ns:
+	if (fd >= 0)
+		close(fd);
 	return rc;
 }
 
@@ -241,10 +216,6 @@ static int tap_open(struct port **out, const struct port_spec *spec, char err[PO
 	}
 	if (up && *up) {
 		snprintf(err, PORT_ERR_MAX, "tap: up=%.40s: 'up' takes no value", up);
-		return -EINVAL;
-	}
-	if (netns && (!*netns || strlen(netns) > 400)) {
-		snprintf(err, PORT_ERR_MAX, "tap: netns= needs the name or path of a network namespace");
 		return -EINVAL;
 	}
 	t = calloc(1, sizeof(*t));

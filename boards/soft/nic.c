@@ -152,9 +152,11 @@ static int port_start(struct soft_context *c, unsigned int p)
 	int err;
 
 	port_memory_fill(c, p, &pm);
+	port->start_err[0] = '\0';
 	err = port->ops->start(port, &pm);
 	if (err)
-		soft_say("%s: port %s: can't start: %s", c->ctx.nic->name, port->name, strerror(-err));
+		soft_say("%s: port %s: can't start: %s", c->ctx.nic->name, port->name,
+			 port->start_err[0] ? port->start_err : strerror(-err));
 	c->port_started[p] = !err;
 	return err;
 }

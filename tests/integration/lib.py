@@ -313,6 +313,30 @@ def port_sum(nics, key):
     return sum(p[key] for n in nics.values() for p in n['ports'])
 
 
+NOTE = 'device memory has'  # said once by the board where there are no 2 MiB pages; no error
+
+
+def refused(b, argv, *words, status=None, seconds=20, env=None):
+    """One line on stderr with all the words, nothing on stdout, status 1 or 2, no new file anywhere near."""
+    def files():
+        return sorted(os.path.join(d, f) for d, _, names in os.walk(b.dir) for f in names if not f.endswith(('.out', '.err')))
+    before = files()
+    r = b.call([P2PNIC, *argv], seconds, env)
+    said = [s for s in r.err.splitlines() if NOTE not in s]
+    left = [f for f in files() if f not in before] + [f for f in before if not os.path.lexists(f)]
+    wrong = []
+    if r.status not in ((1, 2) if status is None else (status,)):
+        wrong.append(f'status {r.status}')
+    if len(said) != 1 or not said[0].startswith('p2pnic') or not all(w in said[0] for w in words):
+        wrong.append(f'said {r.err!r}, wanted one line with {words}')
+    if r.out and '--json' not in argv:
+        wrong.append(f'printed {r.out[:100]!r}')
+    if left:
+        wrong.append(f'left or removed {left}')
+    short = ' '.join(str(a).replace(b.dir, '') for a in argv)[:90]
+    b.check(not wrong, f'{short}: {r.status}: {(said or [""])[0].replace(b.dir, "")[:150]}' + ''.join('; ' + w for w in wrong))
+
+
 def run(main):
     """Runs main(bench) and ends the process as the test runner wants it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
