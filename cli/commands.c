@@ -13,6 +13,7 @@ const struct cli_cmd cli_commands[] = {
 	{ "down", cli_down, "stop NICs and make them forget each other", &cli_down_usage, NULL },
 	{ "reset", cli_reset, "reset NICs without stopping them first", &cli_reset_usage, NULL },
 	{ "show", cli_show, "what NICs count and say: nics, peers, ports, stats, drops, regs", &cli_show_usage, NULL },
+	{ "gen", cli_gen, "traffic through a forwarder on two memif cables: throughput, losses, latency", &cli_gen_usage, NULL },
 	{ "sim", cli_sim, "the same firmware in virtual time: what hardware would do", &cli_sim_usage, NULL },
 	{ "bench", cli_bench, "measure on this machine, beside others", &cli_bench_usage, bench_commands },
 	{ "help", cli_help, "tell of a command", &cli_help_usage, NULL },

@@ -100,6 +100,30 @@
 	X(U64, trace_limit, "trace-limit", 0, "N", 0, 1000000000000u, "so many TLPs at most, 0 for all (100000)") \
 	X(STR, out, "out", 0, "DIR", 0, 0, "sweep: where finished points are kept; a sweep begun again goes on from there (FILE.sweep)")
 
+#define CLI_GEN_OPTIONS(X) \
+	X(LIST, port, "port", 'p', "SPEC", 0, 0, "memif:PATH[,id=N][,role=server|client][,rings=N]; the first one sends, the second takes in") \
+	X(FLAG, loop, "loop", 0, "", 0, 0, "no ports: what goes out comes back at once") \
+	X(STR, frames, "frames", 'f', "LIST", 0, 0, "frame sizes in bytes, FCS included, as 64,1518: a run each (64)") \
+	X(CHOICE, gear, "gear", 'g', "bench|check", 0, 0, "look at one frame of 64 (bench, the default) or at every byte of all (check)") \
+	X(U64, rate, "rate", 'r', "N", 0, 1000000000000u, "frames per second and direction; 0 for as many as the forwarder takes (0)") \
+	X(SECONDS, seconds, "seconds", 's', "S", 0, 0, "how long a run sends (5)") \
+	X(U64, count, "count", 0, "N", 1, 1000000000000000u, "end a run after N frames per direction instead") \
+	X(SECONDS, warmup, "warmup", 0, "S", 0, 0, "send so long before a run, uncounted (0.2)") \
+	X(FLAG, both, "both", 0, "", 0, 0, "send from the second port to the first as well") \
+	X(FLAG, latency, "latency", 0, "", 0, 0, "bench: take the age of the frames looked at (check does always)") \
+	X(U64, flows, "flows", 0, "N", 1, 65536, "flows, taken in turn (1)") \
+	X(STR, dst, "dst", 0, "IP", 0, 0, "destination of the first flow; the next ones have the next addresses (198.19.0.0)") \
+	X(U64, dst_count, "dst-count", 0, "N", 1, 65536, "after so many destinations begin again with the first (65536)") \
+	X(STR, back, "back", 0, "IP", 0, 0, "first destination of what the second port sends (that of --dst)") \
+	X(STR, src, "src", 0, "IP", 0, 0, "source address (198.18.0.1)") \
+	X(STR, src_mac, "src-mac", 0, "MAC[,MAC]", 0, 0, "source of what the ports send (02:50:32:00:00:00,02:50:32:00:00:01)") \
+	X(STR, dst_mac, "dst-mac", 0, "MAC[,MAC]", 0, 0, "its destination (02:50:32:ff:00:00,02:50:32:ff:00:01)") \
+	X(FLAG, routed, "routed", 0, "", 0, 0, "MAC addresses, TTL and IP header checksum may change on the way") \
+	X(STR, core, "core", 0, "LIST", 0, 0, "pin to core N, or generator and sink to cores N,M (one thread, unpinned)") \
+	X(U64, burst, "burst", 0, "N", 1, 256, "frames at a time (32)") \
+	X(SECONDS, wait, "wait", 0, "S", 0, 0, "wait so long for the forwarder to connect (30)") \
+	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object instead of a table")
+
 #define CLI_HELP_OPTIONS(X) \
 	X(FLAG, man, "man", 0, "", 0, 0, "print the manual page's source instead")
 
@@ -120,6 +144,9 @@ struct cli_show_opts {
 };
 struct cli_sim_opts {
 	CLI_SIM_OPTIONS(CLI_FIELD)
+};
+struct cli_gen_opts {
+	CLI_GEN_OPTIONS(CLI_FIELD)
 };
 struct cli_help_opts {
 	CLI_HELP_OPTIONS(CLI_FIELD)

@@ -10,7 +10,7 @@ check() {
 	fi
 }
 check p2pnic.1 ""
-for c in run nic up down reset show sim bench; do
+for c in run nic up down reset show gen sim bench; do
 	check "p2pnic-$c.1" "$c"
 	"$p2pnic" $c --help | grep -q '^usage: p2pnic '"$c" || { echo "$c --help prints no usage" >&2; failed=1; }
 done
