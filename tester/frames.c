@@ -562,7 +562,7 @@ bool tester_sink_step(struct tester_sink *k, const struct tester_clock *clock)
 
 void tester_sink_counts(const struct tester_sink *k, uint64_t sent, struct tester_result *r)
 {
-	uint64_t here = k->received;
+	uint64_t here = k->received, surplus = here > sent ? here - sent : 0;
 
 	r->received += k->received;
 	r->checked += k->checked;
@@ -570,7 +570,7 @@ void tester_sink_counts(const struct tester_sink *k, uint64_t sent, struct teste
 	r->foreign += k->foreign;
 	if (k->gear == TESTER_BENCH) {
 		r->reordered += k->reordered;
-		r->duplicated += k->duplicated;
+		r->duplicated += k->duplicated > surplus ? k->duplicated : surplus;
 		r->stale += k->stale;
 	} else {
 		const struct gen_source_counts *c = &k->check->source[k->id]->count;

@@ -147,7 +147,10 @@ static inline bool run_round(struct run *u, uint64_t now)
 	return any;
 }
 
-/* Until nothing is left to send and, with a duration, its end.  Returns the time of the end, in ticks. */
+/*
+ * Until nothing is left to send and the end has come (0: none is set), which
+ * without a rate is enough.  Returns the time of the end, in ticks.
+ */
 static uint64_t run_traffic(struct run *u, uint64_t start, uint64_t end)
 {
 	const struct tester_clock *c = &u->t->clock;
@@ -163,7 +166,7 @@ static uint64_t run_traffic(struct run *u, uint64_t start, uint64_t end)
 			moved = t;
 		}
 		now = t;
-		if (p2p_unlikely(now >= end && (!u->load->rate_pps || (!u->gen[0].left && !u->gen[1].left))))
+		if (p2p_unlikely(now >= end && (u->gen[0].left + u->gen[1].left == 0 || (end && !u->load->rate_pps))))
 			break;
 		if (p2p_unlikely(now - looked > control)) {
 			looked = now;
@@ -173,11 +176,7 @@ static uint64_t run_traffic(struct run *u, uint64_t start, uint64_t end)
 				u->r->stalled = true;
 				break;
 			}
-			if (!u->gen[0].left && !u->gen[1].left && now >= end)
-				break;
 		}
-		if (p2p_unlikely(!u->gen[0].left && !u->gen[1].left && !end))
-			break;
 	}
 	u->busy = busy;
 	return now;
@@ -231,7 +230,7 @@ static int run_begin(struct run *u, uint64_t count)
 /* Frames that fall due in so many ns: those with k / rate below it. */
 static uint64_t run_due(uint64_t rate_pps, uint64_t ns)
 {
-	return rate_pps ? (uint64_t)(((unsigned __int128)rate_pps * ns + 999999999u) / 1000000000u) : UINT64_MAX;
+	return rate_pps ? (uint64_t)(((unsigned __int128)rate_pps * ns + 999999999u) / 1000000000u) : UINT64_MAX / 2;
 }
 
 static void run_warm_up(struct run *u)
@@ -465,7 +464,7 @@ int tester_null_rate(const struct tester_opts *opts, const struct tester_load *l
 		ret = u ? run_init(u) : -ENOMEM;
 	}
 	if (!ret)
-		ret = run_begin(u, UINT64_MAX);
+		ret = run_begin(u, UINT64_MAX / 2);
 	if (!ret)
 		ret = tester_on_core(o.cpu, run_null_main, u);
 	if (!ret)

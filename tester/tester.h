@@ -15,8 +15,9 @@
  * GEARS
  *   bench  writes whole frames but looks at descriptors alone, except for one
  *          frame in 64 on average, of which every byte and the sequence number
- *          is checked.  Sent and received are exact, so lost is; the other
- *          faults are those of the frames looked at.
+ *          is checked.  Sent, received and wrong lengths are exact, so lost is
+ *          as long as nothing comes twice; the other faults are those of the
+ *          frames looked at, and what came beyond the number sent.
  *   check  looks at every byte of every frame; every count is exact.
  *
  * FRAMES  ports/gen_frame.h; sizes here count the FCS, as `p2pnic run` does:
