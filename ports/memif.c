@@ -28,7 +28,7 @@ int memif_watch(struct memif_port *m, int fd, uint64_t tag)
 	return epoll_ctl(m->epfd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
-static void memif_wake_self(struct memif_port *m)
+void memif_wake_self(struct memif_port *m)
 {
 	uint64_t one = 1;
 
@@ -45,20 +45,39 @@ void memif_violation(struct memif_port *m, const char *what)
 	m->rx_on = false;
 	m->tx_on = false;
 	snprintf(m->reason, sizeof(m->reason), "%s", what);
-	memif_wake_self(m);
+	__atomic_store_n(&m->fault, m != m->first, __ATOMIC_RELEASE);
+	memif_wake_self(m->first);
 }
 
-void memif_up(struct memif_port *m)
+void memif_lane_up(struct memif_port *m)
 {
+	m->nrx = m->share_rx;
+	m->ntx = m->share_tx;
 	for (unsigned int i = 0; i < m->nrx; i++)
 		__atomic_store_n(&m->rx[i].ring->flags, m->armed ? 0 : MEMIF_RING_MASK_INT, __ATOMIC_SEQ_CST);
-	memif_state_set(m, MEMIF_UP);
 	m->rx_on = true;
 	m->tx_on = true;
 	m->reason[0] = '\0';
 	m->tx_poll_ns = 0;
 	if (!m->server)
 		memif_client_refill(m);
+}
+
+void memif_lane_down(struct memif_port *m)
+{
+	m->rx_on = false;
+	m->tx_on = false;
+	m->tx_short = false;
+	if (!m->server)
+		memif_client_release(m);
+	m->nrx = m->ntx = 0;
+}
+
+void memif_up(struct memif_port *m)
+{
+	memif_state_set(m, MEMIF_UP);
+	memif_lane_up(m);
+	memif_lanes_open(m);
 	p2p_count(&m->port.stats.link_changes, 1);
 }
 
@@ -72,12 +91,32 @@ static void memif_queue_close(struct memif_queue *q)
 	q->evfd = -1;
 }
 
+/* All lanes have left the rings. */
+static void memif_closed(struct memif_port *m)
+{
+	if (m->server)
+		memif_server_release(m);
+	else
+		memif_client_unmap(m);
+	for (unsigned int k = 0; k < m->lanes; k++) {
+		struct memif_port *l = m->lane[k];
+
+		for (unsigned int i = 0; l && i < MEMIF_MAX_QUEUES; i++) {
+			memif_queue_close(&l->rx[i]);
+			memif_queue_close(&l->tx[i]);
+		}
+	}
+	m->total_rx = m->total_tx = 0;
+	m->broken = false;
+	m->bus_hit = 0;
+	m->unsealed = false;
+	memif_state_set(m, MEMIF_IDLE);
+}
+
 void memif_down(struct memif_port *m, const char *reason, uint64_t now_ns)
 {
 	if (m->state == MEMIF_UP)
 		p2p_count(&m->port.stats.link_changes, 1);
-	m->rx_on = false;
-	m->tx_on = false;
 	if (m->ctl >= 0) {
 		if (reason) {
 			memif_msg_disconnect(m->ctl, reason);
@@ -87,22 +126,12 @@ void memif_down(struct memif_port *m, const char *reason, uint64_t now_ns)
 		close(m->ctl);
 		m->ctl = -1;
 	}
-	if (m->server)
-		memif_server_release(m);
-	else
-		memif_client_release(m);
-	for (unsigned int i = 0; i < MEMIF_MAX_QUEUES; i++) {
-		memif_queue_close(&m->rx[i]);
-		memif_queue_close(&m->tx[i]);
-	}
-	m->nrx = 0;
-	m->ntx = 0;
-	m->broken = false;
-	m->bus_hit = 0;
-	m->unsealed = false;
-	m->tx_short = false;
+	memif_lane_down(m);
 	m->retry_at = now_ns + MEMIF_RETRY_NS;
-	memif_state_set(m, MEMIF_IDLE);
+	if (memif_lanes_close(m))
+		memif_closed(m);
+	else
+		memif_state_set(m, MEMIF_CLOSING);
 }
 
 void memif_drain(struct memif_port *m, uint64_t now_ns)
@@ -113,13 +142,14 @@ void memif_drain(struct memif_port *m, uint64_t now_ns)
 	}
 	p2p_count(&m->port.stats.link_changes, 1);
 	m->tx_on = false;
+	memif_lanes_drain(m);
 	memif_state_set(m, MEMIF_DRAIN);
 	m->deadline = now_ns + MEMIF_DRAIN_NS;
 	close(m->ctl);
 	m->ctl = -1;
 }
 
-static bool memif_drained(const struct memif_port *m)
+bool memif_drained(const struct memif_port *m)
 {
 	for (unsigned int i = 0; i < m->nrx; i++) {
 		const struct memif_queue *q = &m->rx[i];
@@ -313,7 +343,7 @@ static void memif_ctl_ready(struct memif_port *m, uint64_t now_ns)
 	}
 }
 
-static void memif_events(struct memif_port *m, uint64_t now_ns)
+void memif_events(struct memif_port *m, uint64_t now_ns)
 {
 	struct epoll_event ev[MEMIF_MAX_QUEUES + 4];
 	int n = epoll_wait(m->epfd, ev, MEMIF_MAX_QUEUES + 4, 0);
@@ -354,6 +384,7 @@ static void memif_timer_set(struct memif_port *m, uint64_t now_ns)
 		break;
 	case MEMIF_HELD:
 	case MEMIF_DRAIN:
+	case MEMIF_CLOSING:
 		at = now_ns + MEMIF_HOLD_POLL_NS;
 		break;
 	default:
@@ -374,22 +405,37 @@ static void memif_control(struct port *p, uint64_t now_ns)
 {
 	struct memif_port *m = memif_of(p);
 	struct memif_claim claim;
+	const char *fault;
 
 	if (!m->started)
 		return;
+	if (m != m->first) {
+		memif_lane_control(m);
+		return;
+	}
 	memif_events(m, now_ns);
+	fault = memif_lanes_fault(m);
+	if (fault && !m->broken && m->state != MEMIF_CLOSING) {
+		m->broken = true;
+		snprintf(m->reason, sizeof(m->reason), "%s", fault);
+	}
 	if (m->bus_hit && !m->broken)
 		memif_violation(m, "the far end cut its memory short");
-	if (m->broken)
+	if (m->broken && m->state != MEMIF_CLOSING)
 		memif_down(m, m->reason, now_ns);
-	if (m->state == MEMIF_DRAIN && (memif_drained(m) || now_ns >= m->deadline))
+	if (m->state == MEMIF_DRAIN && ((memif_drained(m) && memif_lanes_closed(m)) || now_ns >= m->deadline))
 		memif_down(m, NULL, now_ns);
+	if (m->state == MEMIF_CLOSING && memif_lanes_closed(m))
+		memif_closed(m);
 	if (m->state == MEMIF_HELD)
 		memif_server_hold(m, now_ns);
-	if (m->state != MEMIF_IDLE && m->state != MEMIF_UP && m->state != MEMIF_DRAIN && now_ns >= m->deadline)
+	if (m->state != MEMIF_IDLE && m->state != MEMIF_UP && m->state < MEMIF_DRAIN && now_ns >= m->deadline)
 		memif_down(m, "handshake took too long", now_ns);
-	if (m->server) {
-		while (m->state != MEMIF_DRAIN && memif_listener_claim(m, &claim)) {
+	if (!memif_lanes_started(m)) {
+		if (m->state != MEMIF_IDLE && m->state != MEMIF_CLOSING)
+			memif_down(m, "interface stopped", now_ns);
+	} else if (m->server) {
+		while (m->state < MEMIF_DRAIN && memif_listener_claim(m, &claim)) {
 			/* Whoever held the place may have gone since the look at the events. */
 			if (m->state != MEMIF_IDLE && m->ctl >= 0)
 				memif_ctl_ready(m, now_ns);
@@ -521,6 +567,7 @@ static void memif_close(struct port *p)
 
 	if (m->started)
 		p->ops->stop(p);
+	memif_lanes_free(m);
 	memif_listener_put(m);
 	if (m->timerfd >= 0)
 		close(m->timerfd);
@@ -542,6 +589,9 @@ static int memif_open(struct port **out, const struct port_spec *spec, char err[
 	}
 	memset(m, 0, sizeof(*m));
 	m->port.ops = &port_memif_ops;
+	m->first = m->lane[0] = m;
+	m->lanes = 1;
+	m->region0 = 1;
 	m->epfd = m->timerfd = m->wakefd = m->ctl = m->ring_fd = -1;
 	for (unsigned int i = 0; i < MEMIF_MAX_QUEUES; i++)
 		m->rx[i].evfd = m->tx[i].evfd = -1;
@@ -570,11 +620,10 @@ close_port:
 	return ret;
 }
 
-static int memif_start(struct port *p, const struct port_memory *mem)
+/* What every lane needs; the server's memory is the far end's. */
+static int memif_start_lane(struct memif_port *m, const struct port_memory *mem)
 {
-	struct memif_port *m = memif_of(p);
 	uint32_t size = 64;
-	int ret;
 
 	if (m->started || !mem->n || mem->n > PORT_MAX_REGIONS)
 		return -EINVAL;
@@ -588,25 +637,44 @@ static int memif_start(struct port *p, const struct port_memory *mem)
 	m->pool = calloc(size, sizeof(*m->pool));
 	if (!m->pool)
 		return -ENOMEM;
-	ret = m->server ? memif_watch(m, memif_listener_fd(m), MEMIF_EV_LISTENER) : 0;
-	if (ret) {
-		free(m->pool);
-		m->pool = NULL;
-		return ret;
-	}
 	m->pool_mask = size - 1;
 	m->pool_head = m->pool_tail = 0;
 	m->owned = 0;
 	m->owned_max = mem->rx_bufs;
 	m->mem = *mem;
 	m->done = 0;
+	m->armed = false;
+	m->reason[0] = '\0';
+	m->started = true;
+	return 0;
+}
+
+static void memif_stop_lane(struct memif_port *m)
+{
+	free(m->pool);
+	m->pool = NULL;
+	m->owned = m->owned_max = 0;
+	m->done = 0;
+	m->started = false;
+}
+
+static int memif_start(struct port *p, const struct port_memory *mem)
+{
+	struct memif_port *m = memif_of(p);
+	int ret = memif_start_lane(m, mem);
+
+	if (ret || m != m->first)
+		return ret;
+	ret = m->server ? memif_watch(m, memif_listener_fd(m), MEMIF_EV_LISTENER) : 0;
+	if (ret) {
+		memif_stop_lane(m);
+		return ret;
+	}
+	m->lanes = mem->queues ? mem->queues : 1;
 	m->cap_rx = m->cap_tx = m->queues;
 	m->retry_at = 0;
 	m->timer_at = 0;
-	m->armed = false;
-	m->reason[0] = '\0';
 	memif_state_set(m, MEMIF_IDLE);
-	m->started = true;
 	if (m->server)
 		memif_listener_accepting(m, true);
 	memif_wake_self(m);
@@ -619,16 +687,20 @@ static void memif_stop(struct port *p)
 
 	if (!m->started)
 		return;
+	if (m != m->first) {
+		memif_lane_leave(m);
+		memif_stop_lane(m);
+		return;
+	}
 	if (m->server) {
 		epoll_ctl(m->epfd, EPOLL_CTL_DEL, memif_listener_fd(m), NULL);
 		memif_listener_accepting(m, false);
 	}
+	for (unsigned int k = 1; k < m->lanes; k++)
+		if (m->lane[k])
+			memif_lane_leave(m->lane[k]);
 	memif_down(m, "interface stopped", 0);
-	free(m->pool);
-	m->pool = NULL;
-	m->owned = m->owned_max = 0;
-	m->done = 0;
-	m->started = false;
+	memif_stop_lane(m);
 }
 
 const struct port_ops port_memif_ops = {
@@ -649,4 +721,5 @@ const struct port_ops port_memif_ops = {
 	.next_event = memif_next_event,
 	.link_up = memif_link_up,
 	.in_order = memif_in_order,
+	.queue = memif_lane_get,
 };

@@ -44,24 +44,28 @@ void memif_client_connect(struct memif_port *m, uint64_t now_ns)
 	memif_state_set(m, MEMIF_HELLO);
 }
 
+/* m: the lane that the queue belongs to. */
 static int client_queue_setup(struct memif_port *m, struct memif_queue *q, unsigned int log2, uint32_t offset, bool rx)
 {
 	q->log2 = (uint8_t)log2;
 	q->size = (uint16_t)(1u << log2);
 	q->mask = (uint16_t)(q->size - 1);
 	q->offset = offset;
-	q->ring = (struct memif_ring *)(m->region[0].base + offset);
+	q->ring = (struct memif_ring *)(m->first->region[0].base + offset);
 	q->ring->cookie = MEMIF_COOKIE;
 	q->ring->flags = MEMIF_RING_MASK_INT;
 	q->evfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (q->evfd < 0)
 		return -errno;
 	if (rx) {
-		uint32_t share = m->mem.rx_bufs / m->nrx;
+		uint32_t share = m->mem.rx_bufs / m->share_rx;
 
 		q->fill_max = share >= q->size ? q->size : (uint16_t)(share ? share : 1);
 		q->slot = calloc(q->size, sizeof(*q->slot));
-		return q->slot ? memif_watch(m, q->evfd, MEMIF_EV_QUEUE + (uint64_t)(q - m->rx)) : -ENOMEM;
+		if (!q->slot)
+			return -ENOMEM;
+		/* Other lanes see to their own. */
+		return m == m->first ? memif_watch(m, q->evfd, MEMIF_EV_QUEUE + (uint64_t)(q - m->rx)) : 0;
 	}
 	q->meta = calloc(q->size, sizeof(*q->meta));
 	return q->meta ? 0 : -ENOMEM;
@@ -84,24 +88,48 @@ static int client_ring_memory(struct memif_port *m, size_t size)
 	return 0;
 }
 
+/* Which queue each segment under way is in, where a lane has several. */
+static int client_order_setup(struct memif_port *l, unsigned int log2)
+{
+	uint32_t order = 1;
+
+	if (l->share_tx == 1)
+		return 0;
+	while (order < l->share_tx << log2)
+		order *= 2;
+	l->order = malloc(order);
+	l->order_mask = order - 1;
+	l->order_head = l->order_tail = 0;
+	return l->order ? 0 : -ENOMEM;
+}
+
 static int client_rings_setup(struct memif_port *m, unsigned int log2)
 {
 	size_t ring = P2P_ALIGN_UP(memif_ring_bytes(log2), 64), page = (size_t)sysconf(_SC_PAGESIZE);
-	uint32_t order = 1;
-	int ret = client_ring_memory(m, P2P_ALIGN_UP(ring * (m->nrx + m->ntx), page));
+	unsigned int region = 1;
+	int ret = client_ring_memory(m, P2P_ALIGN_UP(ring * (m->total_rx + m->total_tx), page));
 
-	for (unsigned int i = 0; i < m->ntx && !ret; i++)
-		ret = client_queue_setup(m, &m->tx[i], log2, (uint32_t)(i * ring), false);
-	for (unsigned int i = 0; i < m->nrx && !ret; i++)
-		ret = client_queue_setup(m, &m->rx[i], log2, (uint32_t)((m->ntx + i) * ring), true);
-	if (ret || m->ntx == 1)
-		return ret;
-	while (order < m->ntx << log2)
-		order *= 2;
-	m->order = malloc(order);
-	m->order_mask = order - 1;
-	m->order_head = m->order_tail = 0;
-	return m->order ? 0 : -ENOMEM;
+	memif_lanes_deal(m);
+	for (unsigned int i = 0; i < m->total_tx && !ret; i++)
+		ret = client_queue_setup(memif_lane_of(m, i), memif_lane_queue(m, false, i), log2, (uint32_t)(i * ring), false);
+	for (unsigned int i = 0; i < m->total_rx && !ret; i++)
+		ret = client_queue_setup(memif_lane_of(m, i), memif_lane_queue(m, true, i), log2,
+					 (uint32_t)((m->total_tx + i) * ring), true);
+	for (unsigned int k = 0; k < m->lanes && !ret; k++) {
+		m->lane[k]->region0 = region;
+		region += m->lane[k]->mem.n;
+		ret = client_order_setup(m->lane[k], log2);
+	}
+	return ret;
+}
+
+static unsigned int client_regions(const struct memif_port *m)
+{
+	unsigned int n = 0;
+
+	for (unsigned int k = 0; k < m->lanes; k++)
+		n += m->lane[k]->mem.n;
+	return n;
 }
 
 static void client_send(struct memif_port *m, const struct memif_msg *msg, int fd)
@@ -120,13 +148,19 @@ static void client_hello(struct memif_port *m, const struct memif_hello *h, uint
 		memif_violation(m, "incompatible memif version, 2.0 is spoken here");
 		return;
 	}
-	if (h->max_region < m->mem.n || !log2) {
+	if (h->max_region < client_regions(m) || !log2) {
 		memif_violation(m, "the far end takes too few regions or ring slots");
 		return;
 	}
 	memif_text(m->remote_name, h->name, MEMIF_NAME_LEN);
-	m->nrx = h->max_s2c_ring + 1u < m->cap_rx ? h->max_s2c_ring + 1u : m->cap_rx;
-	m->ntx = h->max_c2s_ring + 1u < m->cap_tx ? h->max_c2s_ring + 1u : m->cap_tx;
+	m->total_rx = h->max_s2c_ring + 1u < m->cap_rx ? h->max_s2c_ring + 1u : m->cap_rx;
+	m->total_tx = h->max_c2s_ring + 1u < m->cap_tx ? h->max_c2s_ring + 1u : m->cap_tx;
+	if (m->total_rx < m->lanes || m->total_tx < m->lanes) {
+		m->total_rx = m->total_tx = 0;
+		m->cap_rx = m->cap_tx = m->queues;
+		memif_violation(m, "the far end has fewer queues than this NIC (--queues); give it as many");
+		return;
+	}
 	ret = client_rings_setup(m, log2);
 	if (ret) {
 		client_fail(m, "memif rings", -ret, now_ns);
@@ -145,19 +179,24 @@ static void client_add_region(struct memif_port *m, unsigned int index)
 {
 	struct memif_msg msg = { .type = MEMIF_MSG_ADD_REGION };
 
+	const struct port_region *r = NULL;
+
+	for (unsigned int k = 0; k < m->lanes && !r && index; k++)
+		if (index - m->lane[k]->region0 < m->lane[k]->mem.n)
+			r = &m->lane[k]->mem.region[index - m->lane[k]->region0];
 	msg.add_region.index = (uint16_t)index;
-	msg.add_region.size = index ? m->mem.region[index - 1].size : m->region[0].size;
-	client_send(m, &msg, index ? m->mem.region[index - 1].fd : m->ring_fd);
+	msg.add_region.size = r ? r->size : m->region[0].size;
+	client_send(m, &msg, r ? r->fd : m->ring_fd);
 }
 
 static void client_add_ring(struct memif_port *m, unsigned int index)
 {
 	struct memif_msg msg = { .type = MEMIF_MSG_ADD_RING };
-	bool c2s = index < m->ntx;
-	const struct memif_queue *q = c2s ? &m->tx[index] : &m->rx[index - m->ntx];
+	bool c2s = index < m->total_tx;
+	const struct memif_queue *q = memif_lane_queue(m, !c2s, c2s ? index : index - m->total_tx);
 
 	msg.add_ring.flags = c2s ? MEMIF_ADD_RING_C2S : 0;
-	msg.add_ring.index = (uint16_t)(c2s ? index : index - m->ntx);
+	msg.add_ring.index = (uint16_t)(c2s ? index : index - m->total_tx);
 	msg.add_ring.offset = q->offset;
 	msg.add_ring.log2_size = q->log2;
 	client_send(m, &msg, q->evfd);
@@ -174,13 +213,13 @@ static void client_step(struct memif_port *m)
 	} else {
 		m->step++;
 	}
-	if (m->state == MEMIF_REGION && m->step > m->mem.n) {
+	if (m->state == MEMIF_REGION && m->step > client_regions(m)) {
 		m->step = 0;
 		memif_state_set(m, MEMIF_RING);
 	}
 	if (m->state == MEMIF_REGION) {
 		client_add_region(m, m->step);
-	} else if (m->step < m->ntx + m->nrx) {
+	} else if (m->step < m->total_tx + m->total_rx) {
 		client_add_ring(m, m->step);
 	} else {
 		snprintf((char *)msg.connect.if_name, sizeof(msg.connect.if_name), "p2pnic/%u", m->id);
@@ -202,10 +241,10 @@ void memif_client_msg(struct memif_port *m, const struct memif_msg *msg, uint64_
 		memif_up(m);
 	} else if (msg->type == MEMIF_MSG_DISCONNECT) {
 		/* Some servers only say so when a ring has a higher index than they have queues. */
-		if (m->state == MEMIF_RING && m->step > 0 && m->step < m->ntx)
+		if (m->state == MEMIF_RING && m->step > 0 && m->step < m->total_tx)
 			m->cap_tx = m->step;
-		else if (m->state == MEMIF_RING && m->step > m->ntx)
-			m->cap_rx = m->step - m->ntx;
+		else if (m->state == MEMIF_RING && m->step > m->total_tx)
+			m->cap_rx = m->step - m->total_tx;
 	} else {
 		memif_violation(m, "unexpected control message");
 	}
@@ -241,6 +280,10 @@ void memif_client_release(struct memif_port *m)
 	free(m->order);
 	m->order = NULL;
 	m->order_head = m->order_tail = 0;
+}
+
+void memif_client_unmap(struct memif_port *m)
+{
 	if (m->region[0].base)
 		munmap(m->region[0].base, m->region[0].size);
 	memset(&m->region[0], 0, sizeof(m->region[0]));
@@ -257,7 +300,7 @@ static inline void client_place(const struct memif_port *m, struct memif_queue *
 	struct memif_desc d;
 
 	d.flags = 0;
-	d.region = (uint16_t)(s->region + 1);
+	d.region = (uint16_t)(s->region + m->region0);
 	d.length = s->len;
 	d.offset = (uint32_t)(s->data - m->mem.region[s->region].base);
 	d.metadata = 0;
@@ -339,9 +382,9 @@ static __attribute__((noinline)) unsigned int client_back(struct memif_port *m, 
 }
 
 /* Is it anything but a frame of one descriptor as it was placed? */
-static inline bool client_desc_odd(const struct memif_desc *d, const struct p2p_seg *s)
+static inline bool client_desc_odd(const struct memif_desc *d, const struct p2p_seg *s, unsigned int region0)
 {
-	return ((d->region ^ (s->region + 1u)) | (d->offset ^ s->pad) | (d->flags & MEMIF_DESC_NEXT)) ||
+	return ((d->region ^ (s->region + region0)) | (d->offset ^ s->pad) | (d->flags & MEMIF_DESC_NEXT)) ||
 	       d->length - 1 >= s->len;
 }
 
@@ -368,7 +411,7 @@ static __attribute__((noinline)) int client_rx_odd(struct memif_port *m, struct 
 		if (k == n)
 			return -1;
 		d = memif_desc_load(&q->ring->desc[t & q->mask]);
-		if (d.region != s->region + 1u || d.offset != s->pad || d.length > s->len) {
+		if (d.region != s->region + m->region0 || d.offset != s->pad || d.length > s->len) {
 			memif_violation(m, "S2C descriptor changed beyond length and flags");
 			return 0;
 		}
@@ -397,6 +440,7 @@ unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct
 	const struct memif_desc *desc = q->ring->desc;
 	const struct p2p_seg *slot = q->slot;
 	const unsigned int mask = q->mask;
+	const unsigned int region0 = m->region0;
 	const bool touched = !m->mem.place; /* cut-through: nobody here looks at the frames */
 	uint64_t frames = 0, bytes = 0;
 	unsigned int out = 0;
@@ -416,7 +460,7 @@ unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct
 		const struct memif_desc d = memif_desc_load(&desc[t & mask]);
 		const struct p2p_seg *s = &slot[t & mask];
 
-		if (p2p_unlikely(client_desc_odd(&d, s))) {
+		if (p2p_unlikely(client_desc_odd(&d, s, region0))) {
 			int k;
 
 			q->tail = t;
@@ -513,7 +557,7 @@ unsigned int memif_client_tx(struct memif_port *m, struct memif_queue *q, const 
 		struct memif_desc d;
 
 		d.flags = more ? MEMIF_DESC_NEXT : 0;
-		d.region = (uint16_t)(s->region + 1);
+		d.region = (uint16_t)(s->region + m->region0);
 		d.length = s->len;
 		d.offset = (uint32_t)(s->data - m->mem.region[s->region].base);
 		d.metadata = 0;

@@ -4,13 +4,32 @@
  * includes this.
  *
  *   memif.c         the port_ops table, spec, control(), timers, bookkeeping of buffers
+ *   memif_lane.c    several queues of the port, each with a worker of its own
  *   memif_ctl.c     messages, and the listener that several server ports of a process share
  *   memif_client.c  client: hands out the board's memory, handshake, rings without a copy
  *   memif_server.c  server: maps the far end's memory, handshake, rings with one copy
  *   memif_inplace.c server: the rings without a copy (memif.h)
  */
+/*
+ * LANES  A port with several queues (port_ops.queue) is as many memif_ports, lanes,
+ *   each with its share of the connection's rings: ring g of either direction is number
+ *   g / lanes of lane g % lanes.  Lane 0 holds the connection: handshake, state, mappings.
+ *   What a lane's packet path uses of it changes hands by the lane's gate, so that
+ *   the packet path itself takes no lock and looks at nobody else's words:
+ *
+ *     CLOSED    lane 0's: it makes and undoes rings and mappings     -> OPENING by lane 0
+ *     OPENING   offered                       -> OPEN by the lane, CLOSED by lane 0 (taken back)
+ *     OPEN      the lane's                    -> DRAINING, CLOSING by lane 0
+ *     DRAINING  the same, but that it sends no more and goes on by itself once it has received all
+ *     CLOSING   asked back                    -> CLOSED by the lane, which has left the rings by then
+ *
+ *   A lane looks at its gate in its control().  Start and stop of any lane find all
+ *   workers at rest (port.h) and do at once what else waits for the lane.
+ */
 #ifndef PORTS_MEMIF_INT_H
 #define PORTS_MEMIF_INT_H
+
+#include <p2pnic/layout.h>
 
 #include "ports/memif.h"
 
@@ -44,7 +63,10 @@ enum memif_state {
 	MEMIF_HELD,    /* server: has CONNECT, holds CONNECTED back */
 	MEMIF_UP,
 	MEMIF_DRAIN, /* far end gone, its last frames not taken yet */
+	MEMIF_CLOSING, /* down; lanes have still to leave the rings */
 };
+
+enum memif_gate { MEMIF_GATE_CLOSED, MEMIF_GATE_OPENING, MEMIF_GATE_OPEN, MEMIF_GATE_DRAINING, MEMIF_GATE_CLOSING };
 
 
 struct memif_queue {
@@ -91,8 +113,10 @@ struct memif_port {
 	bool armed;
 	bool broken; /* a violation was seen: control() takes the link down */
 	bool tx_short; /* the last tx_burst ran out of room */
-	volatile int bus_hit; /* guard: the far end cut its memory short */
+	volatile int bus_hit; /* guard: the far end cut its memory short; lane 0's */
 	unsigned int nrx, ntx, rx_next;
+	unsigned int region0; /* client: what region 0 of `mem` is to the far end */
+	struct memif_port *first; /* lane 0 */
 	uint32_t done; /* segments finished, not yet told by tx_done() */
 	struct p2p_seg *pool; /* buffers posted, not in a ring: FIFO */
 	uint32_t pool_mask, pool_head, pool_tail;
@@ -104,6 +128,15 @@ struct memif_port {
 	unsigned int nregions;
 	struct memif_queue rx[MEMIF_MAX_QUEUES];
 	struct memif_queue tx[MEMIF_MAX_QUEUES];
+
+	/* lanes */
+	uint32_t gate;  /* enum memif_gate, atomic; of lanes but the first */
+	bool fault;     /* atomic: a violation was seen in this lane */
+	unsigned int number;
+	struct memif_port *lane[P2P_MAX_QUEUES]; /* lane 0's: those that there are, itself the first */
+	unsigned int lanes;                      /* of them take part, since start */
+	unsigned int total_rx, total_tx;         /* queues of the connection, all lanes together */
+	unsigned int share_rx, share_tx;         /* this lane's of them: nrx and ntx once it is up */
 
 	/* configuration */
 	char path[108];
@@ -177,6 +210,40 @@ static inline void memif_pool_push(struct memif_port *m, const struct p2p_seg *s
 	m->pool[m->pool_head++ & m->pool_mask] = *s;
 }
 
+/* memif_lane.c */
+/* Queue g of the connection, and whose it is. */
+struct memif_port *memif_lane_of(struct memif_port *m, unsigned int g);
+static inline struct memif_queue *memif_lane_queue(struct memif_port *m, bool rx, unsigned int g)
+{
+	struct memif_port *l = memif_lane_of(m, g);
+
+	return rx ? &l->rx[g / m->lanes] : &l->tx[g / m->lanes];
+}
+/* Deals total_rx and total_tx over the lanes. */
+void memif_lanes_deal(struct memif_port *m);
+bool memif_lanes_started(const struct memif_port *m);
+/* A violation in another lane than the first, or NULL. */
+const char *memif_lanes_fault(struct memif_port *m);
+void memif_lanes_open(struct memif_port *m);
+void memif_lanes_drain(struct memif_port *m);
+/* Asks for all rings back; true: lane 0 has them all. */
+bool memif_lanes_close(struct memif_port *m);
+bool memif_lanes_closed(const struct memif_port *m);
+void memif_lane_control(struct memif_port *l);
+/* No worker is in any lane. */
+void memif_lane_leave(struct memif_port *l);
+struct port *memif_lane_get(struct port *p, unsigned int q);
+void memif_lanes_free(struct memif_port *m);
+
+/* memif.c, for lanes */
+/* This lane's rings may be used from now on. */
+void memif_lane_up(struct memif_port *m);
+/* No more; what was posted goes back to the pool, what was under way is lost. */
+void memif_lane_down(struct memif_port *m);
+bool memif_drained(const struct memif_port *m);
+void memif_events(struct memif_port *m, uint64_t now_ns);
+void memif_wake_self(struct memif_port *m);
+
 /* memif_ctl.c */
 void memif_msg_disconnect(int sock, const char *reason);
 /* A name or reason from the far end, made printable and NUL-terminated. */
@@ -196,8 +263,10 @@ bool memif_others_pending(const struct memif_port *m);
 /* memif_client.c */
 void memif_client_connect(struct memif_port *m, uint64_t now_ns);
 void memif_client_msg(struct memif_port *m, const struct memif_msg *msg, uint64_t now_ns);
-/* Undoes the rings: what was posted goes back to the pool, what was under way is lost. */
+/* Undoes a lane's rings: what was posted goes back to the pool, what was under way is lost. */
 void memif_client_release(struct memif_port *m);
+/* The rings' memory, once no lane uses it. */
+void memif_client_unmap(struct memif_port *m);
 void memif_client_refill(struct memif_port *m);
 unsigned int memif_client_post(struct memif_port *m, const struct p2p_seg *segs, unsigned int n);
 unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct p2p_seg *segs, unsigned int n);
@@ -235,7 +304,7 @@ static inline uint8_t *memif_server_data(const struct memif_port *m, const struc
 static inline bool memif_server_hit(const struct memif_port *m)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	return m->bus_hit;
+	return __atomic_load_n(&m->first->bus_hit, __ATOMIC_RELAXED);
 }
 
 #endif

@@ -140,7 +140,7 @@ static bool fd_is_eventfd(int fd)
 static void server_add_ring(struct memif_port *m, const struct memif_add_ring *a, int fd, bool *kept)
 {
 	bool c2s = a->flags & MEMIF_ADD_RING_C2S;
-	unsigned int *count = c2s ? &m->nrx : &m->ntx;
+	unsigned int *count = c2s ? &m->total_rx : &m->total_tx;
 	struct memif_queue *q;
 	int flags;
 
@@ -160,7 +160,7 @@ static void server_add_ring(struct memif_port *m, const struct memif_add_ring *a
 		memif_violation(m, "ADD_RING with a ring size out of range");
 		return;
 	}
-	q = c2s ? &m->rx[a->index] : &m->tx[a->index];
+	q = memif_lane_queue(m, c2s, a->index);
 	q->log2 = a->log2_size;
 	q->size = (uint16_t)(1u << a->log2_size);
 	q->mask = (uint16_t)(q->size - 1);
@@ -168,7 +168,7 @@ static void server_add_ring(struct memif_port *m, const struct memif_add_ring *a
 	q->offset = a->offset;
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
-	    (c2s && memif_watch(m, fd, MEMIF_EV_QUEUE + a->index))) {
+	    (c2s && memif_lane_of(m, a->index) == m && memif_watch(m, fd, MEMIF_EV_QUEUE + (uint64_t)(q - m->rx)))) {
 		memif_violation(m, "the eventfd of ADD_RING can't be used");
 		return;
 	}
@@ -195,20 +195,25 @@ static bool server_queue_attach(struct memif_port *m, struct memif_queue *q)
 
 static void server_connect(struct memif_port *m, uint64_t now_ns)
 {
-	bool ok = m->nrx && m->ntx;
+	bool ok = m->total_rx && m->total_tx;
 
-	for (unsigned int i = 0; i < m->nrx && ok; i++)
-		ok = server_queue_attach(m, &m->rx[i]);
-	for (unsigned int i = 0; i < m->ntx && ok; i++)
-		ok = server_queue_attach(m, &m->tx[i]);
+	if (ok && (m->total_rx < m->lanes || m->total_tx < m->lanes)) {
+		m->refuse = "fewer queues than the NIC has here (--queues); ask for as many";
+		return;
+	}
+	for (unsigned int i = 0; i < m->total_rx && ok; i++)
+		ok = server_queue_attach(m, memif_lane_queue(m, true, i));
+	for (unsigned int i = 0; i < m->total_tx && ok; i++)
+		ok = server_queue_attach(m, memif_lane_queue(m, false, i));
 	if (!ok) {
 		memif_violation(m, "CONNECT without rings, or a ring outside its region, unaligned or without cookie");
 		return;
 	}
-	for (unsigned int i = 0; i < m->nrx; i++)
-		memif_index_store(&m->rx[i].ring->tail, 0);
-	for (unsigned int i = 0; i < m->ntx; i++)
-		memif_index_store(&m->tx[i].ring->tail, 0);
+	for (unsigned int i = 0; i < m->total_rx; i++)
+		memif_index_store(&memif_lane_queue(m, true, i)->ring->tail, 0);
+	for (unsigned int i = 0; i < m->total_tx; i++)
+		memif_index_store(&memif_lane_queue(m, false, i)->ring->tail, 0);
+	memif_lanes_deal(m);
 	m->hold_from = now_ns;
 	memif_state_set(m, MEMIF_HELD);
 	memif_server_hold(m, now_ns);
@@ -242,7 +247,7 @@ void memif_server_msg(struct memif_port *m, const struct memif_msg *msg, int fd,
 	bool kept = false;
 
 	m->refuse = NULL;
-	if (m->state == MEMIF_SETUP && msg->type == MEMIF_MSG_ADD_REGION && !m->nrx && !m->ntx)
+	if (m->state == MEMIF_SETUP && msg->type == MEMIF_MSG_ADD_REGION && !m->total_rx && !m->total_tx)
 		server_add_region(m, &msg->add_region, fd);
 	else if (m->state == MEMIF_SETUP && msg->type == MEMIF_MSG_ADD_RING)
 		server_add_ring(m, &msg->add_ring, fd, &kept);

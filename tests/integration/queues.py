@@ -3,12 +3,16 @@
 """NICs with several queues, each a context on a worker of its own: every flow in order, nothing lost, the books balance.
 
   one process   generators and sinks with as many queues, both ways at once, one pair and two
+  memif         between two processes, and to DPDK's testpmd and back, in each role; far ends with too few queues are refused
+  cut off       a memif peer with two queues is killed under load and comes back
   killed        one NIC process of three with two queues is killed under load and comes back; the others lose nothing
 """
 import json
 import os
+import time
 
-from lib import drops, run, wait_for
+from lib import drops, need_tool, run, wait_for
+from testpmd import Testpmd, other
 
 COUNT, FLOWS = 100003, 61
 
@@ -39,6 +43,91 @@ def one_process(b, mode, queues, pairs, *args):
     b.equal([(n['ports'][0]['rx_frames'], n['ports'][0]['tx_frames']) for n in nics.values()], [(COUNT, COUNT)] * len(names),
             f'{what}: frames in and out of each NIC')
     b.equal(o['drained'], True, f'{what}: drained')
+
+
+def harmless(g):
+    return not any(g[k] for k in ('duplicated', 'reordered', 'corrupted', 'foreign'))
+
+
+def memif_args(sock, role, queues, *args):
+    """A memif NIC paired with a generator and sink."""
+    asks = f',queues={queues}' if role == 'client' else ''
+    return ('--queues', str(queues), *cores(), '--nic', 'm', '--port', f'memif:{sock},role={role}{asks}', '--nic', 'g', '--port',
+            f'gen:g,queues={queues},flows={FLOWS},size=mix,rate=40000,count=60000', '--pair', 'm.0=g.0', *args)
+
+
+def memif_between(b, mode):
+    """What is accepted before the link is up is dropped by name; of all else nothing is lost, each way."""
+    sock = b.path(f'between-{mode}')
+    p = [b.run('--mode', mode, *memif_args(sock, role, 2, '--seconds', '5'), name=role) for role in ('server', 'client')]
+    for x in p:
+        b.equal(x.wait(40), 0, f'memif {mode}: {x.name} ends with status')
+    o = [json.loads(x.out) for x in p]
+    g = [x['generators'][0] for x in o]
+    m = [{n['name']: n for n in x['nics']} for x in o]
+    for k, far in ((0, 1), (1, 0)):
+        early, tx, rx = m[k]['m']['drops']['tx_link_down'], m[k]['m']['ports'][0]['tx_frames'], m[far]['m']['ports'][0]['rx_frames']
+        b.check(g[k]['sent'] == early + tx and tx == rx == g[far]['received'] > 0 and harmless(g[far]) and
+                sum(drops(m[k]['m']).values()) + sum(drops(m[k]['g']).values()) == early,
+                f'memif {mode}: {p[k].name} made {g[k]["sent"]}, {early} before the link was up, {tx} sent, {rx} received,'
+                f' {g[far]["received"]} in the sink, reordered {g[far]["reordered"]}')
+
+
+def memif_testpmd(b, role):
+    sock = b.path(f'pmd-{role}')
+    queues = ('--rxq=2', '--txq=2')
+    what = f'testpmd, p2pnic {role}'
+    if role == 'client':
+        pmd = Testpmd(b, 'pmd', sock, 'server', False, '--forward-mode=io', *queues)
+        pmd.tell('start')
+    nic = b.run(*memif_args(sock, role, 2, '--seconds', '10'))
+    if role == 'server':
+        wait_for('socket', 10, lambda: os.path.exists(sock))
+        pmd = Testpmd(b, 'pmd', sock, other(role), False, '--forward-mode=io', *queues)
+        pmd.tell('start')
+    b.equal(nic.wait(40), 0, f'{what}: p2pnic ends with status')
+    o = json.loads(nic.out)
+    g, n = o['generators'][0], {n['name']: n for n in o['nics']}
+    early, port = n['m']['drops']['tx_link_down'], n['m']['ports'][0]
+    b.check(g['sent'] - early == port['tx_frames'] and port['rx_frames'] == g['received'] > 0 and harmless(g) and
+            sum(drops(n['m']).values()) + sum(drops(n['g']).values()) == early,
+            f'{what}: {g["sent"]} made, {early} before the link was up, {port["tx_frames"]} to testpmd, {g["received"]} back,'
+            f' reordered {g["reordered"]}')
+    pmd.quit()
+
+
+def refused(b):
+    """A far end with one queue does not serve two: the link stays down."""
+    for role, far in (('client', 'server'), ('server', 'client')):
+        sock = b.path(f'few-{role}')
+        p = b.run(*memif_args(sock, role, 2), name=f'two-{role}')
+        q = b.run('--nic', 'm', '--port', f'memif:{sock},role={far},queues=1', '--nic', 'n', '--port', 'null:', name=f'one-{role}')
+        time.sleep(1)
+        link = {n: b.stats_run(f'{n}-{role}')['m']['ports'][0] for n in ('two', 'one')}
+        b.check(not any(port['link'] for port in link.values()) and (role == 'server' or link['two']['peer_errors']),
+                f'one queue for two, p2pnic {role}: link {[port["link"] for port in link.values()]}')
+        for x in (p, q):
+            b.equal(x.stop(), 0, f'one queue for two, p2pnic {role}: ends with status')
+
+
+def cut_off(b):
+    sock = b.path('cut')
+    server = b.run('--queues', '2', *cores(), '--nic', 'm', '--port', f'memif:{sock},role=server', '--nic', 'g', '--port',
+                   f'gen:g,queues=2,flows={FLOWS},size=mix,rate=40000', '--pair', 'm.0=g.0', name='server')
+    for life in range(3):
+        client = b.run(*memif_args(sock, 'client', 2), name=f'client{life}')
+        wait_for('it runs', 10, lambda life=life: os.path.exists(b.path(f'client{life}.ctl')))
+        wait_for('frames both ways', 20, lambda life=life: b.stats_run(f'client{life}')['m']['ports'][0]['rx_frames'] > 5000 and
+                 b.stats_run(f'client{life}')['m']['ports'][0]['tx_frames'] > 5000)
+        client.kill()
+        wait_for('link is down', 10, lambda: not b.stats_run('server')['m']['ports'][0]['link'])
+    b.equal(server.stop(), 0, 'cut off: the server ends with status')
+    o = json.loads(server.out)
+    g, m = o['generators'][0], {n['name']: n for n in o['nics']}['m']
+    port = m['ports'][0]
+    b.equal(g['sent'], port['tx_frames'] + port['tx_lost'] + sum(drops(m).values()), 'cut off: made = sent + lost with the link + dropped')
+    b.equal(port['rx_frames'], g['received'], 'cut off: received = in the sink')
+    b.check(harmless(g) and port['link_changes'] == 6, f'cut off: reordered {g["reordered"]}, link changes {port["link_changes"]}')
 
 
 def start(b, name):
@@ -73,7 +162,15 @@ def main(b):
         one_process(b, mode, 2, 1)
         one_process(b, mode, 3, 2)
     one_process(b, 'wr', 2, 1, '--slots', '64', '--batch', '64', '--backpressure', 'on', '--scrub', 'on', '--poll')
+    for mode in ('wr', 'rd'):
+        memif_between(b, mode)
+    refused(b)
+    cut_off(b)
     killed(b)
+    need_tool('dpdk-testpmd')
+    for role in ('client', 'server'):
+        memif_testpmd(b, role)
 
 
-run(main)
+if __name__ == '__main__':
+    run(main)

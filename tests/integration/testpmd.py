@@ -160,4 +160,5 @@ def main(b):
         checked(b, mode, role, zero_copy)
 
 
-run(main)
+if __name__ == '__main__':
+    run(main)
