@@ -6,6 +6,10 @@
 #include "cli/cli.h"
 
 const struct cli_cmd bench_commands[] = {
+	{ "bench forward", cli_bench_forward, "one core forwards between two memif cables: p2pnic, testpmd, l3fwd",
+	  &cli_bench_forward_usage, NULL },
+	{ "bench soak", cli_bench_soak, "one forwarder near its maximum for long: nothing may be lost", &cli_bench_soak_usage, NULL },
+	{ "bench idle", cli_bench_idle, "what `p2pnic run` takes of a core when nothing comes", &cli_bench_idle_usage, NULL },
 	{ 0 },
 };
 

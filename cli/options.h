@@ -124,6 +124,38 @@
 	X(SECONDS, wait, "wait", 0, "S", 0, 0, "wait so long for the forwarder to connect (30)") \
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object instead of a table")
 
+#define CLI_BENCH_FORWARD_OPTIONS(X) \
+	X(STR, frames, "frames", 'f', "LIST", 0, 0, "frame sizes in bytes, FCS included (64,128,256,512,1024,1518)") \
+	X(U64, rounds, "rounds", 'r', "N", 1, 100, "how often each is measured; at least 5 for a report (5)") \
+	X(STR, subjects, "subjects", 0, "LIST", 0, 0, "only these, as p2pnic-wr,testpmd-io (all that there are)") \
+	X(SECONDS, seconds, "seconds", 's', "S", 0, 0, "of each measurement (1)") \
+	X(STR, cores, "cores", 0, "G,F", 0, 0, "core of generator and sink, core of the forwarder (the first two)") \
+	X(FLAG, native, "native", 0, "", 0, 0, "DPDK built for this CPU by scripts/dpdk-native.sh, not Debian's package") \
+	X(POW2, ring, "ring", 0, "N", 64, 16384, "descriptors of the cables' rings (each its best of 1024 and 2048)") \
+	X(CHOICE, role, "role", 0, "client|server", 0, 0, "of the forwarder on both cables (client)") \
+	X(CHOICE, generator, "generator", 0, "tester|testpmd", 0, 0, \
+	  "what drives them; with testpmd only busy cycles per frame tell them apart (tester)") \
+	X(ONOFF, latency, "latency", 0, "on|off", 0, 0, "measure latency too (on)") \
+	X(FLAG, check, "check", 0, "", 0, 0, "only the pass in which every frame is checked") \
+	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object instead of tables") \
+	X(STR, csv, "csv", 0, "FILE", 0, 0, "write the rows as CSV as well") \
+	X(STR, svg, "svg", 0, "FILE", 0, 0, "plot throughput as well, with gnuplot")
+
+#define CLI_BENCH_SOAK_OPTIONS(X) \
+	X(STR, subject, "subject", 0, "NAME", 0, 0, "the forwarder (p2pnic-wr)") \
+	X(U64, frame, "frame", 'f', "BYTES", 64, 1518, "frame size, FCS included (64)") \
+	X(SECONDS, seconds, "seconds", 's', "S", 0, 0, "how long (600)") \
+	X(U64, load, "load", 0, "PERCENT", 1, 100, "of its measured maximum (95)") \
+	X(STR, cores, "cores", 0, "G,F", 0, 0, "core of generator and sink, core of the forwarder (the first two)") \
+	X(FLAG, native, "native", 0, "", 0, 0, "DPDK built for this CPU by scripts/dpdk-native.sh, not Debian's package") \
+	X(POW2, ring, "ring", 0, "N", 64, 16384, "descriptors of the cables' rings (its best of 1024 and 2048)") \
+	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
+
+#define CLI_BENCH_IDLE_OPTIONS(X) \
+	X(SECONDS, seconds, "seconds", 's', "S", 0, 0, "how long (10)") \
+	X(STR, cores, "cores", 0, "G,F", 0, 0, "core of the cables' far ends, core of the forwarder (the first two)") \
+	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
+
 #define CLI_HELP_OPTIONS(X) \
 	X(FLAG, man, "man", 0, "", 0, 0, "print the manual page's source instead")
 
@@ -147,6 +179,15 @@ struct cli_sim_opts {
 };
 struct cli_gen_opts {
 	CLI_GEN_OPTIONS(CLI_FIELD)
+};
+struct cli_bench_forward_opts {
+	CLI_BENCH_FORWARD_OPTIONS(CLI_FIELD)
+};
+struct cli_bench_soak_opts {
+	CLI_BENCH_SOAK_OPTIONS(CLI_FIELD)
+};
+struct cli_bench_idle_opts {
+	CLI_BENCH_IDLE_OPTIONS(CLI_FIELD)
 };
 struct cli_help_opts {
 	CLI_HELP_OPTIONS(CLI_FIELD)

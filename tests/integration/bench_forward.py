@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""`p2pnic bench forward`, soak and idle: their JSON, that nothing is lost or corrupted, that nothing stays behind."""
+import json
+import os
+import signal
+
+from lib import P2PNIC, Failed, run, wait_for
+
+ROW = {'subject': str, 'zero_copy': bool, 'frame_bytes': int, 'mpps_median': float, 'mpps_min': float, 'mpps_max': float,
+       'cycles_per_packet': float, 'generator_bound': bool, 'lost': int, 'corrupted': int, 'latency': dict}
+
+
+def bench(b, what, *args, seconds=120):
+    r = b.call([P2PNIC, 'bench', what, *args, '--json'], seconds, {**b.env, 'TMPDIR': b.dir})
+    if r.status:
+        raise Failed(f'bench {what} {" ".join(args)}: status {r.status}: {r.err}')
+    return json.loads(r.out)
+
+
+def left(b):
+    return [f for f in os.listdir(b.dir) if f.startswith('p2pnic-bench')]
+
+
+def shape(b, row):
+    name = f'{row["subject"]}{", zero-copy" if row["zero_copy"] else ""}, {row["frame_bytes"]}'
+    wrong = [k for k, t in ROW.items() if not isinstance(row.get(k), t) and not (t is float and isinstance(row.get(k), int))
+             and not (k == 'cycles_per_packet' and row['subject'] == 'generator')]
+    b.equal(wrong, [], f'{name}: members of another type')
+    b.check(0 < row['mpps_min'] <= row['mpps_median'] <= row['mpps_max'], f'{name}: {row["mpps_median"]} Mpps,'
+            f' {row["cycles_per_packet"]} cycles a frame')
+    bad = {k: row[k] for k in ('corrupted', 'reordered', 'duplicated')}
+    b.equal(bad, dict.fromkeys(bad, 0), f'{name}: faults of {row["checked"]} frames looked at')
+    if row['subject'].startswith('p2pnic'):
+        b.equal(row['lost'], 0, f'{name}: lost below saturation')
+        b.check(row['latency'] and all(v['p50_ns'] <= v['p99_ns'] for v in row['latency'].values()), f'{name}: latency at loads')
+
+
+def forward(b):
+    o = bench(b, 'forward', '--rounds', '1', '--frames', '64', '--subjects', 'p2pnic-wr,testpmd-io', '--seconds', '0.2')
+    for row in o['rows']:
+        shape(b, row)
+    got = [(r['subject'], r['zero_copy']) for r in o['rows']] + [(s['subject'], s['zero_copy']) for s in o['skipped']]
+    b.equal(sorted(got), [('generator', False), ('p2pnic-wr', False), ('testpmd-io', False), ('testpmd-io', True)],
+            'rows and what was skipped')
+    b.check(('p2pnic-wr', False) in got[:len(o['rows'])] and all(s['reason'] for s in o['skipped']), f'skipped: {o["skipped"]}')
+    b.equal(left(b), [], 'left behind')
+
+
+def checked(b):
+    """The other role; every frame is looked at."""
+    o = bench(b, 'forward', '--check', '--frames', '64,1518', '--subjects', 'p2pnic-wr,p2pnic-rd,p2pnic-bn', '--role', 'server',
+              '--ring', '256')
+    rows = [r for r in o['rows'] if r['subject'] != 'generator']
+    b.equal(len(rows), 6, f'rows; skipped: {o["skipped"]}')
+    for r in rows:
+        faults = {k: r[k] for k in ('lost', 'corrupted', 'reordered', 'duplicated')}
+        b.check(r['checked'] > 1000 and not any(faults.values()), f'{r["subject"]} as server, {r["frame_bytes"]} bytes: {r["checked"]}'
+                f' frames checked, {faults}')
+
+
+def soak(b):
+    o = bench(b, 'soak', '--seconds', '0.5', '--load', '50', '--ring', '1024')
+    b.check(o['received'] == o['sent'] > 0 and o['lost'] == o['corrupted'] == o['reordered'] == 0 and
+            isinstance(o['taken_away'], list), f'soak: {o["sent"]} sent, {o["received"]} received, {o["lost"]} lost')
+
+
+def idle(b):
+    o = bench(b, 'idle', '--seconds', '0.5')
+    b.check(0 <= o['percent_of_a_core'] < 100, f'idle: {o["percent_of_a_core"]}% of a core')
+
+
+def interrupted(b):
+    """Children and sockets go with it, whether it is asked or killed."""
+    for sig in (signal.SIGINT, signal.SIGKILL):
+        p = b.start('bench', [P2PNIC, 'bench', 'forward', '--subjects', 'p2pnic-wr'], env={**b.env, 'TMPDIR': b.dir})
+
+        def children(p=p):
+            with open(f'/proc/{p.pid}/task/{p.pid}/children', encoding='ascii') as f:
+                return [int(c) for c in f.read().split()]
+        pid = wait_for('a forwarder runs', 20, children)[0]
+        b.check(p.stop(sig) != 0, f'{sig.name}: {p.err.strip()[-80:]}')
+        wait_for('its forwarder is gone', 5, lambda pid=pid: not os.path.exists(f'/proc/{pid}') or
+                 open(f'/proc/{pid}/stat', encoding='ascii').read().split(') ')[1][0] == 'Z')
+        if sig == signal.SIGINT:
+            b.equal(left(b), [], 'left behind')
+
+
+def main(b):
+    if len(os.sched_getaffinity(0)) < 2:
+        raise SystemExit(77)
+    forward(b)
+    checked(b)
+    soak(b)
+    idle(b)
+    interrupted(b)
+
+
+run(main)
