@@ -313,7 +313,7 @@ def port_sum(nics, key):
     return sum(p[key] for n in nics.values() for p in n['ports'])
 
 
-NOTE = 'device memory has'  # said once by the board where there are no 2 MiB pages; no error
+NOTE = 'p2pnic: device memory'  # what the board says once about its pages; no error
 
 
 def refused(b, argv, *words, status=None, seconds=20, env=None):
