@@ -15,19 +15,35 @@
 
 #define TESTER_FCS 4u
 
+/* Both clocks at one moment, as near as several tries get: one may be interrupted between two readings. */
+static void clock_read(uint64_t *ticks, uint64_t *ns)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (unsigned int i = 0; i < 16; i++) {
+		const uint64_t before = tester_ticks(), now = tester_mono_ns(), after = tester_ticks();
+
+		if (after - before >= best)
+			continue;
+		best = after - before;
+		*ticks = before + best / 2;
+		*ns = now;
+	}
+}
+
 void tester_clock_init(struct tester_clock *c)
 {
 	const struct timespec pause = { .tv_nsec = 20000000 };
-	uint64_t ticks, ns;
+	uint64_t ticks[2] = { 0 }, ns[2] = { 0 };
 
-	ns = tester_mono_ns();
-	ticks = tester_ticks();
+	clock_read(&ticks[0], &ns[0]);
 	nanosleep(&pause, NULL);
-	c->start = tester_ticks();
-	ns = tester_mono_ns() - ns;
-	ticks = c->start - ticks;
-	c->hz = (uint64_t)((unsigned __int128)ticks * 1000000000u / ns);
-	c->mult = (uint64_t)(((unsigned __int128)ns << 32) / ticks);
+	clock_read(&ticks[1], &ns[1]);
+	c->start = ticks[1];
+	ticks[1] -= ticks[0];
+	ns[1] -= ns[0];
+	c->hz = (uint64_t)((unsigned __int128)ticks[1] * 1000000000u / ns[1]);
+	c->mult = (uint64_t)(((unsigned __int128)ns[1] << 32) / ticks[1]);
 }
 
 int tester_on_core(int cpu, void *(*fn)(void *), void *arg)
