@@ -285,6 +285,7 @@ static void gen_table_head(FILE *f)
 {
 	fprintf(f, "%6s %8s %8s %12s %12s %8s %8s %8s %6s %9s %9s %9s\n", "bytes", "Mpps", "Gb/s", "sent", "received",
 		"lost", "corrupt", "reorder", "dup", "p50 ns", "p99 ns", "p99.9 ns");
+	fflush(f);
 }
 
 static void gen_table_row(const struct tester_load *l, const struct tester_result *r, FILE *f)
