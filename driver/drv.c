@@ -169,7 +169,8 @@ static int drv_identify(struct drv *d, struct drv_nic *nic)
 	nic->ports = (uint32_t)ports;
 	nic->buf_size = (uint32_t)buf_size;
 	nic->status = (uint32_t)status;
-	nic->max_queues = queues < 1 ? 1 : queues > P2P_MAX_QUEUES ? P2P_MAX_QUEUES : (uint32_t)queues;
+	/* A NIC that does not know the register reads ones. */
+	nic->max_queues = queues && queues <= P2P_MAX_QUEUES ? (uint32_t)queues : 1;
 	for (p = 0; p < nic->ports; p++) {
 		rc = drv_reg_read(d, nic, drv_port_reg(p, P2P_PORT_MAC), 8, &nic->mac[p]);
 		if (rc)

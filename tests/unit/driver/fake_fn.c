@@ -31,13 +31,15 @@ static struct p2p_shape fake_shape(struct fake *f)
 {
 	return (struct p2p_shape){ .nics = (uint32_t)*fake_reg(f, P2P_NUM_NICS), .ports = (uint32_t)*fake_reg(f, P2P_NUM_PORTS),
 				   .slots = (uint32_t)*fake_reg(f, P2P_SLOTS), .buf_size = (uint32_t)*fake_reg(f, P2P_BUF_SIZE),
-				   .rx_bufs = (uint32_t)*fake_reg(f, P2P_RX_BUFS) };
+				   .rx_bufs = (uint32_t)*fake_reg(f, P2P_RX_BUFS),
+				   .queues = (uint32_t)*fake_reg(f, P2P_QUEUES) };
 }
 
 /* Registers to their reset values; straps stay, maps and descriptors stay. */
 static void fake_clear(struct fake *f)
 {
 	uint64_t ports = *fake_reg(f, P2P_NUM_PORTS), mem = *fake_reg(f, P2P_MEM_SIZE), buf = *fake_reg(f, P2P_BUF_SIZE);
+	uint64_t queues = *fake_reg(f, P2P_QUEUES_MAX);
 	uint64_t mac[P2P_MAX_PORTS];
 	unsigned int p;
 
@@ -51,6 +53,7 @@ static void fake_clear(struct fake *f)
 	*fake_reg(f, P2P_NUM_PORTS) = ports;
 	*fake_reg(f, P2P_MEM_SIZE) = mem;
 	*fake_reg(f, P2P_BUF_SIZE) = buf;
+	*fake_reg(f, P2P_QUEUES_MAX) = queues;
 	f->configured = f->running = f->persist = false;
 	f->command = 0;
 }
@@ -59,7 +62,7 @@ void fake_power_cycle(struct fake *f)
 {
 	fake_clear(f);
 	f->maps = 0;
-	f->wake = false;
+	memset(f->wake, 0, sizeof(f->wake));
 	memset(f->bell, 0, sizeof(f->bell));
 }
 
@@ -68,7 +71,7 @@ static unsigned int fake_num_regions(void *fn)
 	struct fake *f = fn;
 	struct p2p_shape s = fake_shape(f);
 
-	return P2P_REGION_SEGMENT + (f->configured ? p2p_seg_count(&s) : 0);
+	return P2P_REGION_SEGMENT + (f->configured ? p2p_seg_total(&s) : 0);
 }
 
 static int fake_region_info(void *fn, unsigned int region, struct p2p_region_info *info)
@@ -110,7 +113,7 @@ static uint64_t fake_reg_value(struct fake *f, uint32_t off)
 	if (off == P2P_STATUS)
 		return (f->configured ? P2P_ST_CONFIGURED : 0) | (f->running ? P2P_ST_RUNNING : 0);
 	if (off == P2P_SEG_COUNT)
-		return f->configured ? p2p_seg_count(&s) : 0;
+		return f->configured ? p2p_seg_total(&s) : 0;
 	if (off == P2P_SEG_OFFSET)
 		return p2p_seg_offset(&s, f->seg_select);
 	if (off >= P2P_PEER_BLOCK && off < P2P_PEER_BLOCK + P2P_MAX_NICS * P2P_PEER_BLOCK_BYTES && in_block == P2P_PEER_STATE)
@@ -220,7 +223,7 @@ static int fake_irq_set(void *fn, unsigned int index, unsigned int start, unsign
 		if (fds[k] >= 0)
 			fake_note(f, index == P2P_IRQ_WAKE ? FAKE_WAKE : FAKE_BELL, start + k);
 		if (index == P2P_IRQ_WAKE)
-			f->wake = fds[k] >= 0;
+			f->wake[start + k] = fds[k] >= 0;
 		else
 			f->bell[start + k] = fds[k] >= 0;
 	}
@@ -347,6 +350,7 @@ struct fake_world *fake_world_make(unsigned int n, unsigned int ports, uint64_t 
 		*fake_reg(f, P2P_NUM_PORTS) = ports;
 		*fake_reg(f, P2P_MEM_SIZE) = mem;
 		*fake_reg(f, P2P_BUF_SIZE) = buf_size;
+		*fake_reg(f, P2P_QUEUES_MAX) = FAKE_QUEUES;
 		for (p = 0; p < ports; p++)
 			*fake_reg(f, P2P_PORT_BLOCK + p * P2P_PORT_BLOCK_BYTES + P2P_PORT_MAC) = 2 + 256 * i + 65536 * p;
 		fake_clear(f);

@@ -33,6 +33,8 @@ enum fake_what {
 	FAKE_DETACH,
 };
 
+#define FAKE_QUEUES 2 /* QUEUES_MAX of every fake */
+
 struct fake_event {
 	unsigned int nic;
 	enum fake_what what;
@@ -54,7 +56,7 @@ struct fake {
 	int fd;
 	unsigned int maps;
 	struct fake_map map[FAKE_MAX_MAPS];
-	bool wake, bell[P2P_MAX_NICS];
+	bool wake[P2P_MAX_QUEUES], bell[P2P_MAX_QUEUES * P2P_MAX_NICS];
 	bool attached, refuse_configure;
 };
 

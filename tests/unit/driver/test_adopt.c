@@ -81,7 +81,7 @@ static void check_same(struct fake_world *w, struct fake_world *like)
 	for (i = 0; i < NICS; i++) {
 		struct fake *a = &w->nic[i], *b = &like->nic[i];
 
-		assert_true(a->running && a->persist && a->wake);
+		assert_true(a->running && a->persist && a->wake[0]);
 		assert_int_equal(a->maps, b->maps);
 		qsort(a->map, a->maps, sizeof(a->map[0]), by_place);
 		qsort(b->map, b->maps, sizeof(b->map[0]), by_place);
@@ -215,7 +215,7 @@ static void test_introduces_returning(void **state)
 			mapped += e->what == FAKE_MAP;
 		}
 		assert_int_equal(forgot, NICS - 1);
-		assert_int_equal(mapped, 2 * (NICS - 1) * (1 + 3 + 2)); /* ring, buffers of 2 ports and flood, 2 rx */
+		assert_int_equal(mapped, FAKE_QUEUES * 2 * (NICS - 1) * (1 + 3 + 2)); /* ring, buffers of 2 ports and flood, 2 rx */
 		check_same(w, like);
 		fake_world_free(w);
 	}

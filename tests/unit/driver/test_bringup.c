@@ -81,15 +81,16 @@ static void check_reach(struct fake_world *w, struct drv *d, enum p2p_mode mode)
 		for (j = 0; j < w->n; j++) {
 			const struct p2p_shape *shape = &d->nic[j].shape;
 
-			for (s = 0; s < p2p_seg_count(shape); s++) {
+			for (s = 0; s < p2p_seg_total(shape); s++) {
 				const struct fake_map *m = fake_find_map(&w->nic[i], drv_peer_base(j) + p2p_seg_offset(shape, s),
 									 p2p_seg_bytes(shape, p2p_seg_kind(shape, s)));
-				bool rw = s == p2p_seg_ring(shape, i), ro = false;
+				unsigned int k = s % p2p_seg_count(shape);
+				bool rw = k == p2p_seg_ring(shape, i), ro = false;
 
 				for (p = 0; p <= shape->ports; p++)
-					rw = rw || s == p2p_seg_buf(shape, p, i);
+					rw = rw || k == p2p_seg_buf(shape, p, i);
 				for (p = 0; p < shape->ports; p++)
-					ro = ro || (mode == P2P_MODE_RD && s == p2p_seg_rx(shape, p));
+					ro = ro || (mode == P2P_MODE_RD && k == p2p_seg_rx(shape, p));
 				if (i == j)
 					rw = ro = false;
 				assert_int_equal(m != NULL, rw || ro);
@@ -102,48 +103,95 @@ static void check_reach(struct fake_world *w, struct drv *d, enum p2p_mode mode)
 	}
 }
 
-static void check_wakes(struct fake_world *w, enum p2p_mode mode)
+static void check_wakes(struct fake_world *w, enum p2p_mode mode, unsigned int queues)
 {
-	unsigned int i, j;
+	unsigned int i, j, q;
 
 	for (i = 0; i < w->n; i++) {
-		assert_true(w->nic[i].wake);
-		for (j = 0; j < w->n; j++)
-			assert_int_equal(w->nic[i].bell[j], i != j || mode == P2P_MODE_BN);
+		for (q = 0; q < P2P_MAX_QUEUES; q++) {
+			assert_int_equal(w->nic[i].wake[q], q < queues);
+			for (j = 0; j < w->n; j++)
+				assert_int_equal(w->nic[i].bell[q * P2P_MAX_NICS + j], q < queues && (i != j || mode == P2P_MODE_BN));
+		}
 	}
+}
+
+static void check_up(enum p2p_mode mode, unsigned int queues)
+{
+	struct drv_pair pair = { .a = 0, .a_port = 1, .b = 2, .b_port = 0 };
+	struct fake_world *w = fake_world_make(3, 2, MEM, 2048);
+	struct drv_opts o;
+	struct drv *d;
+
+	options(&o, mode);
+	o.queues = queues;
+	o.pairs = &pair;
+	o.num_pairs = 1;
+	assert_int_equal(drv_create(&d), 0);
+	assert_int_equal(up(d, w, &o), 0);
+	/* Only bn has host registers: without them the phase is skipped. */
+	check_order(w, mode);
+	check_reach(w, d, mode);
+	check_wakes(w, mode, queues);
+	assert_int_equal(fake_count(w, FAKE_RESET), 3);
+	assert_int_equal(fake_count(w, FAKE_INTRODUCE), 9);
+	assert_int_equal(fake_count(w, FAKE_PAIR), 2);
+	assert_int_equal(*fake_reg(&w->nic[0], P2P_PORT_BLOCK + P2P_PORT_BLOCK_BYTES + P2P_PORT_PAIR), P2P_PAIR(2, 0));
+	assert_int_equal(*fake_reg(&w->nic[2], P2P_PORT_BLOCK + P2P_PORT_PAIR), P2P_PAIR(0, 1));
+	assert_int_equal(*fake_reg(&w->nic[1], P2P_PEER_BLOCK + 1 * P2P_PEER_BLOCK_BYTES + P2P_PEER_BAR2), 1ull << 63);
+	assert_int_equal(*fake_reg(&w->nic[1], P2P_QUEUES), queues);
+	assert_int_equal(*fake_reg(&w->nic[1], P2P_PEER_BLOCK + 2 * P2P_PEER_BLOCK_BYTES + P2P_PEER_QUEUE_STEP),
+			 p2p_plane_bytes(&d->nic[2].shape));
+	assert_int_equal(drv_wait_ready(d, 0), 0);
+	assert_int_equal(drv_bn(d) != NULL, mode == P2P_MODE_BN);
+	drv_destroy(d);
+	fake_world_free(w);
 }
 
 static void test_order(void **state)
 {
-	static const enum p2p_mode modes[] = { P2P_MODE_WR, P2P_MODE_RD, P2P_MODE_BN };
-	struct drv_pair pair = { .a = 0, .a_port = 1, .b = 2, .b_port = 0 };
+	check_up(P2P_MODE_WR, 1);
+	check_up(P2P_MODE_RD, 1);
+	check_up(P2P_MODE_BN, 1);
+	check_up(P2P_MODE_WR, 2);
+	check_up(P2P_MODE_RD, 2);
+}
+
+/* As many as all can have, unless fewer are asked for or something has one only. */
+static void test_queues(void **state)
+{
+	static const struct { enum p2p_mode mode; unsigned int asked; bool bridge; unsigned int have; } try[] = {
+		{ P2P_MODE_WR, 0, false, 2 }, { P2P_MODE_WR, 1, false, 1 }, { P2P_MODE_WR, 0, true, 1 },
+		{ P2P_MODE_BN, 0, false, 1 }, { P2P_MODE_WR, 3, false, 0 }, { P2P_MODE_WR, 2, true, 0 },
+		{ P2P_MODE_BN, 2, false, 0 },
+	};
 	struct fake_world *w;
 	struct drv_opts o;
 	struct drv *d;
 	unsigned int k;
 
-	for (k = 0; k < 3; k++) {
-		options(&o, modes[k]);
-		o.pairs = &pair;
-		o.num_pairs = 1;
-		w = fake_world_make(3, 2, MEM, 2048);
+	for (k = 0; k < P2P_ARRAY_SIZE(try); k++) {
+		w = fake_world_make(2, 1, MEM, 2048);
+		options(&o, try[k].mode);
+		o.queues = try[k].asked;
+		o.bridge = try[k].bridge;
 		assert_int_equal(drv_create(&d), 0);
-		assert_int_equal(up(d, w, &o), 0);
-		/* Only bn has host registers: without them the phase is skipped. */
-		check_order(w, modes[k]);
-		check_reach(w, d, modes[k]);
-		check_wakes(w, modes[k]);
-		assert_int_equal(fake_count(w, FAKE_RESET), 3);
-		assert_int_equal(fake_count(w, FAKE_INTRODUCE), 9);
-		assert_int_equal(fake_count(w, FAKE_PAIR), 2);
-		assert_int_equal(*fake_reg(&w->nic[0], P2P_PORT_BLOCK + P2P_PORT_BLOCK_BYTES + P2P_PORT_PAIR), P2P_PAIR(2, 0));
-		assert_int_equal(*fake_reg(&w->nic[2], P2P_PORT_BLOCK + P2P_PORT_PAIR), P2P_PAIR(0, 1));
-		assert_int_equal(*fake_reg(&w->nic[1], P2P_PEER_BLOCK + 1 * P2P_PEER_BLOCK_BYTES + P2P_PEER_BAR2), 1ull << 63);
-		assert_int_equal(drv_wait_ready(d, 0), 0);
-		assert_int_equal(drv_bn(d) != NULL, modes[k] == P2P_MODE_BN);
+		assert_int_equal(up(d, w, &o), try[k].have ? 0 : -EINVAL);
+		assert_int_equal(*fake_reg(&w->nic[1], P2P_QUEUES), try[k].have);
+		if (!try[k].have)
+			assert_non_null(strstr(drv_error(d), try[k].asked == 3 ? "--queues 3" : "2 queues"));
 		drv_destroy(d);
 		fake_world_free(w);
 	}
+	/* One that can have but one. */
+	w = fake_world_make(2, 1, MEM, 2048);
+	*fake_reg(&w->nic[1], P2P_QUEUES_MAX) = UINT32_MAX;
+	options(&o, P2P_MODE_WR);
+	assert_int_equal(drv_create(&d), 0);
+	assert_int_equal(up(d, w, &o), 0);
+	assert_int_equal(*fake_reg(&w->nic[0], P2P_QUEUES), 1);
+	drv_destroy(d);
+	fake_world_free(w);
 }
 
 static void check_nothing_left(struct fake_world *w)
@@ -156,9 +204,10 @@ static void check_nothing_left(struct fake_world *w)
 		assert_false(f->running);
 		assert_false(f->configured);
 		assert_false(f->persist);
-		assert_false(f->wake);
+		for (j = 0; j < P2P_MAX_QUEUES; j++)
+			assert_false(f->wake[j]);
 		assert_int_equal(f->maps, 0);
-		for (j = 0; j < P2P_MAX_NICS; j++)
+		for (j = 0; j < P2P_ARRAY_SIZE(f->bell); j++)
 			assert_false(f->bell[j]);
 	}
 }
@@ -403,6 +452,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_queues),
 		cmocka_unit_test(test_undo),
 		cmocka_unit_test(test_doorbell_memory),
 		cmocka_unit_test(test_refused_configuration),

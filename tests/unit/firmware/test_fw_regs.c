@@ -190,6 +190,7 @@ static void good_config(struct bench *t)
 	fw_reg_write(t->fw, P2P_NUM_NICS, 4, 4);
 	fw_reg_write(t->fw, P2P_SLOTS, 4, 128);
 	fw_reg_write(t->fw, P2P_RX_BUFS, 4, 256);
+	fw_reg_write(t->fw, P2P_QUEUES, 4, 1);
 }
 
 static bool configure(struct bench *t)
@@ -249,7 +250,7 @@ static void test_refusals(void **state)
 		{ P2P_STRIDE, 512 },	  { P2P_STRIDE, 96 },	    { P2P_NUM_NICS, 0 },   { P2P_NUM_NICS, 33 },
 		{ P2P_NIC_INDEX, 4 },	  { P2P_NIC_INDEX, 0xffffffff }, { P2P_SLOTS, 0 }, { P2P_SLOTS, 32 },
 		{ P2P_SLOTS, 100 },	  { P2P_SLOTS, 32768 },	    { P2P_SLOTS, 0x80000000 }, { P2P_RX_BUFS, 0 },
-		{ P2P_RX_BUFS, 0xffffffff },
+		{ P2P_RX_BUFS, 0xffffffff }, { P2P_QUEUES, 0 },	    { P2P_QUEUES, 2 },
 	};
 	struct bench *t = *state;
 	unsigned int k;
@@ -311,6 +312,9 @@ static void test_bad_strap(void **state)
 		{ .ports = 9, .buf_size = 2048, .mem_bytes = 64 << 20 },
 		{ .ports = 1, .buf_size = 2000, .mem_bytes = 64 << 20 },
 		{ .ports = 1, .buf_size = 0, .mem_bytes = 64 << 20 },
+		{ .ports = 1, .buf_size = 2048, .mem_bytes = 64 << 20, .max_queues = 9 },
+		{ .ports = 1, .buf_size = 2048, .mem_bytes = 64 << 20, .max_queues = 2, .queue = 2 },
+		{ .ports = 1, .buf_size = 2048, .mem_bytes = 64 << 20, .queue = 1 },
 	};
 	struct fw_nic *nic = calloc(1, fw_nic_bytes());
 	unsigned int k;
@@ -318,6 +322,161 @@ static void test_bad_strap(void **state)
 	for (k = 0; k < P2P_ARRAY_SIZE(wrong); k++)
 		assert_int_equal(fw_nic_init(nic, t->b, &wrong[k]), -EINVAL);
 	free(nic);
+}
+
+/* ---- two contexts behind one register file ---- */
+
+struct pair {
+	struct bench t;
+	struct fw_nic *ctx[2];
+	struct script_port *port[2][PORTS];
+};
+
+static int setup_pair(void **state)
+{
+	struct fw_strap strap = { .ports = PORTS, .buf_size = 2048, .mem_bytes = 64ull << 20, .max_queues = 2 };
+	struct late_cfg cfg = { .seed = 6 };
+	struct pair *p = calloc(1, sizeof(*p));
+	struct script_port_cfg pc = { 0 };
+	unsigned int x;
+
+	p->t.w = late_world_create(&cfg);
+	pc.now_ns = late_world_clock(p->t.w);
+	for (strap.queue = 0; strap.queue < 2; strap.queue++) {
+		for (x = 0; x < PORTS; x++)
+			p->port[strap.queue][x] = script_port_create(&pc);
+		p->ctx[strap.queue] = late_nic_fw(late_nic_create(p->t.w, strap.queue, &strap, p->port[strap.queue]));
+	}
+	*state = p;
+	return 0;
+}
+
+static int teardown_pair(void **state)
+{
+	struct pair *p = *state;
+	unsigned int q, x;
+
+	late_world_destroy(p->t.w);
+	for (q = 0; q < 2; q++)
+		for (x = 0; x < PORTS; x++)
+			script_port_destroy(p->port[q][x]);
+	free(p);
+	return 0;
+}
+
+static uint64_t rd_all(struct pair *p, uint32_t off, uint32_t bytes)
+{
+	return fw_reg_read_all(p->ctx, 2, off, bytes);
+}
+
+static void wr_all(struct pair *p, uint32_t off, uint32_t bytes, uint64_t v)
+{
+	fw_reg_write_all(p->ctx, 2, off, bytes, v);
+}
+
+static void configure_pair(struct pair *p, unsigned int queues, uint32_t flags)
+{
+	wr_all(p, P2P_CONTROL, 4, P2P_CTL_RESET);
+	wr_all(p, P2P_NUM_NICS, 4, 4);
+	wr_all(p, P2P_SLOTS, 4, 128);
+	wr_all(p, P2P_RX_BUFS, 4, 256);
+	wr_all(p, P2P_FLAGS, 4, flags);
+	wr_all(p, P2P_QUEUES, 4, queues);
+	wr_all(p, P2P_CONTROL, 4, P2P_CTL_CONFIGURE);
+}
+
+static void test_queues_configured(void **state)
+{
+	struct p2p_shape s = { 4, PORTS, 128, 2048, 256, 2 };
+	struct pair *p = *state;
+	unsigned int seg, n = p2p_seg_count(&s);
+
+	assert_int_equal(rd_all(p, P2P_QUEUES_MAX, 4), 2);
+	configure_pair(p, 2, 0);
+	assert_int_equal(rd_all(p, P2P_STATUS, 4), P2P_ST_CONFIGURED);
+	assert_int_equal(rd_all(p, P2P_MEM_NEEDED, 8), p2p_memory_needed(&s));
+	assert_int_equal(rd_all(p, P2P_SEG_COUNT, 4), 2 * n);
+	for (seg = 0; seg < 2 * n; seg++) {
+		wr_all(p, P2P_SEG_SELECT, 4, seg);
+		assert_int_equal(rd_all(p, P2P_SEG_KIND, 4), p2p_seg_kind(&s, seg % n));
+		assert_int_equal(rd_all(p, P2P_SEG_OFFSET, 8), p2p_seg_offset(&s, seg));
+	}
+	/* One queue: the second context stays as it was. */
+	configure_pair(p, 1, 0);
+	assert_int_equal(rd_all(p, P2P_STATUS, 4), P2P_ST_CONFIGURED);
+	assert_int_equal(rd_all(p, P2P_SEG_COUNT, 4), n);
+	assert_null(fw_nic_shape(p->ctx[1]));
+	wr_all(p, P2P_CONTROL, 4, P2P_CTL_ENABLE);
+	assert_int_equal(rd_all(p, P2P_STATUS, 4), P2P_ST_CONFIGURED | P2P_ST_RUNNING);
+	assert_false(fw_nic_running(p->ctx[1]));
+}
+
+static void test_queues_refused(void **state)
+{
+	static const uint32_t single[] = { P2P_FLAG_BRIDGE, P2P_FLAG_CUT };
+	struct pair *p = *state;
+	unsigned int k;
+
+	for (k = 0; k <= 3; k += 3) {
+		configure_pair(p, k, 0);
+		assert_int_equal(rd_all(p, P2P_STATUS, 4), 0);
+		assert_int_equal(rd_all(p, P2P_ERROR, 4), EINVAL);
+	}
+	for (k = 0; k < P2P_ARRAY_SIZE(single); k++) {
+		configure_pair(p, 2, single[k]);
+		assert_int_equal(rd_all(p, P2P_STATUS, 4), 0);
+		configure_pair(p, 1, single[k]);
+		assert_int_equal(rd_all(p, P2P_STATUS, 4), P2P_ST_CONFIGURED);
+		/* Nor later. */
+		configure_pair(p, 2, 0);
+		wr_all(p, P2P_FLAGS, 4, single[k]);
+		wr_all(p, P2P_CONTROL, 4, P2P_CTL_ENABLE);
+		assert_int_equal(rd_all(p, P2P_STATUS, 4), P2P_ST_CONFIGURED);
+	}
+}
+
+/* What all say, the sum, the first, the worst, the least. */
+static void test_queues_joined(void **state)
+{
+	const uint32_t peer = P2P_PEER_BLOCK + P2P_PEER_BLOCK_BYTES;
+	struct pair *p = *state;
+	unsigned int q;
+
+	configure_pair(p, 2, 0);
+	for (q = 0; q < 2; q++) {
+		((uint64_t *)(uintptr_t)fw_nic_events(p->ctx[q]))[P2P_EV_forwarded] = 5 + q;
+		((uint64_t *)(uintptr_t)fw_nic_drops(p->ctx[q]))[P2P_DROP_runt] = 100 * (q + 1);
+	}
+	assert_int_equal(rd_all(p, P2P_EVENT_BLOCK + 8 * P2P_EV_forwarded, 8), 11);
+	assert_int_equal(rd_all(p, P2P_DROP_BLOCK + 8 * P2P_DROP_runt, 8), 300);
+	fw_reg_write(p->ctx[0], P2P_CONTROL, 4, P2P_CTL_ENABLE);
+	assert_int_equal(rd_all(p, P2P_STATUS, 4), P2P_ST_CONFIGURED);
+	assert_int_equal(rd_all(p, P2P_CONTROL, 4), 0);
+	fw_reg_write(p->ctx[1], P2P_CONTROL, 4, P2P_CTL_ENABLE | P2P_CTL_CONFIGURE);
+	assert_int_equal(rd_all(p, P2P_STATUS, 4), P2P_ST_CONFIGURED | P2P_ST_RUNNING);
+	assert_int_equal(rd_all(p, P2P_CONTROL, 4), P2P_CTL_ENABLE);
+	fw_step(p->ctx[1]);
+	assert_int_equal(rd_all(p, P2P_EPOCH, 4), 0);
+	fw_step(p->ctx[0]);
+	fw_step(p->ctx[0]);
+	assert_int_equal(rd_all(p, P2P_EPOCH, 4), 1);
+	/* Introduced to one of them: absent; to both: waited for. */
+	wr_all(p, peer + P2P_PEER_PORTS, 4, 1);
+	wr_all(p, peer + P2P_PEER_SLOTS, 4, 128);
+	wr_all(p, peer + P2P_PEER_BUF_SIZE, 4, 2048);
+	wr_all(p, peer + P2P_PEER_BAR2, 8, 1ull << 40);
+	fw_reg_write(p->ctx[0], peer + P2P_PEER_CTRL, 4, 1);
+	assert_int_equal(fw_reg_read(p->ctx[0], peer + P2P_PEER_STATE, 4), P2P_PEER_WAITING);
+	assert_int_equal(rd_all(p, peer + P2P_PEER_STATE, 4), P2P_PEER_ABSENT);
+	fw_reg_write(p->ctx[1], peer + P2P_PEER_CTRL, 4, 1);
+	assert_int_equal(rd_all(p, peer + P2P_PEER_STATE, 4), P2P_PEER_WAITING);
+	/* The second fails alone. */
+	fw_reg_write(p->ctx[1], P2P_PORT_BLOCK + P2P_PORT_PAIR, 4, P2P_PAIR(0xff, 0));
+	assert_int_equal(fw_reg_read(p->ctx[0], P2P_ERROR, 4), 0);
+	assert_int_equal(rd_all(p, P2P_ERROR, 4), EINVAL);
+	wr_all(p, P2P_CONTROL, 4, 0);
+	assert_int_equal(rd_all(p, P2P_STATUS, 4), P2P_ST_CONFIGURED);
+	assert_int_equal(rd_all(p, 0x0fc, 4) & ones(4), ones(4));
 }
 
 int main(void)
@@ -332,6 +491,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_memory_too_small, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_enable_needs_configured, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_strap, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_queues_configured, setup_pair, teardown_pair),
+		cmocka_unit_test_setup_teardown(test_queues_refused, setup_pair, teardown_pair),
+		cmocka_unit_test_setup_teardown(test_queues_joined, setup_pair, teardown_pair),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

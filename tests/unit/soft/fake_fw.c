@@ -67,7 +67,7 @@ static void command(struct fw_nic *nic, uint32_t v)
 	if (v & P2P_CTL_CONFIGURE) {
 		nic->shape = (struct p2p_shape){ .nics = nic->regs[P2P_NUM_NICS / 4], .ports = nic->strap.ports,
 						 .slots = nic->regs[P2P_SLOTS / 4], .buf_size = nic->strap.buf_size,
-						 .rx_bufs = nic->regs[P2P_RX_BUFS / 4] };
+						 .rx_bufs = nic->regs[P2P_RX_BUFS / 4], .queues = nic->strap.max_queues };
 		nic->regs[P2P_ERROR / 4] = -board_layout(nic->b, &nic->shape);
 		nic->configured = nic->regs[P2P_ERROR / 4] == 0;
 	}
@@ -207,10 +207,17 @@ static bool fp_link(struct port *p)
 	return true;
 }
 
+static struct port *fp_queue(struct port *p, unsigned int q)
+{
+	struct fake_port *f = (struct fake_port *)p;
+
+	return q == 1 && f->second ? &f->second->port : NULL;
+}
+
 static const struct port_ops fake_port_ops = {
 	.scheme = "fake", .help = "", .start = fp_start, .stop = fp_stop, .rx_burst = fp_rx, .rx_post = fp_segs,
 	.tx_burst = fp_segs, .tx_done = fp_done, .control = fp_control, .fds = fp_fds, .arm = fp_arm,
-	.next_event = fp_next, .link_up = fp_link,
+	.next_event = fp_next, .link_up = fp_link, .queue = fp_queue,
 };
 
 void fake_port_init(struct fake_port *p)
@@ -231,7 +238,8 @@ void fake_port_fini(struct fake_port *p)
 
 struct soft_nic *fake_nic_create(const char *name, struct fake_port *p)
 {
-	struct soft_nic_opts opts = { .name = name, .mem_bytes = 2 << 20, .ports = 1, .port = { &p->port } };
+	struct soft_nic_opts opts = { .name = name, .mem_bytes = (p->second ? 8 : 2) << 20, .ports = 1, .port = { &p->port },
+				      .queues = p->second ? 2 : 1 };
 	struct soft_nic *nic = NULL;
 	char err[SOFT_ERR_MAX] = "";
 

@@ -27,6 +27,7 @@ struct fake_port {
 	uint32_t started, stopped, arms, controls;
 	struct port_memory mem;
 	uint64_t next_ns; /* what next_event says; 0: never */
+	struct fake_port *second; /* queue 1, or NULL: none */
 };
 
 void fake_port_init(struct fake_port *p);

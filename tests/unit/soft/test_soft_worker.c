@@ -238,6 +238,92 @@ static void test_stop_and_start_under_calls(void **state)
 	assert_true(soft_worker_cpu_ns(f->worker) > 0);
 }
 
+static uint64_t busy_step(struct fw_nic *nic, void *arg)
+{
+	return 0;
+}
+
+/* Both contexts stand still while a call runs, whichever workers they are on. */
+static int still(struct soft_nic *nic, void *arg)
+{
+	uint32_t before[2] = { get(&nic->fw[0]->steps), get(&nic->fw[1]->steps) };
+
+	usleep(2000);
+	*(bool *)arg &= get(&nic->fw[0]->steps) == before[0] && get(&nic->fw[1]->steps) == before[1];
+	return 7;
+}
+
+static void both_step(struct fixture *f)
+{
+	uint32_t before[2] = { get(&f->nic->fw[0]->steps), get(&f->nic->fw[1]->steps) };
+
+	while (get(&f->nic->fw[0]->steps) == before[0] || get(&f->nic->fw[1]->steps) == before[1])
+		;
+}
+
+/* Context 0 on f->worker, context 1 on other. */
+static void check_two_workers(struct fixture *f, struct soft_worker *other, struct fake_port *second)
+{
+	pthread_t t[4];
+	bool good = true;
+
+	assert_int_equal(soft_worker_start(f->worker), 0);
+	/* One of the two runs, then both. */
+	assert_int_equal(soft_nic_call(f->nic, still, &good), 7);
+	assert_int_equal(soft_worker_start(other), 0);
+	fake_nic_configure(f->nic, 1, 64, 64);
+	fake_reg_write(f->nic, P2P_CONTROL, P2P_CTL_ENABLE);
+	assert_int_equal(second->mem.queues, 2);
+	assert_ptr_not_equal(second->mem.region[0].base, f->port.mem.region[0].base);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, caller, f), 0);
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(soft_nic_call(f->nic, still, &good), 7);
+	for (int i = 0; i < 20; i++) {
+		soft_worker_stop(other);
+		assert_int_equal(soft_nic_call(f->nic, still, &good), 7);
+		assert_int_equal(soft_worker_start(other), 0);
+	}
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	assert_true(good);
+	both_step(f);
+}
+
+static void test_contexts(void **state)
+{
+	struct soft_worker_opts opts = { .core = -1, .poll = true };
+	struct fixture f = { 0 };
+	struct fake_port second;
+	struct soft_worker *other;
+	char err[SOFT_ERR_MAX];
+	bool good = true;
+
+	fake_port_init(&f.port);
+	fake_port_init(&second);
+	f.port.second = &second;
+	f.nic = fake_nic_create("two", &f.port);
+	f.nic->fw[0]->step = f.nic->fw[1]->step = busy_step;
+	assert_int_equal(soft_worker_create(&f.worker, &opts, err), 0);
+	assert_int_equal(soft_worker_create(&other, &opts, err), 0);
+	assert_int_equal(soft_worker_attach(f.worker, f.nic, 2), -EINVAL);
+	assert_int_equal(soft_worker_attach(f.worker, f.nic, 0), 0);
+	assert_int_equal(soft_worker_attach(other, f.nic, 1), 0);
+	check_two_workers(&f, other, &second);
+	/* Both on one worker. */
+	soft_worker_destroy(other);
+	soft_worker_stop(f.worker);
+	assert_int_equal(soft_worker_attach(f.worker, f.nic, 1), 0);
+	assert_int_equal(soft_worker_start(f.worker), 0);
+	assert_int_equal(soft_nic_call(f.nic, still, &good), 7);
+	assert_true(good);
+	both_step(&f);
+	soft_worker_destroy(f.worker);
+	soft_nic_destroy(f.nic);
+	fake_port_fini(&second);
+	fake_port_fini(&f.port);
+}
+
 struct task {
 	int fd;
 	uint64_t runs;
@@ -308,7 +394,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_sleeps_and_wakes_for_a_port), T(test_wakes_for_a_bell), T(test_polling_never_sleeps),
 		T(test_next_event), T(test_heartbeats_are_cheap), T(test_calls), T(test_stop_and_start_under_calls),
-		T(test_task), T(test_core_that_is_not_there), T(test_stats),
+		cmocka_unit_test(test_contexts), T(test_task), T(test_core_that_is_not_there), T(test_stats),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
