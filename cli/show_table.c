@@ -12,17 +12,36 @@
 	for (size_t i = 0, n_##i = (list) ? json_object_array_length(list) : 0; \
 	     i < n_##i && ((e) = json_object_array_get_idx(list, i), 1); i++)
 
+/* Queue by queue: the core, "any" of a worker that is not pinned, "-" without one. */
+static void table_cores(char *text, size_t room, struct json_object *list)
+{
+	struct json_object *core;
+	size_t at = 0;
+
+	*text = '\0';
+	EACH(q, core, list) {
+		int c = json_object_get_int(core);
+
+		if (at < room)
+			at += (size_t)(c >= 0 ? snprintf(text + at, room - at, "%s%d", q ? "," : "", c) :
+						snprintf(text + at, room - at, "%s%s", q ? "," : "", c == -1 ? "any" : "-"));
+	}
+}
+
 static void table_nics(struct json_object *nics, FILE *f)
 {
 	struct json_object *nic;
+	char cores[64];
 
-	fprintf(f, "%-16s %-10s %-4s %5s %5s %6s %8s %10s\n", "NIC", "state", "mode", "index", "nics", "slots", "buf_size",
-		"dma_faults");
-	EACH(i, nic, nics)
-		fprintf(f, "%-16s %-10s %-4s %5" PRIu64 " %5" PRIu64 " %6" PRIu64 " %8" PRIu64 " %10" PRIu64 "\n",
+	fprintf(f, "%-16s %-10s %-4s %5s %5s %6s %8s %10s %6s  %s\n", "NIC", "state", "mode", "index", "nics", "slots", "buf_size",
+		"dma_faults", "queues", "cores");
+	EACH(i, nic, nics) {
+		table_cores(cores, sizeof(cores), ctl_array(nic, "cores"));
+		fprintf(f, "%-16s %-10s %-4s %5" PRIu64 " %5" PRIu64 " %6" PRIu64 " %8" PRIu64 " %10" PRIu64 " %6" PRIu64 "  %s\n",
 			ctl_text(nic, "name"), ctl_text(nic, "state"), ctl_text(nic, "mode"), ctl_u64(nic, "index"),
 			ctl_u64(nic, "nics"), ctl_u64(nic, "slots"), ctl_u64(nic, "buf_size"),
-			ctl_u64(nic, "dma_faults"));
+			ctl_u64(nic, "dma_faults"), ctl_u64(nic, "queues"), cores);
+	}
 }
 
 static void table_peers(struct json_object *nics, FILE *f)

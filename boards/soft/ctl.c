@@ -98,7 +98,7 @@ static struct json_object *nic_json(const struct soft_nic_stats *s)
 	static const char *const events[] = { P2P_EVENTS(X) };
 #undef X
 	struct json_object *o = json_object_new_object(), *ports = json_object_new_array(),
-			   *peers = json_object_new_array();
+			   *peers = json_object_new_array(), *cores = json_object_new_array();
 
 	put_text(o, "name", s->name);
 	put_text(o, "state", s->state);
@@ -107,6 +107,10 @@ static struct json_object *nic_json(const struct soft_nic_stats *s)
 	put_u64(o, "nics", s->nics);
 	put_u64(o, "slots", s->slots);
 	put_u64(o, "buf_size", s->buf_size);
+	put_u64(o, "queues", s->queues);
+	for (unsigned int q = 0; q < s->queues; q++)
+		json_object_array_add(cores, json_object_new_int(s->core[q]));
+	json_object_object_add(o, "cores", cores);
 	/* Of one NIC alone it may be below zero: what it took out of rings that others filled. */
 	json_object_object_add(o, "held", json_object_new_int64((int64_t)s->held));
 	put_u64(o, "p2p_bytes", s->events[P2P_EV_p2p_bytes]);

@@ -70,6 +70,7 @@ struct soft_context {
 	uint64_t random_seed; /* 0: the OS's numbers; else a sequence of one's own (splitmix64), for tests that compare boards */
 
 	struct soft_worker *worker; /* attached to; NULL: none */
+	int core;                   /* that the worker is pinned to, SOFT_CORE_*; atomic, for observers */
 	struct soft_published pub;
 } __attribute__((aligned(P2P_APART_BYTES)));
 

@@ -387,6 +387,7 @@ void soft_nic_stats(struct soft_nic *nic, struct soft_nic_stats *out)
 		snprintf(out->port[p].name, sizeof(out->port[p].name), "%s", c->ctx.port[p]->name);
 	for (unsigned int q = 0; q < nic->queues && (q == 0 || PUBLISHED(&nic->context[q], configured)); q++) {
 		stats_add(nic, q, out);
+		out->core[q] = __atomic_load_n(&nic->context[q].core, __ATOMIC_RELAXED);
 		out->queues++;
 	}
 }
@@ -540,6 +541,7 @@ static int context_make(struct soft_nic *nic, unsigned int q, const struct soft_
 	struct fw_strap own = *strap;
 
 	c->queue = own.queue = q;
+	c->core = SOFT_CORE_NONE;
 	c->ctx.nic = nic;
 	c->ctx.gen = 1;
 	c->ctx.now_ns = soft_now_ns();

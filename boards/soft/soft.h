@@ -22,6 +22,8 @@
 
 #define SOFT_ERR_MAX 256
 #define SOFT_NAME_MAX 64
+#define SOFT_CORE_ANY (-1)  /* a worker that is not pinned */
+#define SOFT_CORE_NONE (-2) /* no worker */
 #define SOFT_MEM_DEFAULT (64ull << 20)
 
 struct soft_nic;
@@ -65,7 +67,8 @@ struct soft_nic_stats {
 	const char *state; /* "reset", "configured", "running" */
 	enum p2p_mode mode;
 	uint32_t index, nics, slots, buf_size;
-	uint32_t queues; /* configured; what follows is the sum over them, states are the worst */
+	uint32_t queues; /* configured, 1 before that; what follows is the sum over them, states are the worst */
+	int core[P2P_MAX_QUEUES]; /* of the worker that steps each, or SOFT_CORE_* */
 	uint64_t events[P2P_NUM_EVENTS];
 	uint64_t drops[P2P_NUM_DROPS];
 	unsigned int ports;
@@ -112,7 +115,7 @@ uint64_t soft_now_ns(void);
 /*
  * The control socket: a UNIX stream socket at `path`, mode 0600, peers of other
  * users refused.  One JSON object per line in, one per line out:
- *   {"get":"stats"}   {"nics":[{name, state, mode, p2p_bytes, host_bytes, dma_faults, drops:{reason: n},
+ *   {"get":"stats"}   {"nics":[{name, state, mode, queues, cores:[...], p2p_bytes, host_bytes, dma_faults, drops:{reason: n},
  *                      events:{name: n}, ports:[{name, link, placement, placement_why, rx_frames, ...}],
  *                      peers:[{index, state, ...}]}],
  *                     "workers":[{core, loops, busy_loops, busy_cycles, tsc_hz, cycle_unit}]}

@@ -495,6 +495,7 @@ int soft_worker_attach(struct soft_worker *w, struct soft_nic *nic, unsigned int
 	}
 	w->context[w->contexts++] = c;
 	__atomic_store_n(&c->worker, w, __ATOMIC_RELEASE);
+	__atomic_store_n(&c->core, w->opts.core, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&nic->lock);
 	return 0;
 }
@@ -512,6 +513,7 @@ int soft_worker_detach(struct soft_worker *w, struct soft_nic *nic, unsigned int
 		w->contexts--;
 		pthread_mutex_lock(&nic->lock);
 		__atomic_store_n(&c->worker, NULL, __ATOMIC_RELEASE);
+		__atomic_store_n(&c->core, SOFT_CORE_NONE, __ATOMIC_RELAXED);
 		pthread_mutex_unlock(&nic->lock);
 		return 0;
 	}
