@@ -175,6 +175,8 @@ static void soft_bus_master(struct mesh_board *mb, unsigned int nic, bool on)
 {
 	mb->nic[nic]->bus_master = on;
 	soft_nic_retranslate(mb->nic[nic]);
+	if (!on)
+		soft_nic_unplace(mb->nic[nic], 0, UINT64_MAX);
 }
 
 static int soft_map(struct mesh_board *mb, unsigned int nic, uint64_t bus, uint64_t size, unsigned int target,
@@ -212,10 +214,12 @@ static void soft_unmap(struct mesh_board *mb, unsigned int nic, uint64_t bus, ui
 	unsigned int i = 0;
 
 	while (i < m->n) {
-		if (m->map[i].iova >= bus && m->map[i].iova - bus < size)
-			soft_iommu_unmap(m, m->map[i].iova, m->map[i].bytes);
-		else
+		if (m->map[i].iova < bus || m->map[i].iova - bus >= size) {
 			i++;
+			continue;
+		}
+		soft_nic_unplace(mb->nic[nic], m->map[i].iova, m->map[i].bytes);
+		soft_iommu_unmap(m, m->map[i].iova, m->map[i].bytes);
 	}
 	soft_nic_retranslate(mb->nic[nic]);
 }

@@ -198,6 +198,15 @@ void script_port_pace(struct script_port *sp, uint64_t tx_frame_ns)
 	sp->cfg.tx_frame_ns = tx_frame_ns;
 }
 
+void script_port_swap(struct script_port *sp)
+{
+	struct p2p_seg *a = &sp->posted[sp->posted_cons % POSTED_MAX], *b = &sp->posted[(sp->posted_cons + 1) % POSTED_MAX];
+	struct p2p_seg old = *a;
+
+	*a = *b;
+	*b = old;
+}
+
 uint32_t script_port_pending(const struct script_port *sp)
 {
 	return sp->rx_pending;

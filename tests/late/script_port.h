@@ -39,6 +39,7 @@ void script_port_receive(struct script_port *sp, const uint8_t *data, uint32_t l
 void script_port_link(struct script_port *sp, bool up);
 void script_port_stand(struct script_port *sp, bool stand); /* take up to tx_room and finish nothing */
 void script_port_pace(struct script_port *sp, uint64_t tx_frame_ns);
+void script_port_swap(struct script_port *sp); /* break the contract: the two oldest posted buffers change places */
 uint32_t script_port_pending(const struct script_port *sp); /* frames on the cable, not yet accepted */
 void script_port_forget_pending(struct script_port *sp);
 uint32_t script_port_posted(const struct script_port *sp);
