@@ -13,9 +13,11 @@
  *   in order, memory that the cable may be given (board_place()).  All others
  *   copy, and PORT_PLACEMENT says why.
  *
- * ORDER  A port's cable holds slots, then plain receive buffers, never the other
- *   way round: slots are posted only when no plain buffer is out.  Plain ones are
- *   posted while the ring has no session or the pair says something else.
+ * ORDER  Buffers come back in the order in which they were posted, so each that is
+ *   posted with a ring to go to has its slot in that ring: a slot's own buffer is it,
+ *   a plain receive buffer that is out when slots are posted behind it gets one
+ *   reserved, into which it is copied.  Plain ones are posted while the ring has no
+ *   session or the pair says something else; they have no slots until slots follow.
  *
  * DIVERSION  A frame in slots whose egress turns out otherwise is sent from
  *   there as any frame is (cut_diverted) and its slots are published as void; no header is
@@ -61,6 +63,8 @@ static enum p2p_placement cut_judge(const struct fw_nic *n, unsigned int x)
 	for (k = 0; k < n->ports; k++)
 		if (k != x && cut_pair(n, k) == pair)
 			return P2P_PLACE_SHARED;
+	if (nic < n->nics && n->peer[nic].ports && n->peer[nic].prod[0].buf_size < n->shape.buf_size)
+		return P2P_PLACE_BUFFERS;
 	if (nic >= n->nics || (pair & 0xff) >= n->peer[nic].ports ||
 	    !(n->peer_reg[nic][FW_R_PEER_CTRL] || n->peer[nic].intro))
 		return P2P_PLACE_NO_PEER;
@@ -132,21 +136,27 @@ void fw_cut_stop(struct fw_nic *n)
 
 /* ---- taking back ---- */
 
+/* Does anything that waits lie in slots? */
 static bool cut_stashed(const struct fw_nic *n, const struct fw_port *port)
 {
-	return port->stash_at != port->stash_n && port->stash[port->stash_at].region == cut_region(n);
+	uint32_t k;
+
+	for (k = port->stash_at; k != port->stash_n; k++)
+		if (port->stash[k].region == cut_region(n))
+			return true;
+	return false;
 }
 
-/* Frames that wait in slots, one that goes on in plain buffers included. */
+/* All frames that wait, if any of them lies in slots. */
 static void cut_drop_stash(struct fw_nic *n, unsigned int x, enum p2p_drop why)
 {
 	struct fw_port *port = &n->port[x];
 	const struct p2p_seg *s;
-	bool more = false;
 
-	while (port->stash_at != port->stash_n && (more || cut_stashed(n, port))) {
+	if (!cut_stashed(n, port))
+		return;
+	while (port->stash_at != port->stash_n) {
 		s = &port->stash[port->stash_at++];
-		more = s->flags & P2P_SEG_MORE;
 		if (s->region != cut_region(n))
 			fw_release(n, FW_REF_RX(x, s->cookie));
 		if (!(s->flags & (P2P_SEG_MORE | P2P_SEG_BACK)))
@@ -235,9 +245,16 @@ static void cut_post(struct fw_nic *n, unsigned int x)
 		fw_ingress_post(n, x);
 		return;
 	}
-	/* Plain buffers first; and few at a time only if the cable has few. */
 	room = p->mask + 1 - (p->prod + p->out - p->cons);
-	if (port->posted != p->out || port->satisfied || (room < FW_RX_BURST && p->out >= FW_RX_BURST))
+	if (p2p_unlikely(port->posted != p->out)) {
+		/* Plain buffers are out: theirs are the next slots. */
+		if (port->posted - p->out > room)
+			return;
+		room -= port->posted - p->out;
+		p->out = port->posted;
+	}
+	/* Few at a time only if the cable has few. */
+	if (port->satisfied || (room < FW_RX_BURST && p->out >= FW_RX_BURST))
 		return;
 	while (room) {
 		m = room < FW_RX_BURST ? room : FW_RX_BURST;
@@ -277,14 +294,14 @@ static inline void cut_begin(struct fw_nic *n, struct fw_prod *p)
 	}
 }
 
-static inline void cut_end(struct fw_nic *n, struct fw_prod *p, uint32_t slots, uint32_t frames)
+static inline void cut_end(struct fw_nic *n, struct fw_prod *p, uint32_t slots, uint32_t frames, bool placed)
 {
 	p->prod += slots;
 	p->out -= slots;
 	n->produced += frames;
 	n->peer[p->peer].sent_frames += frames;
 	fw_event(n, P2P_EV_forwarded, frames);
-	fw_event(n, P2P_EV_cut_frames, frames);
+	fw_event(n, P2P_EV_cut_frames, placed ? frames : 0);
 	fw_prod_filled(n, p);
 }
 
@@ -311,7 +328,7 @@ static uint32_t cut_take(struct fw_nic *n, unsigned int x)
 	cut_begin(n, p);
 	p->frame = (uint8_t)frame;
 	port->stash_at += count;
-	cut_end(n, p, count, count);
+	cut_end(n, p, count, count, true);
 	return count;
 }
 
@@ -323,22 +340,30 @@ static void cut_void(struct fw_nic *n, unsigned int x, struct fw_prod *p, uint32
 	cut_begin(n, p);
 	for (k = 0; k < count; k++)
 		cut_fill(p, p->prod + k, w0, p->frame);
-	cut_end(n, p, count, 0);
+	cut_end(n, p, count, 0, true);
 }
 
-/* A frame of several slots, in place. */
+/* A frame into its slots: what is not there already is copied. */
 static void cut_long(struct fw_nic *n, unsigned int x, struct fw_prod *p, const struct p2p_seg *s, uint32_t count)
 {
-	uint32_t k, flags = P2P_DF_PLACED;
+	uint32_t k, flags = 0, w0 = P2P_D0(0, 0, x, n->port[x].ring_pair & 0xff, 0);
+	bool placed = true;
 
 	cut_begin(n, p);
 	for (k = 0; k < count; k++) {
-		flags = (flags & ~(uint32_t)P2P_DF_MORE) | (k + 1 < count ? P2P_DF_MORE : 0);
-		cut_fill(p, p->prod + k, P2P_D0(s[k].len, flags, x, n->port[x].ring_pair & 0xff, 0), p->frame);
+		flags = (flags & P2P_DF_CONT) | (k + 1 < count ? P2P_DF_MORE : 0);
+		if (s[k].region == cut_region(n)) {
+			cut_fill(p, p->prod, w0 | P2P_D0(s[k].len, flags | P2P_DF_PLACED, 0, 0, 0), p->frame);
+			p->prod++;
+		} else {
+			fw_prod_copy(n, p, &s[k], w0 | P2P_D0(0, flags, 0, 0, 0));
+			placed = false;
+		}
 		flags |= P2P_DF_CONT;
 	}
 	p->frame++;
-	cut_end(n, p, count, 1);
+	p->out -= count;
+	cut_end(n, p, 0, 1, placed);
 }
 
 /* Out of its slots into the ring of the pair as it is now.  0: taken care of; -EAGAIN: later. */
@@ -384,28 +409,25 @@ static int cut_divert(struct fw_nic *n, unsigned int x, struct p2p_seg *s, uint3
 	return 0;
 }
 
-/* The frame, or buffer given back, at the head of the stash, which begins in a slot.  As cut_divert(). */
+/* The frame, or buffer given back, at the head of the stash, which has slots.  As cut_divert(). */
 static int cut_odd(struct fw_nic *n, unsigned int x)
 {
 	struct fw_port *port = &n->port[x];
 	struct p2p_seg *s = &port->stash[port->stash_at];
 	struct fw_prod *p = port->ring;
-	uint32_t count = 0, slots = 0, k, at;
+	uint32_t count = 0, slots, k, at;
 	bool whole = true, in_order = true;
 	int err = 0;
 
 	do {
 		at = count++;
-		if (s[at].region != cut_region(n)) {
-			whole = false;
-			continue;
-		}
-		in_order &= s[at].cookie == p->prod + at;
 		whole &= s[at].len != 0;
-		slots++;
+		if (s[at].region == cut_region(n))
+			in_order &= at < p->out && s[at].cookie == p->prod + at;
 	} while ((s[at].flags & P2P_SEG_MORE) && port->stash_at + count < port->stash_n && count < P2P_MAX_SEGS);
-	if (!p->open || !in_order || slots > p->out) {
-		cut_restart(n, x, p->open ? false : true, p->open ? P2P_PLACE_CABLE : P2P_PLACE_CUT,
+	slots = count < p->out ? count : p->out;
+	if (!p->open || !in_order) {
+		cut_restart(n, x, !p->open, p->open ? P2P_PLACE_CABLE : P2P_PLACE_CUT,
 			    p->open ? P2P_DROP_stopped : P2P_DROP_no_peer);
 		return 0;
 	}
@@ -414,7 +436,7 @@ static int cut_odd(struct fw_nic *n, unsigned int x)
 	} else if (s->len < 14) {
 		fw_drop(n, P2P_DROP_runt, 1);
 		cut_void(n, x, p, slots);
-	} else if (whole && cut_pair(n, x) == port->ring_pair) {
+	} else if (whole && slots == count && cut_pair(n, x) == port->ring_pair) {
 		cut_long(n, x, p, s, count);
 	} else {
 		err = cut_divert(n, x, s, count, slots);
@@ -431,15 +453,21 @@ static int cut_odd(struct fw_nic *n, unsigned int x)
 static void cut_receive(struct fw_nic *n, unsigned int x)
 {
 	struct fw_port *port = &n->port[x];
+	bool in_order = true;
 	uint32_t k;
 
 	port->stash_at = 0;
 	port->stash_n = board_rx_burst(n->board, x, port->stash, FW_RX_BURST);
-	/* Plain buffers come last. */
-	for (k = port->stash_n; k > 0 && port->stash[k - 1].region != cut_region(n); k--)
-		port->refs[port->stash[k - 1].cookie] = 1;
+	for (k = 0; k < port->stash_n; k++) {
+		if (p2p_unlikely(port->stash[k].region != cut_region(n)))
+			port->refs[port->stash[k].cookie] = 1;
+		else
+			in_order &= k < port->ring->out;
+	}
 	port->posted -= port->stash_n;
 	port->satisfied = port->satisfied && !port->stash_n;
+	if (p2p_unlikely(!in_order))
+		cut_restart(n, x, false, P2P_PLACE_CABLE, P2P_DROP_stopped);
 }
 
 unsigned int fw_cut_port(struct fw_nic *n, unsigned int x, bool *dry)
@@ -458,7 +486,8 @@ unsigned int fw_cut_port(struct fw_nic *n, unsigned int x, bool *dry)
 	}
 	while (port->ring && port->stash_at != port->stash_n) {
 		moved += cut_take(n, x);
-		if (!cut_stashed(n, port))
+		/* What has no slots goes as any frame does. */
+		if (port->stash_at == port->stash_n || !port->ring->out)
 			break;
 		if (cut_odd(n, x))
 			goto out;

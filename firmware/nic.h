@@ -48,7 +48,7 @@ struct fw_prod {
 	uint32_t ready; /* payload has finished before this */
 	uint32_t pub;   /* descriptors are written before this */
 	uint32_t cons;  /* slots before this are ours again */
-	uint32_t out;   /* cut: slots from prod on that a cable holds as receive buffers */
+	uint32_t out;   /* cut: slots from prod on that a cable holds, or that are reserved for buffers that it holds */
 	uint32_t mask, buf_size;
 	uint32_t desc_off; /* of the descriptors in the peer's ring window */
 	uint32_t ctrl_off;
@@ -297,6 +297,7 @@ static inline void fw_wake_after(struct fw_nic *n, unsigned int i, uint32_t tok,
 #define fw_prod_send FW_LOCAL(fw_prod_send)
 #define fw_prod_void FW_LOCAL(fw_prod_void)
 #define fw_prod_flush FW_LOCAL(fw_prod_flush)
+#define fw_prod_copy FW_LOCAL(fw_prod_copy)
 #define fw_prod_filled FW_LOCAL(fw_prod_filled)
 #define fw_prod_flush_all FW_LOCAL(fw_prod_flush_all)
 #define fw_prod_flush_ns FW_LOCAL(fw_prod_flush_ns)
@@ -364,6 +365,8 @@ int fw_prod_void(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *seg,
  * payload is under way that would make it whole, or when it has waited long enough.
  */
 void fw_prod_flush(struct fw_nic *n, struct fw_prod *p, bool dry);
+/* cut: a segment of a receive buffer into the slot at p->prod, which is reserved; nothing is published. */
+void fw_prod_copy(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *seg, uint32_t w0);
 /* Slots before p->prod have been filled (cut): as fw_prod_send() does at its end. */
 void fw_prod_filled(struct fw_nic *n, struct fw_prod *p);
 void fw_prod_flush_all(struct fw_nic *n, bool dry);

@@ -141,6 +141,11 @@ static inline void prod_put(struct fw_nic *n, struct fw_prod *p, uint8_t *data, 
 	p->prod = seq + 1;
 }
 
+void fw_prod_copy(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *seg, uint32_t w0)
+{
+	prod_put(n, p, seg->data, seg->len, w0, FW_REF_NONE);
+}
+
 static inline uint32_t prod_pieces(const struct p2p_seg *segs, unsigned int nsegs, uint32_t buf_size)
 {
 	uint32_t k, pieces = 0;

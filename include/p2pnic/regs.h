@@ -134,6 +134,7 @@ enum p2p_reg {
 	X(QUEUES, "copy", "the NIC has several queues") \
 	X(SHARED, "copy", "another port has the same egress") \
 	X(NO_PEER, "copy", "the egress NIC is not introduced or has no such port") \
+	X(BUFFERS, "copy", "the egress NIC's buffers are smaller than this NIC's") \
 	X(CABLE, "copy", "this cable does not give buffers back in order") \
 	X(NO_MEMORY, "copy", "the egress NIC's memory was mapped without a sealed descriptor that the cable may be given") \
 	X(CHANGED, "copy", "the pair was changed after the port had started")
