@@ -24,13 +24,13 @@ def moves(b, what, seconds):
     b.check(all(r > 0 for r in rates), f'{what}: {rates[0]:.0f} and {rates[1]:.0f} frames/s out')
 
 
-def one_mode(b, mode):
+def one_mode(b, mode, extra=()):
     want = numbered_frames(FILE_COUNT, 600, 1)
     pcap_write(b.path('in.pcap'), want)
     out = b.path(f'{mode}.pcap')
     a = b.nic('a', f'gen:source,rate={RATE},count={COUNT},size=mix', f'pcap:{b.path("in.pcap")},rate={FILE_RATE}')
     z = b.nic('z', 'gen:sink,tx=off', f'pcap:,{out}')
-    up = b.up_stay(['a', 'z'], '--mode', mode)
+    up = b.up_stay(['a', 'z'], '--mode', mode, *extra)
     wait_for('traffic', 10, lambda: min(sent(b)) > 100)
     moves(b, f'{mode}: with its driver', 0.5)
     t = cpu_ns(up.pid)
@@ -52,6 +52,10 @@ def one_mode(b, mode):
     stay.kill()
     wait_for('all frames are out', 20, lambda: sent(b) == [COUNT, FILE_COUNT], 0.1)
     nics = b.stats('a', 'z')
+    if extra:
+        b.equal((nics['a']['events']['cut_frames'], nics['a']['events']['p2p_bytes']), (COUNT + FILE_COUNT, 0),
+                f'{mode}: frames received in place, bytes moved')
+        b.equal([p['placement'] for n in nics.values() for p in n['ports']], ['cut'] * 4, f'{mode}: placement')
     b.equal([p['rx_frames'] for p in nics['a']['ports']], [COUNT, FILE_COUNT], f'{mode}: frames accepted')
     b.equal(sent(b), [COUNT, FILE_COUNT], f'{mode}: frames delivered')
     b.equal([drops(n) for n in nics.values()], [{}, {}], f'{mode}: drops')
@@ -65,6 +69,7 @@ def one_mode(b, mode):
 def main(b):
     for mode in ('wr', 'rd'):
         one_mode(b, mode)
+    one_mode(b, 'wr', ('--placement', 'cut'))
 
 
 run(main)

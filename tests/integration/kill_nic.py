@@ -73,13 +73,13 @@ def start_d(b):
     return b.nic('d', f'memif:{b.path("d.memif")}')
 
 
-def one_mode(b, mode):
+def one_mode(b, mode, extra=()):
     far = b.nic('far', f'memif:{b.path("d.memif")},role=server', capture_port(b, 7))
     b.up(['far'], '--pair', 'far.0=far.1')
     nics = [b.nic('a', *(capture_port(b, k) for k in (0, 5, 6))), b.nic('b', *(capture_port(b, k) for k in (1, 2))),
             b.nic('c', *(capture_port(b, k) for k in (3, 4)))]
     d = start_d(b)
-    args = ['--mode', mode, '--slots', str(SLOTS), '--silence', '500'] + [a for p in PAIRS for a in ('--pair', p)]
+    args = ['--mode', mode, *extra, '--slots', str(SLOTS), '--silence', '500'] + [a for p in PAIRS for a in ('--pair', p)]
     b.up(NAMES, *args)
     wait_for('traffic through d', 10, lambda: b.stats('d')['d']['ports'][0]['tx_frames'] > 500 and
              b.stats('d')['d']['ports'][0]['rx_frames'] > 500)
@@ -100,6 +100,9 @@ def one_mode(b, mode):
     b.equal((told['introduced'], told['adopted']), (1, 3), f'{mode}: introduced and adopted')
     wait_for('d forwards again', 10, lambda: b.stats('d')['d']['ports'][0]['tx_frames'] > 100 and
              b.stats('d')['d']['ports'][0]['rx_frames'] > 100)
+    if extra:
+        places = {f'{n}.{k}': p['placement'] for n, v in b.stats(*NAMES).items() for k, p in enumerate(v['ports'])}
+        b.equal(set(places.values()), {'cut'}, f'{mode}: {extra[-1]} on all ports, those paired with d included: {places}')
     b.say(f'{mode}: d forwards both ways {time.monotonic() - t:.2f} s after `up` was started')
 
     def all_in():
@@ -124,6 +127,7 @@ def main(b):
     b.frames = {}
     for mode in ('wr', 'rd'):
         one_mode(b, mode)
+    one_mode(b, 'wr', ('--placement', 'cut'))
 
 
 run(main)
