@@ -61,9 +61,10 @@ static void forwarder_frame(struct forwarder *f, struct env *out, uint8_t *data,
 	enum fault fault = (enum fault)__atomic_load_n(&f->fault, __ATOMIC_RELAXED);
 	const bool late = f->kept_len && fault != FAULT_KEEP;
 
-	if (++f->seen % (every ? every : 1))
+	p2p_count(&f->seen, 1);
+	if (p2p_count_read(&f->seen) % (every ? every : 1))
 		fault = FAULT_NONE;
-	f->faults += fault != FAULT_NONE;
+	p2p_count(&f->faults, fault != FAULT_NONE);
 	switch (fault) {
 	case FAULT_DROP:
 		return;
@@ -82,7 +83,7 @@ static void forwarder_frame(struct forwarder *f, struct env *out, uint8_t *data,
 	case FAULT_LATE:
 	case FAULT_KEEP:
 		if (f->kept_len) {
-			f->faults--;
+			p2p_count(&f->faults, (uint64_t)-1);
 			break;
 		}
 		memcpy(f->kept, data, len);
@@ -138,7 +139,7 @@ static void *forwarder_main(void *arg)
 		bool any = forwarder_step(f, &f->port[0], &f->port[1]);
 
 		any |= forwarder_step(f, &f->port[1], &f->port[0]);
-		if (f->faults && __atomic_load_n(&f->fault, __ATOMIC_RELAXED) == FAULT_LEAVE)
+		if (p2p_count_read(&f->faults) && __atomic_load_n(&f->fault, __ATOMIC_RELAXED) == FAULT_LEAVE)
 			break;
 		for (unsigned int i = 0; i < 2; i++) {
 			env_reap(&f->port[i]);
@@ -180,7 +181,8 @@ void forwarder_stop(struct forwarder *f)
 
 void forwarder_fault(struct forwarder *f, enum fault fault, uint32_t every)
 {
-	f->seen = f->faults = 0;
+	__atomic_store_n(&f->seen, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&f->faults, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&f->every, every, __ATOMIC_RELAXED);
 	__atomic_store_n(&f->fault, fault, __ATOMIC_RELAXED);
 }

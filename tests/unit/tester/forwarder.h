@@ -27,7 +27,7 @@ struct forwarder {
 	pthread_t thread;
 	bool stop;             /* atomic */
 	uint32_t fault, every; /* atomic; every: of so many frames the last has the fault */
-	uint64_t seen, faults; /* of one fault setting; to be read when nothing moves */
+	uint64_t seen, faults; /* atomic; since the fault was set */
 	uint8_t kept[16384];
 	uint32_t kept_len;
 };

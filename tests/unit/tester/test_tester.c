@@ -111,7 +111,7 @@ static void expect_faults(struct tester *t, const struct expect *e)
 
 	forwarder_fault(&fwd, e->fault, e->every);
 	run(t, &load);
-	n = fwd.faults;
+	n = p2p_count_read(&fwd.faults);
 	assert_true(n >= COUNT / e->every / 2);
 	print_message("fault %d: %llu times\n", e->fault, (unsigned long long)n);
 	assert_int_equal(res.sent, COUNT);
@@ -158,14 +158,14 @@ static void test_check_finds_late(void **state)
 	forwarder_fault(&fwd, FAULT_LATE, 10);
 	load.count = COUNT + 1; /* the last one isn't kept */
 	run(t, &load);
-	assert_int_equal(res.reordered, fwd.faults);
-	assert_int_equal(fwd.faults, COUNT / 10);
+	assert_int_equal(res.reordered, p2p_count_read(&fwd.faults));
+	assert_int_equal(p2p_count_read(&fwd.faults), COUNT / 10);
 	assert_int_equal(res.lost + res.duplicated + res.corrupted, 0);
 	/* Between two flows the order is not kept, nor asked for. */
 	load.flows = 2;
 	forwarder_fault(&fwd, FAULT_LATE, 10);
 	run(t, &load);
-	assert_int_equal(fwd.faults, COUNT / 10);
+	assert_int_equal(p2p_count_read(&fwd.faults), COUNT / 10);
 	assert_clean(COUNT + 1);
 	down(t);
 }
@@ -178,17 +178,17 @@ static void test_bench_finds(void **state)
 
 	forwarder_fault(&fwd, FAULT_DROP, 100);
 	run(t, &load);
-	assert_int_equal(res.lost, fwd.faults);
+	assert_int_equal(res.lost, p2p_count_read(&fwd.faults));
 	assert_int_equal(res.received, COUNT - COUNT / 100);
 	assert_int_equal(res.corrupted + res.reordered + res.duplicated + res.foreign, 0);
 	forwarder_fault(&fwd, FAULT_TWICE, 100);
 	run(t, &load);
-	assert_int_equal(res.received, COUNT + fwd.faults);
+	assert_int_equal(res.received, COUNT + p2p_count_read(&fwd.faults));
 	assert_int_equal(res.lost, 0);
-	assert_int_equal(res.duplicated, fwd.faults);
+	assert_int_equal(res.duplicated, p2p_count_read(&fwd.faults));
 	forwarder_fault(&fwd, FAULT_SHORT, 100);
 	run(t, &load);
-	assert_int_equal(res.corrupted, fwd.faults);
+	assert_int_equal(res.corrupted, p2p_count_read(&fwd.faults));
 	assert_int_equal(res.lost, 0);
 	forwarder_fault(&fwd, FAULT_HEAD, 1);
 	run(t, &load);
