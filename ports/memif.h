@@ -34,6 +34,10 @@ unsigned int port_memif_ring_size(const struct port *p);
 /* Why the link is down, as far as known; "" if not. */
 const char *port_memif_reason(const struct port *p);
 
+/* Buffers posted by the client, and frames' buffers filled by it; no more than a look at one index. */
+unsigned int port_memif_posted(const struct port *p, unsigned int queue);
+unsigned int port_memif_filled(const struct port *p, unsigned int queue);
+
 /*
  * The next buffers that the client has posted, at most n: data, and len as
  * room.  They stay the next ones until they are committed.  Returns how many.

@@ -53,6 +53,22 @@ const char *port_memif_reason(const struct port *p)
 	return inplace_of(p)->reason;
 }
 
+unsigned int port_memif_posted(const struct port *p, unsigned int queue)
+{
+	const struct memif_port *m = inplace_of(p);
+	const struct memif_queue *q = &m->tx[queue];
+
+	return m->tx_on && queue < m->ntx ? (uint16_t)(memif_index_load(&q->ring->head) - q->tail) : 0;
+}
+
+unsigned int port_memif_filled(const struct port *p, unsigned int queue)
+{
+	const struct memif_port *m = inplace_of(p);
+	const struct memif_queue *q = &m->rx[queue];
+
+	return m->rx_on && queue < m->nrx ? (uint16_t)(memif_index_load(&q->ring->head) - q->tail) : 0;
+}
+
 unsigned int port_memif_reserve(struct port *p, unsigned int queue, struct p2p_seg *segs, unsigned int n)
 {
 	struct memif_port *m = memif_of(p);

@@ -210,9 +210,21 @@ int tester_gen_init(struct tester_gen *g, struct tester_cable *out, const struct
 	return 0;
 }
 
-/* The run is in word 6, and with it in the check and the key. */
-void tester_gen_begin(struct tester_gen *g, uint8_t run, uint64_t rate_pps, uint64_t count)
+/* A burst of which a ring holds two, so that one is filled while the other is emptied. */
+static unsigned int frame_burst(const struct tester_cable *c, unsigned int burst)
 {
+	const unsigned int half = port_memif_ring_size(c->port) / 2;
+
+	return half && half < burst ? half : burst;
+}
+
+/* The run is in word 6, and with it in the check and the key. */
+void tester_gen_begin(struct tester_gen *g, const struct tester_clock *clock, uint8_t run, uint64_t rate_pps,
+		      uint64_t count)
+{
+	g->patience = rate_pps || !g->out->server ? 0 : tester_ns_ticks(clock, TESTER_PATIENCE_NS);
+	memset(g->waiting, 0, sizeof(g->waiting));
+	g->least = frame_burst(g->out, g->burst);
 	for (uint32_t i = 0; i < g->flows; i++) {
 		struct gen_flow *f = &g->flow[i];
 
@@ -271,6 +283,23 @@ static unsigned int gen_write_cut(struct tester_gen *g, struct p2p_seg *segs, un
 	return frames;
 }
 
+/* Is it worth while to wait for more than what is there? */
+static inline bool frame_wait(uint64_t patience, uint64_t *waiting, unsigned int there, unsigned int least, uint64_t now)
+{
+	if (there >= least) {
+		*waiting = 0;
+		return false;
+	}
+	if (!there)
+		return true;
+	if (!*waiting)
+		*waiting = now;
+	if (now - *waiting < patience)
+		return true;
+	*waiting = 0;
+	return false;
+}
+
 /* Reserves, writes and commits up to want frames on queue q; returns how many. */
 static unsigned int gen_send(struct tester_gen *g, unsigned int want, unsigned int q, uint64_t time_ns)
 {
@@ -326,8 +355,10 @@ bool tester_gen_step(struct tester_gen *g, const struct tester_clock *clock, uin
 		const unsigned int q = g->queue;
 
 		g->queue = q + 1 < g->queues ? q + 1 : 0;
-		if (q < g->flows)
-			sent = gen_send(g, (unsigned int)want, q, now_ns);
+		if (q >= g->flows || (g->patience && frame_wait(g->patience, &g->waiting[q],
+								 port_memif_posted(g->out->port, q), g->least, now)))
+			continue;
+		sent = gen_send(g, (unsigned int)want, q, now_ns);
 	}
 	g->sent += sent;
 	if (g->pace.rate_pps) {
@@ -335,7 +366,6 @@ bool tester_gen_step(struct tester_gen *g, const struct tester_clock *clock, uin
 		g->refused += want - sent;
 		g->left -= want;
 	} else {
-		g->refused += sent < want;
 		g->left -= sent;
 	}
 	return sent;
@@ -362,8 +392,12 @@ int tester_sink_init(struct tester_sink *k, struct tester_cable *in, const struc
 	return k->check || k->last ? 0 : -ENOMEM;
 }
 
-int tester_sink_begin(struct tester_sink *k, uint8_t run)
+int tester_sink_begin(struct tester_sink *k, const struct tester_clock *clock, uint8_t run, unsigned int burst,
+		      bool patient)
 {
+	k->patience = patient && k->in->server ? tester_ns_ticks(clock, TESTER_PATIENCE_NS) : 0;
+	memset(k->waiting, 0, sizeof(k->waiting));
+	k->least = frame_burst(k->in, burst < SINK_BURST ? burst : SINK_BURST);
 	k->run = run;
 	k->received = k->corrupted = k->reordered = k->duplicated = k->stale = k->foreign = k->checked = 0;
 	k->failed = false;
@@ -538,18 +572,22 @@ static struct sink_burst sink_check(struct tester_sink *k, const struct tester_c
 	return b;
 }
 
-bool tester_sink_step(struct tester_sink *k, const struct tester_clock *clock)
+bool tester_sink_step(struct tester_sink *k, const struct tester_clock *clock, uint64_t now)
 {
 	struct p2p_seg segs[SINK_BURST];
 	bool any = false;
 
 	for (unsigned int i = 0; i < k->in->nrx && !any; i++) {
 		const unsigned int q = k->queue < k->in->nrx ? k->queue : 0;
-		bool alike;
-		const unsigned int n = tester_cable_peek(k->in, q, segs, SINK_BURST, &alike);
 		struct sink_burst b;
+		unsigned int n;
+		bool alike;
 
 		k->queue = q + 1;
+		if (k->patience &&
+		    frame_wait(k->patience, &k->waiting[q], port_memif_filled(k->in->port, q), k->least, now))
+			continue;
+		n = tester_cable_peek(k->in, q, segs, SINK_BURST, &alike);
 		if (!n)
 			continue;
 		any = true;

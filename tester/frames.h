@@ -17,6 +17,13 @@
 #include "tester/clock.h"
 #include "tester/tester.h"
 
+/*
+ * Without a rate both ends wait for a whole burst, so that an index and the
+ * lines of descriptors change cores once a burst, as with any peer that works
+ * in bursts; but not longer than this.
+ */
+#define TESTER_PATIENCE_NS 2000u
+
 /* bench: one frame of this many is looked at, on average. */
 #define TESTER_SAMPLE 64u
 
@@ -26,6 +33,9 @@ struct tester_gen {
 	uint32_t flows;
 	uint32_t len; /* without FCS */
 	unsigned int burst, queue, queues;
+	unsigned int least;  /* so many are worth while at once */
+	uint64_t patience;   /* ticks to wait for them; 0: don't */
+	uint64_t waiting[TESTER_MAX_QUEUES]; /* since when, 0: not */
 	uint32_t next[TESTER_MAX_QUEUES]; /* flow, per queue */
 	struct pace pace;
 	uint64_t left;    /* frames still to fall due */
@@ -42,6 +52,8 @@ struct tester_sink {
 	uint8_t id, run;
 	bool latency, failed;
 	unsigned int queue;
+	unsigned int least; /* this and the next as the generator's */
+	uint64_t patience, waiting[TESTER_MAX_QUEUES];
 	uint32_t skip;     /* bench: frames until the next that is looked at */
 	uint64_t random;
 	uint64_t received, corrupted, reordered, duplicated, stale, foreign, checked;
@@ -55,18 +67,20 @@ struct tester_sink {
 int tester_gen_init(struct tester_gen *g, struct tester_cable *out, const struct tester_load *load, unsigned int burst,
 		    uint8_t id);
 /* Numbers begin at 0, the run is another. */
-void tester_gen_begin(struct tester_gen *g, uint8_t run, uint64_t rate_pps, uint64_t count);
+void tester_gen_begin(struct tester_gen *g, const struct tester_clock *clock, uint8_t run, uint64_t rate_pps,
+		      uint64_t count);
 void tester_gen_free(struct tester_gen *g);
 /* Sends what is due, at most a burst; false if that was nothing. */
 bool tester_gen_step(struct tester_gen *g, const struct tester_clock *clock, uint64_t now);
 
 int tester_sink_init(struct tester_sink *k, struct tester_cable *in, const struct tester_load *load,
 		     struct histogram *age, uint8_t id);
-/* 0 or -ENOMEM. */
-int tester_sink_begin(struct tester_sink *k, uint8_t run);
+/* patient: wait for a burst.  0 or -ENOMEM. */
+int tester_sink_begin(struct tester_sink *k, const struct tester_clock *clock, uint8_t run, unsigned int burst,
+		      bool patient);
 void tester_sink_free(struct tester_sink *k);
 /* Takes one burst; false if there was none. */
-bool tester_sink_step(struct tester_sink *k, const struct tester_clock *clock);
+bool tester_sink_step(struct tester_sink *k, const struct tester_clock *clock, uint64_t now);
 /* Adds what it counted; `sent` to it. */
 void tester_sink_counts(const struct tester_sink *k, uint64_t sent, struct tester_result *r);
 

@@ -34,12 +34,12 @@ struct run {
 
 /* ---- the sink's own thread ---- */
 
-static bool run_sinks(struct run *u)
+static bool run_sinks(struct run *u, uint64_t now)
 {
 	bool any = false;
 
 	for (unsigned int d = 0; d < u->n; d++)
-		any |= tester_sink_step(&u->sink[d], &u->t->clock);
+		any |= tester_sink_step(&u->sink[d], &u->t->clock, now);
 	return any;
 }
 
@@ -50,7 +50,7 @@ static void *run_sink_main(void *arg)
 
 	__atomic_store_n(&u->sink_tid, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
 	while (!__atomic_load_n(&u->sink_stop, __ATOMIC_ACQUIRE)) {
-		const bool any = run_sinks(u);
+		const bool any = run_sinks(u, now);
 		const uint64_t t = tester_ticks();
 
 		if (any)
@@ -143,7 +143,7 @@ static inline bool run_round(struct run *u, uint64_t now)
 	if (u->t->loop)
 		tester_loop_step(u->t->loop);
 	if (u->t->o.sink_cpu < 0)
-		any |= run_sinks(u);
+		any |= run_sinks(u, now);
 	return any;
 }
 
@@ -196,7 +196,7 @@ static uint64_t run_drain(struct run *u, uint64_t from)
 		if (u->t->loop)
 			tester_loop_step(u->t->loop);
 		if (u->t->o.sink_cpu < 0)
-			run_sinks(u);
+			run_sinks(u, tester_ticks());
 		now = tester_ticks();
 		got = run_received(u);
 		if (got != seen) {
@@ -221,8 +221,8 @@ static int run_begin(struct run *u, uint64_t count)
 
 	u->t->run++;
 	for (unsigned int d = 0; d < u->n && !ret; d++) {
-		tester_gen_begin(&u->gen[d], u->t->run, u->load->rate_pps, count);
-		ret = tester_sink_begin(&u->sink[d], u->t->run);
+		tester_gen_begin(&u->gen[d], &u->t->clock, u->t->run, u->load->rate_pps, count);
+		ret = tester_sink_begin(&u->sink[d], &u->t->clock, u->t->run, u->t->o.burst, !u->load->rate_pps);
 	}
 	return ret;
 }

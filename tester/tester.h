@@ -20,6 +20,10 @@
  *          frames looked at, and what came beyond the number sent.
  *   check  looks at every byte of every frame; every count is exact.
  *
+ * BURSTS  Without a rate both ends move whole bursts, unless 2 us bring no
+ * more: a ring that is touched for every frame costs the forwarder most of its
+ * rate.  With a rate each frame goes when it is due, and is taken when it comes.
+ *
  * FRAMES  ports/gen_frame.h; sizes here count the FCS, as `p2pnic run` does:
  * 64 stands for 60 bytes in the buffer.  With `routed` the forwarder may change
  * MAC addresses, TTL and IP header checksum, which must still be right.
@@ -91,7 +95,7 @@ struct tester_load {
 /* Of both directions together. */
 #define TESTER_COUNTERS(X) \
 	X(sent, "frames that the forwarder's ring took") \
-	X(refused, "frames due and not sent because its ring was full; without a rate: bursts that it cut short") \
+	X(refused, "frames due and not sent because its ring was full; 0 without a rate") \
 	X(behind, "frames due and not sent because the tester's core was late") \
 	X(received, "frames that came back, of this run or not") \
 	X(lost, "frames sent that did not come back before the drain ended") \
