@@ -21,7 +21,7 @@
 	  "slots per ring at most (1024); the largest power of two that fits the NICs' memory is taken") \
 	X(U64, rx_bufs, "rx-bufs", 0, "N", 64, 1048576, "receive buffers per port (two per slot, four in rd)") \
 	X(U64, queues, "queues", 0, "N", 1, 8, \
-	  "queues of every NIC, each with rings, buffers and a worker of its own; cables deal flows over them; not with bn, --bridge, --placement cut" \
+	  "queues of every NIC, each with rings, buffers and a worker of its own; cables deal flows over them; not with bn and --placement cut" \
 	  " (run: 1; up: as many as all can have)") \
 	X(ONOFF, backpressure, "backpressure", 0, "on|off", 0, 0, \
 	  "static pairs: a full ring stops receiving instead of dropping (on)") \

@@ -149,7 +149,7 @@ static int drv_check_opts(struct drv *d, const struct drv_opts *o)
 static int drv_queues(struct drv *d)
 {
 	const struct drv_opts *o = &d->opts;
-	const char *single = o->bridge ? "the bridge" : o->mode == P2P_MODE_BN ? "bn" : o->cut ? "--placement cut" : NULL;
+	const char *single = o->mode == P2P_MODE_BN ? "bn" : o->cut ? "--placement cut" : NULL;
 	unsigned int i, least = 0;
 
 	for (i = 1; i < d->n; i++)
@@ -157,8 +157,7 @@ static int drv_queues(struct drv *d)
 			least = i;
 	d->queues = o->queues ? o->queues : single ? 1 : d->nic[least].max_queues;
 	if (d->queues > 1 && single)
-		return drv_fail(d, -EINVAL, "%u queues don't go with %s, which has one a NIC%s", d->queues, single,
-				o->bridge ? "; give every port a static pair" : "");
+		return drv_fail(d, -EINVAL, "%u queues don't go with %s, which has one a NIC", d->queues, single);
 	if (d->queues > d->nic[least].max_queues)
 		return drv_fail(d, -EINVAL, "%s can have %u queue%s, %u asked for; start it with --queues %u", d->nic[least].name,
 				d->nic[least].max_queues, d->nic[least].max_queues == 1 ? "" : "s", d->queues, d->queues);

@@ -54,7 +54,7 @@ struct drv_opts {
 	enum p2p_mode mode;
 	uint32_t slots;   /* at most; the largest power of two that fits is taken */
 	uint32_t rx_bufs; /* per port; 0: from slots */
-	uint32_t queues;  /* of every NIC; 0: as many as all of them can have, 1 in bn, with the bridge and with cut */
+	uint32_t queues;  /* of every NIC; 0: as many as all of them can have, 1 in bn and with cut */
 	uint32_t batch, stride;
 	uint32_t age_s, flood_pps, silence_ms;
 	bool bridge, scrub, backpressure;

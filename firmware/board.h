@@ -150,9 +150,18 @@ enum board_step {
  *	Of this context's plane (layout.h).
  * void *board_state(b, size_t bytes);
  *	Zeroed memory for firmware's own use until the next call or reset; NULL: none.
+ * void *board_shared(b, size_t bytes);
+ *	Memory that all contexts of a NIC have in common, zeroed when queue 0 takes it, as long as the layout; NULL: none.
+ *	A board whose NICs can have several contexts defines BOARD_SHARED as 1 and this.
  * int board_ports_start(b);  void board_ports_stop(b);
  * void board_layout_drop(b);
  */
+#ifndef BOARD_SHARED
+static inline void *board_shared(struct board_ctx *b, size_t bytes)
+{
+	return (void *)0;
+}
+#endif
 #ifndef BOARD_CUT
 #define BOARD_CUT 0
 static inline int board_place(struct board_ctx *b, unsigned int port, struct board_win *w, uint64_t bytes, uint8_t **base)

@@ -120,7 +120,10 @@ static void nic_place(struct fw_nic *n, struct arena *a)
 {
 	unsigned int i, r;
 
-	n->stations = arena_take(a, FW_STATIONS * sizeof(struct fw_station));
+	if (n->shape.queues == 1)
+		n->stations = arena_take(a, sizeof(*n->stations));
+	else if (a->base)
+		n->stations = board_shared(n->board, sizeof(*n->stations));
 	n->wait_mask = 4095;
 	n->wait = arena_take(a, (n->wait_mask + 1) * sizeof(struct fw_wait));
 	for (r = 0; r < n->ports; r++)
@@ -161,8 +164,8 @@ static int nic_check(struct fw_nic *n)
 	n->shape = (struct p2p_shape){ .nics = (uint32_t)reg[FW_R_NUM_NICS], .ports = n->ports, .slots = (uint32_t)slots,
 				       .buf_size = n->strap.buf_size, .rx_bufs = (uint32_t)bufs,
 				       .queues = (uint32_t)reg[FW_R_QUEUES] };
-	/* One station table, one host, one order of buffers: what contexts don't share. */
-	if (reg[FW_R_QUEUES] > 1 && (reg[FW_R_MODE] == P2P_MODE_BN || reg[FW_R_FLAGS] & (P2P_FLAG_BRIDGE | P2P_FLAG_CUT)))
+	/* One host, one order of buffers: what contexts don't share. */
+	if (reg[FW_R_QUEUES] > 1 && (reg[FW_R_MODE] == P2P_MODE_BN || reg[FW_R_FLAGS] & P2P_FLAG_CUT))
 		return -FW_EINVAL;
 	if (reg[FW_R_SILENCE_MS] < P2P_SILENCE_MS_MIN || reg[FW_R_SILENCE_MS] > P2P_SILENCE_MS_MAX)
 		return -FW_EINVAL;
@@ -198,6 +201,10 @@ int fw_nic_configure(struct fw_nic *n)
 	}
 	a.used = 0;
 	nic_place(n, &a);
+	if (!n->stations) {
+		board_layout_drop(n->board);
+		return -FW_ENOMEM;
+	}
 	n->doorbell = board_segment(n->board, 1);
 	n->peer[FW_PEER_HOST].head = (struct p2p_ring_head *)n->doorbell;
 	for (i = 0; i < P2P_MAX_NICS; i++)
@@ -235,7 +242,7 @@ int fw_nic_enable(struct fw_nic *n)
 
 	if (!n->configured)
 		return -FW_EINVAL;
-	if (n->shape.queues > 1 && n->reg[FW_R_FLAGS] & (P2P_FLAG_BRIDGE | P2P_FLAG_CUT))
+	if (n->shape.queues > 1 && n->reg[FW_R_FLAGS] & P2P_FLAG_CUT)
 		return -FW_EINVAL;
 	if (n->mode == P2P_MODE_BN && (!n->reg[FW_R_HOST_AREA] || !n->reg[FW_R_HOST_POOL_BYTES] ||
 				       n->reg[FW_R_HOST_POOL_BYTES] > 1ull << 30))
@@ -261,7 +268,10 @@ int fw_nic_enable(struct fw_nic *n)
 	n->asleep = n->blocked = false;
 	n->intro = n->look = n->look_again = n->owing = n->completing = n->telling = 0;
 	n->tx_poll_ns = TX_POLL_MIN_NS;
-	memset(n->stations, 0, FW_STATIONS * sizeof(struct fw_station));
+	if (n->strap.queue == 0) {
+		memset(n->stations, 0, sizeof(*n->stations));
+		n->stations->key = n->scrub_key;
+	}
 	for (x = 0; x < n->ports; x++) {
 		struct fw_port *port = &n->port[x];
 

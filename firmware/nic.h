@@ -153,11 +153,17 @@ struct fw_port {
 	uint8_t place;        /* enum p2p_placement, but for CHANGED */
 };
 
+/* Read and written by all contexts of a NIC: each word by itself, relaxed. */
 struct fw_station {
-	uint64_t key;   /* MAC, first byte lowest; 0: empty */
+	uint64_t where; /* [47:0] MAC, first byte lowest; [55:48] NIC; [63:56] port.  0: empty */
 	uint32_t seen_s;
-	uint8_t nic, port;
-	uint16_t announced_s; /* low bits of the second in which peers were last told */
+	uint32_t announced_s; /* the second in which peers were last told */
+};
+
+/* One a NIC: what a station's frames taught one context the others know. */
+struct fw_stations {
+	struct fw_station s[FW_STATIONS];
+	uint32_t key; /* of the hash; fixed while enabled */
 };
 
 struct fw_wait {
@@ -176,7 +182,7 @@ struct fw_nic {
 	struct p2p_shape shape;
 	uint32_t scrub_key;
 	struct p2p_doorbell *doorbell;
-	struct fw_station *stations;
+	struct fw_stations *stations;
 	uint64_t flood_credit_ns; /* token bucket, in ns of credit */
 	uint64_t flood_last_ns, age_last_ns;
 	uint64_t next_tick_ns, last_tick_ns;

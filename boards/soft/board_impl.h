@@ -60,6 +60,7 @@ int soft_board_layout(struct board_ctx *b, const struct p2p_shape *shape);
 void soft_board_layout_drop(struct board_ctx *b);
 void *soft_board_segment(struct board_ctx *b, unsigned int seg);
 void *soft_board_state(struct board_ctx *b, size_t bytes);
+void *soft_board_shared(struct board_ctx *b, size_t bytes);
 int soft_board_ports_start(struct board_ctx *b);
 void soft_board_ports_stop(struct board_ctx *b);
 int soft_board_place(struct board_ctx *b, unsigned int port, struct board_win *w, uint64_t bytes, uint8_t **base);
@@ -356,6 +357,13 @@ static inline void *board_segment(struct board_ctx *b, unsigned int seg)
 static inline void *board_state(struct board_ctx *b, size_t bytes)
 {
 	return soft_board_state(b, bytes);
+}
+
+#define BOARD_SHARED 1
+
+static inline void *board_shared(struct board_ctx *b, size_t bytes)
+{
+	return soft_board_shared(b, bytes);
 }
 
 static inline int board_ports_start(struct board_ctx *b)

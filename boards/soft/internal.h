@@ -90,6 +90,7 @@ struct soft_nic {
 	struct soft_memory mem;
 	struct soft_iommu iommu;
 	struct pci_config cfg;
+	void *shared; /* board_shared() */
 	char name[SOFT_NAME_MAX];
 	pthread_mutex_t lock;
 };

@@ -21,6 +21,16 @@ void soft_say(const char *fmt, ...)
 	fprintf(stderr, "p2pnic: %s\n", line);
 }
 
+static void *alloc_apart(size_t bytes)
+{
+	size_t room = P2P_ALIGN_UP(bytes, (size_t)P2P_APART_BYTES);
+	void *p = aligned_alloc(P2P_APART_BYTES, room);
+
+	if (p)
+		memset(p, 0, room);
+	return p;
+}
+
 /* --- what firmware asks --- */
 
 uint32_t soft_board_random(struct board_ctx *b)
@@ -93,8 +103,11 @@ void soft_board_layout_drop(struct board_ctx *b)
 	soft_board_ports_stop(b);
 	b->mem = NULL;
 	b->mem_used = 0;
-	if (c->queue == 0)
+	if (c->queue == 0) {
 		soft_memory_drop(&b->nic->mem);
+		free(b->nic->shared);
+		b->nic->shared = NULL;
+	}
 	free(c->state);
 	c->state = NULL;
 	soft_nic_retranslate(b->nic);
@@ -121,6 +134,17 @@ void *soft_board_state(struct board_ctx *b, size_t bytes)
 	if (c->state)
 		memset(c->state, 0, room);
 	return c->state;
+}
+
+void *soft_board_shared(struct board_ctx *b, size_t bytes)
+{
+	struct soft_nic *nic = b->nic;
+
+	if (soft_context_of(b)->queue == 0) {
+		free(nic->shared);
+		nic->shared = alloc_apart(bytes);
+	}
+	return nic->shared;
 }
 
 static void port_memory_fill(const struct soft_context *c, unsigned int p, struct port_memory *pm)
@@ -521,16 +545,6 @@ static void strap_fill(const struct soft_nic_opts *o, struct fw_strap *strap)
 		if (memcmp(o->mac[p], none, 6) == 0)
 			mac_make(o->name, p, strap->mac[p]);
 	}
-}
-
-static void *alloc_apart(size_t bytes)
-{
-	size_t room = P2P_ALIGN_UP(bytes, (size_t)P2P_APART_BYTES);
-	void *p = aligned_alloc(P2P_APART_BYTES, room);
-
-	if (p)
-		memset(p, 0, room);
-	return p;
 }
 
 /* Queue q's own of everything. */

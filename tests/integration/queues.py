@@ -3,6 +3,7 @@
 """NICs with several queues, each a context on a worker of its own: every flow in order, nothing lost, the books balance.
 
   one process   generators and sinks with as many queues, both ways at once, one pair and two
+  bridge        what a station's frames taught one queue the others know: its answers in other queues are not flooded
   memif         between two processes, and to DPDK's testpmd and back, in each role; far ends with too few queues are refused
   cut off       a memif peer with two queues is killed under load and comes back
   killed        one NIC process of three with two queues is killed under load and comes back; the others lose nothing
@@ -43,6 +44,26 @@ def one_process(b, mode, queues, pairs, *args):
     b.equal([(n['ports'][0]['rx_frames'], n['ports'][0]['tx_frames']) for n in nics.values()], [(COUNT, COUNT)] * len(names),
             f'{what}: frames in and out of each NIC')
     b.equal(o['drained'], True, f'{what}: drained')
+
+
+def bridge(b):
+    """b's frames come in at both queues, a's at one.  Only before a is learned do b's reach c."""
+    mac = {n: f'02:00:00:00:00:0{i}' for i, n in enumerate('abc', 1)}
+    argv = ['--queues', '2', '--bridge', *cores(), '--seconds', '60']
+    for n, dst, flows in (('a', 'b', 1), ('b', 'a', FLOWS)):
+        argv += ['--nic', n, '--port', f'gen:{n},queues=2,flows={flows},src={mac[n]},dst={mac[dst]},rate=20000,count=40000']
+    argv += ['--nic', 'c', '--port', 'gen:c,queues=2,tx=off']
+    p = b.run(*argv)
+    b.equal(p.wait(80), 0, 'bridge: exit status')
+    o = json.loads(p.out)
+    n = {x['name']: x for x in o['nics']}
+    for g in o['generators']:
+        b.check(not any(g[k] for k in ('duplicated', 'corrupted', 'foreign')) and g['reordered'] < 1000,
+                f'bridge: {g["nic"]}: {g["received"]} received, reordered while learning {g["reordered"]}')
+    b.equal([n[x]['ports'][0]['tx_frames'] + sum(drops(n[y]).values()) for x, y in (('a', 'b'), ('b', 'a'))], [40000, 40000],
+            'bridge: arrived or dropped by name')
+    flooded = n['c']['ports'][0]['tx_frames']
+    b.check(flooded < 4000, f'bridge: flooded {flooded} of 80000, learned {[x["events"]["learned"] for x in o["nics"]]}')
 
 
 def harmless(g):
@@ -162,6 +183,7 @@ def main(b):
         one_process(b, mode, 2, 1)
         one_process(b, mode, 3, 2)
     one_process(b, 'wr', 2, 1, '--slots', '64', '--batch', '64', '--backpressure', 'on', '--scrub', 'on', '--poll')
+    bridge(b)
     for mode in ('wr', 'rd'):
         memif_between(b, mode)
     refused(b)

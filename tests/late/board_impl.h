@@ -42,6 +42,7 @@ bool late_link_up(struct board_ctx *b, unsigned int port);
 int late_layout(struct board_ctx *b, const struct p2p_shape *shape);
 void *late_segment(struct board_ctx *b, unsigned int seg);
 void *late_state(struct board_ctx *b, size_t bytes);
+void *late_shared(struct board_ctx *b, size_t bytes);
 int late_ports_start(struct board_ctx *b);
 void late_ports_stop(struct board_ctx *b);
 void late_layout_drop(struct board_ctx *b);
@@ -81,6 +82,8 @@ static inline void late_win_open(struct board_ctx *b, struct board_win *w, uint6
 #define board_layout late_layout
 #define board_segment late_segment
 #define board_state late_state
+#define board_shared late_shared
+#define BOARD_SHARED 1
 #define board_ports_start late_ports_start
 #define board_ports_stop late_ports_stop
 #define board_layout_drop late_layout_drop

@@ -68,6 +68,7 @@ struct late_world {
 	unsigned int ctxs;
 	struct { struct board_ctx *to; uint64_t at_ns; } bell[1024];
 	unsigned int bells;
+	void *shared; /* of the one NIC with several contexts that a world may have */
 };
 
 struct late_world *late_world_create(const struct late_cfg *cfg)
@@ -110,6 +111,7 @@ void late_world_destroy(struct late_world *w)
 		free(w->ctx[i]->fw);
 		free(w->ctx[i]);
 	}
+	free(w->shared);
 	free(w);
 }
 
@@ -687,6 +689,15 @@ void *late_state(struct board_ctx *b, size_t bytes)
 	free(b->state);
 	b->state = calloc(1, bytes);
 	return b->state;
+}
+
+void *late_shared(struct board_ctx *b, size_t bytes)
+{
+	if (b->index == 0) {
+		free(b->w->shared);
+		b->w->shared = calloc(1, bytes);
+	}
+	return b->w->shared;
 }
 
 int late_ports_start(struct board_ctx *b)

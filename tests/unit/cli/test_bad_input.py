@@ -29,7 +29,7 @@ CASES = [  # arguments, status, what the line must contain
     (['run', *TWO, '--queues', '2'], 1, 'queues=2'),
     (['run', '--port', 'gen:,queues=2', '--port', 'gen:,queues=2', '--queues', '3'], 1, 'queues=3'),
     (['run', '--port', 'gen:,queues=9', '--port', 'null:'], 1, 'queues'),
-    (['run', '--port', 'gen:,queues=2', '--port', 'gen:,queues=2', '--queues', '2', '--bridge'], 1, 'bridge'),
+    (['run', '--port', 'gen:,queues=2', '--port', 'gen:,queues=2', '--queues', '2', '--placement', 'cut'], 1, 'cut'),
     (['run', '--port', 'gen:,queues=2', '--port', 'gen:,queues=2', '--queues', '2', '--mode', 'bn'], 1, 'bn'),
     (['nic', '--socket', 'a', '--port', 'null:', '--core', '0', '--cores', '0'], 2, '--cores'),
     (['run', '--bridge'], 2, '--port'),

@@ -161,8 +161,8 @@ static void test_order(void **state)
 static void test_queues(void **state)
 {
 	static const struct { enum p2p_mode mode; unsigned int asked; bool bridge; unsigned int have; } try[] = {
-		{ P2P_MODE_WR, 0, false, 2 }, { P2P_MODE_WR, 1, false, 1 }, { P2P_MODE_WR, 0, true, 1 },
-		{ P2P_MODE_BN, 0, false, 1 }, { P2P_MODE_WR, 3, false, 0 }, { P2P_MODE_WR, 2, true, 0 },
+		{ P2P_MODE_WR, 0, false, 2 }, { P2P_MODE_WR, 1, false, 1 }, { P2P_MODE_WR, 0, true, 2 },
+		{ P2P_MODE_BN, 0, false, 1 }, { P2P_MODE_WR, 3, false, 0 }, { P2P_MODE_WR, 2, true, 2 },
 		{ P2P_MODE_BN, 2, false, 0 },
 	};
 	struct fake_world *w;

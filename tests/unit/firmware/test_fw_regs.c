@@ -413,7 +413,7 @@ static void test_queues_configured(void **state)
 
 static void test_queues_refused(void **state)
 {
-	static const uint32_t single[] = { P2P_FLAG_BRIDGE, P2P_FLAG_CUT };
+	static const uint32_t single[] = { P2P_FLAG_CUT, P2P_FLAG_CUT | P2P_FLAG_BRIDGE };
 	struct pair *p = *state;
 	unsigned int k;
 
