@@ -281,6 +281,23 @@ static void test_memory_too_small(void **state)
 	assert_int_equal(rd(t, P2P_SEG_COUNT, 4), 0);
 }
 
+/* This board has no cut-through placement: it says so, and does not start as if it had. */
+static void test_cut_refused(void **state)
+{
+	struct bench *t = *state;
+
+	assert_int_equal(rd(t, P2P_FEATURES, 4), P2P_FEAT_ALL);
+	good_config(t);
+	fw_reg_write(t->fw, P2P_FLAGS, 4, P2P_FLAG_CUT);
+	assert_true(configure(t));
+	fw_reg_write(t->fw, P2P_CONTROL, 4, P2P_CTL_ENABLE);
+	assert_int_equal(rd(t, P2P_STATUS, 4), P2P_ST_CONFIGURED);
+	assert_int_equal(rd(t, P2P_ERROR, 4), EINVAL);
+	fw_reg_write(t->fw, P2P_FLAGS, 4, 0);
+	fw_reg_write(t->fw, P2P_CONTROL, 4, P2P_CTL_ENABLE);
+	assert_int_equal(rd(t, P2P_STATUS, 4), P2P_ST_CONFIGURED | P2P_ST_RUNNING);
+}
+
 static void test_enable_needs_configured(void **state)
 {
 	struct bench *t = *state;
@@ -490,6 +507,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory_too_small, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_enable_needs_configured, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cut_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_strap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_queues_configured, setup_pair, teardown_pair),
 		cmocka_unit_test_setup_teardown(test_queues_refused, setup_pair, teardown_pair),

@@ -141,6 +141,20 @@ int fw_peer_info(const struct fw_nic *nic, unsigned int peer, struct fw_peer_inf
 	return 0;
 }
 
+enum p2p_placement fw_nic_placement(const struct fw_nic *nic, unsigned int x)
+{
+	return P2P_PLACE_COPY;
+}
+
+/* What the real one does: the port begins anew without the memory.  The map must still be there. */
+void fw_place_lost(struct fw_nic *nic, unsigned int x)
+{
+	nic->lost_maps = nic->b->nic->iommu.n;
+	nic->lost++;
+	assert_int_equal(board_place(nic->b, x, NULL, 0, NULL), 0);
+	assert_int_equal(board_port_restart(nic->b, x), 0);
+}
+
 /* --- the port --- */
 
 static int fp_start(struct port *p, const struct port_memory *mem)
@@ -214,10 +228,15 @@ static struct port *fp_queue(struct port *p, unsigned int q)
 	return q == 1 && f->second ? &f->second->port : NULL;
 }
 
+static bool fp_in_order(struct port *p)
+{
+	return !((struct fake_port *)p)->shuffles;
+}
+
 static const struct port_ops fake_port_ops = {
 	.scheme = "fake", .help = "", .start = fp_start, .stop = fp_stop, .rx_burst = fp_rx, .rx_post = fp_segs,
 	.tx_burst = fp_segs, .tx_done = fp_done, .control = fp_control, .fds = fp_fds, .arm = fp_arm,
-	.next_event = fp_next, .link_up = fp_link, .queue = fp_queue,
+	.next_event = fp_next, .link_up = fp_link, .in_order = fp_in_order, .queue = fp_queue,
 };
 
 void fake_port_init(struct fake_port *p)
@@ -274,13 +293,4 @@ void fake_nic_configure(struct soft_nic *nic, uint32_t nics, uint32_t slots, uin
 	fake_reg_write(nic, P2P_RX_BUFS, rx_bufs);
 	fake_reg_write(nic, P2P_CONTROL, P2P_CTL_CONFIGURE);
 	assert_int_equal(fake_reg_read(nic, P2P_ERROR), 0);
-}
-
-enum p2p_placement fw_nic_placement(const struct fw_nic *nic, unsigned int x)
-{
-	return P2P_PLACE_COPY;
-}
-
-void fw_place_lost(struct fw_nic *nic, unsigned int x)
-{
 }

@@ -13,6 +13,7 @@ struct fw_nic {
 	uint32_t regs[64]; /* 0x000 to 0x0ff */
 	uint64_t events[P2P_NUM_EVENTS], drops[P2P_NUM_DROPS];
 	unsigned int resets;
+	unsigned int lost, lost_maps; /* fw_place_lost(): calls, maps that there were at the last */
 	/* The test's; may be NULL. */
 	uint64_t (*step)(struct fw_nic *nic, void *arg);
 	void *arg;
@@ -26,6 +27,7 @@ struct fake_port {
 	int fd;
 	uint32_t started, stopped, arms, controls;
 	struct port_memory mem;
+	bool shuffles; /* in_order() says no */
 	uint64_t next_ns; /* what next_event says; 0: never */
 	struct fake_port *second; /* queue 1, or NULL: none */
 };

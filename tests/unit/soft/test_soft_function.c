@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <fcntl.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -269,6 +272,119 @@ static void test_client_leaves_persistent(void **state)
 	close(e);
 }
 
+/* --- memory that a cable receives into --- */
+
+#define PLACE_BUS 0x40000000ull
+#define PLACE_BYTES 8192u
+
+static int place(struct fixture *f, uint64_t bus, uint64_t bytes, uint8_t **base)
+{
+	struct board_win w;
+
+	board_win_open(&f->nic->context[0].ctx, &w, bus, bytes);
+	return board_place(&f->nic->context[0].ctx, 0, &w, bytes, base);
+}
+
+/* A running NIC whose port receives into mapped memory. */
+static void place_setup(struct fixture *f, int fd, uint32_t flags)
+{
+	uint8_t *base;
+
+	fake_nic_configure(f->nic, 1, 64, 64);
+	fake_reg_write(f->nic, P2P_FLAGS, flags);
+	assert_int_equal(OPS->dma_map(f->nic, PLACE_BUS, PLACE_BYTES, fd, 0, P2P_DMA_READ | P2P_DMA_WRITE), 0);
+	if (!flags)
+		return;
+	assert_int_equal(place(f, PLACE_BUS, PLACE_BYTES, &base), 0);
+	assert_int_equal(soft_board_ports_start(&f->nic->context[0].ctx), 0);
+	assert_int_equal(f->port.mem.place, 2);
+	assert_int_equal(f->port.mem.n, 3);
+	assert_ptr_equal(f->port.mem.region[2].base, base);
+	assert_int_equal(f->port.mem.region[2].size, PLACE_BYTES);
+	memset(base, 0x5a, PLACE_BYTES);
+}
+
+static int place_memory(unsigned int seals)
+{
+	int fd = memfd_create("place", MFD_ALLOW_SEALING);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, PLACE_BYTES), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+	return fd;
+}
+
+static void test_place_refused(void **state)
+{
+	struct fixture *f = *state;
+	int fd = place_memory(F_SEAL_SHRINK), unsealed = place_memory(0);
+	uint8_t *base;
+
+	/* Not asked for when it was mapped: no descriptor was kept. */
+	place_setup(f, fd, 0);
+	assert_int_equal(place(f, PLACE_BUS, PLACE_BYTES, &base), -ENOENT);
+	fake_reg_write(f->nic, P2P_FLAGS, P2P_FLAG_CUT);
+	assert_int_equal(OPS->dma_map(f->nic, 2 * PLACE_BUS, PLACE_BYTES, unsealed, 0, P2P_DMA_READ | P2P_DMA_WRITE), 0);
+	assert_int_equal(OPS->dma_map(f->nic, 3 * PLACE_BUS, PLACE_BYTES, fd, 0, P2P_DMA_READ), 0);
+	assert_int_equal(OPS->dma_map(f->nic, 4 * PLACE_BUS, 4096, fd, 4096, P2P_DMA_READ | P2P_DMA_WRITE), 0);
+	assert_int_equal(OPS->dma_map(f->nic, 5 * PLACE_BUS, 4096, -1, 0, P2P_DMA_READ | P2P_DMA_WRITE), 0);
+	assert_int_equal(OPS->dma_map(f->nic, 6 * PLACE_BUS, PLACE_BYTES, fd, 0, P2P_DMA_READ | P2P_DMA_WRITE), 0);
+	assert_int_equal(place(f, 2 * PLACE_BUS, PLACE_BYTES, &base), -ENOENT);
+	assert_int_equal(place(f, 3 * PLACE_BUS, PLACE_BYTES, &base), -ENOENT);
+	assert_int_equal(place(f, 4 * PLACE_BUS, 4096, &base), -ENOENT);
+	assert_int_equal(place(f, 5 * PLACE_BUS, 4096, &base), -ENOENT);
+	assert_int_equal(place(f, 7 * PLACE_BUS, 4096, &base), -ENOENT);
+	assert_int_equal(place(f, 6 * PLACE_BUS, PLACE_BYTES + 1, &base), -ENOENT);
+	assert_int_equal(place(f, 6 * PLACE_BUS, PLACE_BYTES, &base), 0);
+	f->port.shuffles = true;
+	assert_int_equal(place(f, 6 * PLACE_BUS, PLACE_BYTES, &base), -EOPNOTSUPP);
+	close(fd);
+	close(unsealed);
+}
+
+static void test_place_unmapped(void **state)
+{
+	struct fixture *f = *state;
+	int fd = place_memory(F_SEAL_SHRINK);
+
+	place_setup(f, fd, P2P_FLAG_CUT);
+	assert_int_equal(OPS->dma_map(f->nic, 2 * PLACE_BUS, PLACE_BYTES, fd, 0, P2P_DMA_READ), 0);
+	assert_int_equal(OPS->dma_unmap(f->nic, 2 * PLACE_BUS, PLACE_BYTES), 0);
+	assert_int_equal(f->nic->fw[0]->lost, 0);
+	assert_int_equal(OPS->dma_unmap(f->nic, PLACE_BUS, PLACE_BYTES), 0);
+	assert_int_equal(f->nic->fw[0]->lost, 1);
+	assert_int_equal(f->nic->fw[0]->lost_maps, 1);
+	assert_int_equal(f->port.mem.place, 0);
+	close(fd);
+}
+
+static void test_place_all_unmapped(void **state)
+{
+	struct fixture *f = *state;
+	int fd = place_memory(F_SEAL_SHRINK);
+
+	place_setup(f, fd, P2P_FLAG_CUT);
+	assert_int_equal(OPS->dma_unmap_all(f->nic), 0);
+	assert_int_equal(f->nic->fw[0]->lost, 1);
+	assert_int_equal(f->nic->fw[0]->lost_maps, 1);
+	assert_int_equal(f->port.mem.place, 0);
+	close(fd);
+}
+
+static void test_place_gated(void **state)
+{
+	struct fixture *f = *state;
+	int fd = place_memory(F_SEAL_SHRINK);
+	uint8_t *base;
+
+	place_setup(f, fd, P2P_FLAG_CUT);
+	fake_nic_command(f->nic, 2);
+	assert_int_equal(f->nic->fw[0]->lost, 1);
+	assert_int_equal(f->port.mem.place, 0);
+	assert_int_equal(place(f, PLACE_BUS, PLACE_BYTES, &base), -ENOENT);
+	close(fd);
+}
+
 /* --- calls that arrive while the worker waits, within a step, for message DMA --- */
 
 struct served {
@@ -368,6 +484,7 @@ int main(void)
 		T(test_regions),       T(test_access),	     T(test_decode_gate),
 		T(test_interrupts),    T(test_interrupt_descriptors),
 		T(test_reset),	       T(test_client_leaves), T(test_client_leaves_persistent),
+		T(test_place_refused), T(test_place_unmapped), T(test_place_all_unmapped), T(test_place_gated),
 		T(test_options),       W(test_regions),	     W(test_access),
 		W(test_decode_gate),   W(test_served_within_step),
 	};
