@@ -135,7 +135,7 @@ static int xdp_options(struct xdp_port *x, const struct port_spec *spec, char er
 	}
 	memcpy(x->ifname, spec->target, strlen(spec->target) + 1);
 	x->first_queue = (uint32_t)queue;
-	x->queues = (uint32_t)queues;
+	x->all_queues = (uint32_t)queues;
 	x->ring = (uint32_t)ring;
 	x->busy_poll = (int)busy;
 	x->mode = mode;
@@ -157,16 +157,40 @@ static int xdp_setup(struct xdp_port *x, char err[PORT_ERR_MAX])
 	return -EOPNOTSUPP;
 }
 
+static struct xdp_port *xdp_make(void)
+{
+	struct xdp_port *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		return NULL;
+	x->port.ops = &port_xdp_ops;
+	x->first = x;
+	x->ns_fd = x->ctl_fd = x->map_fd = x->prog_fd = x->link_fd = -1;
+	x->mtu = 1500;
+	pthread_mutex_init(&x->lock, NULL);
+	return x;
+}
+
+static void xdp_free(struct xdp_port *x)
+{
+	if (x->ctl_fd >= 0)
+		close(x->ctl_fd);
+	pthread_mutex_destroy(&x->lock);
+	free(x);
+}
+
 static void xdp_close(struct port *port)
 {
 	struct xdp_port *x = xdp_of(port);
+	unsigned int q;
 
+	for (q = 1; q < XDP_MAX_QUEUES; q++)
+		if (x->lane[q])
+			xdp_free(x->lane[q]);
 	xdp_prog_detach(x);
-	if (x->ctl_fd >= 0)
-		close(x->ctl_fd);
 	if (x->ns_fd >= 0)
 		close(x->ns_fd);
-	free(x);
+	xdp_free(x);
 }
 
 /* What the libraries would print is in our own line. */
@@ -183,7 +207,7 @@ static int xdp_quiet(enum libxdp_print_level level, const char *fmt, va_list ap)
 static int xdp_open(struct port **out, const struct port_spec *spec, char err[PORT_ERR_MAX])
 {
 	const char *netns = port_spec_get(spec, "netns");
-	struct xdp_port *x = calloc(1, sizeof(*x));
+	struct xdp_port *x = xdp_make();
 	int rc;
 
 	if (!x) {
@@ -192,9 +216,6 @@ static int xdp_open(struct port **out, const struct port_spec *spec, char err[PO
 	}
 	libbpf_set_print(xdp_quiet_bpf);
 	libxdp_set_print(xdp_quiet);
-	x->port.ops = &port_xdp_ops;
-	x->ns_fd = x->ctl_fd = x->map_fd = x->prog_fd = x->link_fd = -1;
-	x->mtu = 1500;
 	rc = xdp_options(x, spec, err);
 	if (!rc && netns)
 		rc = port_netns_open("xdp", netns, &x->ns_fd, err);
@@ -206,6 +227,38 @@ static int xdp_open(struct port **out, const struct port_spec *spec, char err[PO
 	}
 	*out = &x->port;
 	return 0;
+}
+
+/* Lane q: the options and the namespace are the first's, the eyes its own. */
+static struct port *xdp_lane(struct port *port, unsigned int q)
+{
+	struct xdp_port *first = xdp_of(port), *x;
+	char err[PORT_ERR_MAX];
+
+	if (q == 0 || q >= first->all_queues)
+		return q ? NULL : port;
+	if (first->lane[q])
+		return &first->lane[q]->port;
+	x = xdp_make();
+	if (!x)
+		return NULL;
+	memcpy(x->port.name, port->name, sizeof(x->port.name));
+	memcpy(x->ifname, first->ifname, sizeof(x->ifname));
+	x->first = first;
+	x->lane_no = q;
+	x->mode = first->mode;
+	x->zerocopy = first->zerocopy;
+	x->first_queue = first->first_queue;
+	x->all_queues = first->all_queues;
+	x->ring = first->ring;
+	x->busy_poll = first->busy_poll;
+	x->ns_fd = first->ns_fd;
+	if (xdp_there(x, xdp_watch, err)) {
+		xdp_free(x);
+		return NULL;
+	}
+	first->lane[q] = x;
+	return &x->port;
 }
 
 /* ---- starting ---- */
@@ -276,6 +329,8 @@ static int xdp_start(struct port *port, const struct port_memory *mem)
 	int rc;
 
 	x->mem = *mem;
+	x->lanes = mem->queues ? mem->queues : 1;
+	x->queues = (x->all_queues - x->lane_no + x->lanes - 1) / x->lanes;
 	rc = xdp_umem_config(mem->buf_size, x->ring, &cfg);
 	if (rc) {
 		snprintf(why, PORT_ERR_MAX, "xdp: AF_XDP takes no buffers of %u bytes: use --buf-size 2048, 2112 or 4096",
@@ -286,6 +341,7 @@ static int xdp_start(struct port *port, const struct port_memory *mem)
 	if (!rc)
 		rc = xdp_umem_map(&x->range, mem);
 	if (!rc) {
+		x->ifindex = x->first->ifindex;
 		xdp_look(x);
 		x->started = true;
 		if (x->up)
@@ -318,26 +374,30 @@ static bool xdp_news(struct xdp_port *x)
 	return news;
 }
 
-/* Brings program and sockets to where the interface is. */
+/* Brings program and sockets to where the interface is; under the first lane's lock. */
 static void xdp_follow(struct xdp_port *x, uint64_t now_ns)
 {
+	struct xdp_port *first = x->first;
 	char err[PORT_ERR_MAX];
 	int rc = 0;
 
-	if (x->bound && !x->up)
+	if (x->bound && (!x->up || x->bound_gen != first->prog_gen))
 		xdp_sockets_close(x);
 	if (x->ifindex && !x->there) {
-		xdp_prog_detach(x);
+		if (x == first)
+			xdp_prog_detach(x);
+		x->ifindex = 0;
 		xdp_look(x);
 	}
-	if (!x->bound && x->up && now_ns >= x->try_ns) {
-		if (!x->ifindex)
-			rc = xdp_there(x, xdp_prog_attach, err);
-		if (!rc)
-			rc = xdp_there(x, xdp_sockets_open, err);
-		x->try_ns = now_ns + XDP_RETRY_NS;
-	}
-	xdp_link_set(x);
+	if (x->bound || !x->up || now_ns < x->try_ns)
+		return;
+	x->try_ns = now_ns + XDP_RETRY_NS;
+	if (x == first && !x->ifindex)
+		rc = xdp_there(x, xdp_prog_attach, err);
+	if (rc || !first->ifindex)
+		return;
+	x->ifindex = first->ifindex;
+	xdp_there(x, xdp_sockets_open, err);
 }
 
 static void xdp_control(struct port *port, uint64_t now_ns)
@@ -354,7 +414,14 @@ static void xdp_control(struct port *port, uint64_t now_ns)
 		x->look_ns = now_ns + XDP_LOOK_NS;
 		xdp_look(x);
 	}
+	if (x->bound && x->up && x->there && x->bound_gen == __atomic_load_n(&x->first->prog_gen, __ATOMIC_RELAXED)) {
+		xdp_link_set(x);
+		return;
+	}
+	pthread_mutex_lock(&x->first->lock);
 	xdp_follow(x, now_ns);
+	pthread_mutex_unlock(&x->first->lock);
+	xdp_link_set(x);
 }
 
 /* A queue with frames that nobody takes (backpressure) would keep a sleeping worker awake. */
@@ -424,4 +491,5 @@ const struct port_ops port_xdp_ops = {
 	.arm = xdp_arm,
 	.next_event = xdp_next_event,
 	.link_up = xdp_link_up,
+	.queue = xdp_lane,
 };

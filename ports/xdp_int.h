@@ -7,9 +7,12 @@
  *   xdp_umem.c  device memory as one UMEM; the sockets of the queues
  *   xdp_path.c  frames between the queues' rings and the board
  *
- * QUEUES  Each is an AF_XDP socket with its own four rings over the one UMEM.
- *   Frames are received from all of them in turn and sent by the first, which
- *   keeps flows in order.
+ * QUEUES  Each of the interface's is an AF_XDP socket with its own four rings over
+ *   the one UMEM of its port.  Frames are received from all of them in turn and sent
+ *   by the first, which keeps flows in order.  A NIC with several queues has a port
+ *   for each, a lane, which deals the interface's out: lane k of n has every n-th from the k-th on.
+ *   Program and map are the first lane's; the others use them under its lock, which
+ *   only control() takes.
  *
  * MEMORY  The port maps its regions once more, side by side, and registers that
  *   range as the UMEM: an address in a descriptor is where the region begins in
@@ -24,6 +27,7 @@
 #define PORTS_XDP_INT_H
 
 #include <net/if.h>
+#include <pthread.h>
 #include <xdp/xsk.h>
 
 #include "ports/port.h"
@@ -82,10 +86,18 @@ struct xdp_port {
 	char ifname[IFNAMSIZ];
 	enum xdp_hook mode;
 	enum xdp_want zerocopy;
-	uint32_t first_queue, queues, ring;
+	uint32_t first_queue, all_queues, ring; /* of the interface's queues: from which on, how many */
 	int busy_poll; /* frames per busy poll of the driver; 0: it is left to its interrupts */
 
-	/* The interface and the program on it. */
+	struct xdp_port *first; /* lane 0, which may be this one */
+	struct xdp_port *lane[XDP_MAX_QUEUES]; /* lane 0: those that were asked for */
+	unsigned int lane_no, lanes; /* lanes: that are started along with this one */
+	uint32_t queues; /* of the interface's, how many this lane has; while started */
+
+	/* The interface and the program on it; of lane 0, under its lock. */
+	pthread_mutex_t lock;
+	uint32_t prog_gen; /* changes whenever the program goes or comes */
+	uint32_t bound_gen; /* each lane's own: when its sockets were made */
 	int ns_fd, ctl_fd;
 	int ifindex; /* that the program is on; 0: none */
 	int map_fd, prog_fd, link_fd;

@@ -135,16 +135,18 @@ int xdp_prog_attach(struct xdp_port *x, char err[PORT_ERR_MAX])
 			 x->ns_fd >= 0 ? " in that namespace" : "");
 		return -ENODEV;
 	}
-	if (queues && x->first_queue + x->queues > queues) {
+	if (queues && x->first_queue + x->all_queues > queues) {
 		snprintf(err, PORT_ERR_MAX, "xdp: '%s' has %u receive queue%s, 0 to %u, no queue %u: see `ethtool -l %s`",
-			 x->ifname, queues, queues == 1 ? "" : "s", queues - 1, x->first_queue + x->queues - 1, x->ifname);
+			 x->ifname, queues, queues == 1 ? "" : "s", queues - 1, x->first_queue + x->all_queues - 1, x->ifname);
 		rc = -EINVAL;
 		goto forget_interface;
 	}
-	rc = prog_map(x, x->first_queue + x->queues, err);
+	rc = prog_map(x, x->first_queue + x->all_queues, err);
 	if (rc)
 		goto forget_interface;
 	rc = prog_link_any(x);
+	if (!rc)
+		__atomic_store_n(&x->prog_gen, x->prog_gen + 1, __ATOMIC_RELAXED);
 	if (!rc)
 		return 0;
 	prog_explain(x, rc, err);
@@ -165,9 +167,10 @@ void xdp_prog_detach(struct xdp_port *x)
 		close(x->map_fd);
 	x->link_fd = x->prog_fd = x->map_fd = -1;
 	x->ifindex = 0;
+	__atomic_store_n(&x->prog_gen, x->prog_gen + 1, __ATOMIC_RELAXED);
 }
 
 int xdp_prog_redirect(struct xdp_port *x, const struct xdp_queue *q)
 {
-	return bpf_map_update_elem(x->map_fd, &q->id, &q->fd, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(x->first->map_fd, &q->id, &q->fd, BPF_ANY) ? -errno : 0;
 }

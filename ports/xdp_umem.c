@@ -132,7 +132,7 @@ static uint16_t socket_flags(const struct xdp_port *x, bool sg)
 {
 	uint16_t flags = XDP_USE_NEED_WAKEUP | (sg ? XDP_USE_SG : 0);
 
-	if (!x->native || x->zerocopy == XDP_NO)
+	if (!x->first->native || x->zerocopy == XDP_NO)
 		return flags | XDP_COPY;
 	return x->zerocopy == XDP_YES ? flags | XDP_ZEROCOPY : flags;
 }
@@ -160,7 +160,7 @@ static int queue_open(struct xdp_port *x, unsigned int i)
 	int rc;
 
 	cfg.bind_flags = socket_flags(x, x->sg);
-	q->id = x->first_queue + i;
+	q->id = x->first_queue + x->lane_no + i * x->lanes;
 	q->fill_max = x->num_bufs / x->queues;
 	if (q->fill_max > x->ring)
 		q->fill_max = x->ring;
@@ -240,6 +240,7 @@ int xdp_sockets_open(struct xdp_port *x, char err[PORT_ERR_MAX])
 	if (rc)
 		return rc;
 	x->bound = true;
+	x->bound_gen = x->first->prog_gen;
 	xdp_refill(x);
 	return 0;
 }

@@ -565,8 +565,8 @@ static int context_make(struct soft_nic *nic, unsigned int q, const struct soft_
 		if (q)
 			port = port->ops->queue ? port->ops->queue(port, q) : NULL;
 		if (!port) {
-			snprintf(err, SOFT_ERR_MAX, "%s: port %s has %u queue%s, the NIC %u: each port needs as many, as memif and gen"
-				 " have them with queues=%u", nic->name, o->port[p]->name, q, q == 1 ? "" : "s", strap->max_queues,
+			snprintf(err, SOFT_ERR_MAX, "%s: port %s has %u queue%s, the NIC %u: each port needs as many, as memif, gen and"
+				 " xdp have them with queues=%u", nic->name, o->port[p]->name, q, q == 1 ? "" : "s", strap->max_queues,
 				 strap->max_queues);
 			return -EINVAL;
 		}

@@ -153,6 +153,7 @@ static struct xdp_port *books_make(uint32_t buf_size)
 
 	assert_non_null(x);
 	x->started = true;
+	x->first = x;
 	x->num_bufs = x->mem.rx_bufs = 8;
 	x->mem.buf_size = buf_size;
 	x->chunk_shift = buf_size == 2048 ? 11 : 0;
