@@ -673,6 +673,75 @@ static void test_client_rings(void **state)
 	unlink(path);
 }
 
+/* The far end fills the next n buffers; those in `empty`, a bit each, with nothing. */
+static void fill_next(struct raw *r, uint16_t *at, unsigned int n, uint32_t empty)
+{
+	for (unsigned int i = 0; i < n; i++, (*at)++) {
+		r->s2c->desc[*at % RAW_SLOTS].length = empty >> i & 1 ? 0 : 64;
+		r->s2c->desc[*at % RAW_SLOTS].flags = 0;
+	}
+	memif_index_store(&r->s2c->tail, *at);
+}
+
+/* Takes up to n segments a time; each must be the buffer that is due, `back` says which are no frames.  Posts them again. */
+static void take_in_order(struct env *e, uint32_t *due, unsigned int count, unsigned int n, uint32_t back)
+{
+	struct p2p_seg seg[RAW_SLOTS];
+	unsigned int k, at = 0;
+
+	while ((k = e->port->ops->rx_burst(e->port, seg, n)) > 0) {
+		for (unsigned int i = 0; i < k; i++, at++) {
+			assert_int_equal(seg[i].cookie, *due);
+			assert_int_equal(seg[i].flags, back >> at & 1 ? P2P_SEG_BACK : 0);
+			assert_ptr_equal(seg[i].data, e->mem.region[1].base + *due * 2048);
+			*due = (*due + 1) % 32;
+			seg[i].flags = 0;
+			seg[i].len = 2048;
+			assert_int_equal(e->port->ops->rx_post(e->port, &seg[i], 1), 1);
+		}
+	}
+	assert_int_equal(at, count);
+}
+
+/* Cut-through: buffers in another NIC's memory come back as they were posted, whatever the far end does. */
+static void test_client_order(void **state)
+{
+	struct p2p_seg seg = { .region = 1, .len = 2048 };
+	uint32_t due = 0;
+	uint16_t at = 0;
+	struct env e;
+	struct raw r;
+
+	raw_server_listen(&r, path);
+	env_open(&e, client_spec, 32, 2048);
+	assert_true(e.port->ops->in_order(e.port));
+	e.port->ops->stop(e.port);
+	e.mem.place = 1;
+	assert_int_equal(e.port->ops->start(e.port, &e.mem), 0);
+	for (; seg.cookie < 32; seg.cookie++) {
+		seg.data = e.mem.region[1].base + seg.cookie * 2048;
+		assert_int_equal(e.port->ops->rx_post(e.port, &seg, 1), 1);
+	}
+	raw_server_up(&r, &e, path);
+	fill_next(&r, &at, 5, 0x0a);
+	take_in_order(&e, &due, 5, RAW_SLOTS, 0x0a);
+	fill_next(&r, &at, 6, 0x1e);
+	take_in_order(&e, &due, 6, 1, 0x1e);
+	assert_int_equal(e.port->stats.rx_refused, 6);
+	/* What lay in the ring when the link went down comes before what waited behind it. */
+	for (unsigned int round = 0; round < 3; round++) {
+		raw_close(&r);
+		raw_server_up(&r, &e, path);
+		at = 0;
+		fill_next(&r, &at, 7, 1u << round);
+		take_in_order(&e, &due, 7, 3, 1u << round);
+	}
+	raw_close(&r);
+	env_close(&e);
+	close(r.listener);
+	unlink(path);
+}
+
 static void test_client_random(void **state)
 {
 	struct env e;
@@ -730,7 +799,8 @@ int main(void)
 		cmocka_unit_test(test_server_chains),      cmocka_unit_test(test_server_memory_cut),
 		cmocka_unit_test(test_server_random),      cmocka_unit_test(test_server_holds_connected),
 		cmocka_unit_test(test_client_messages),
-		cmocka_unit_test(test_client_rings),       cmocka_unit_test(test_client_random),
+		cmocka_unit_test(test_client_rings),       cmocka_unit_test(test_client_order),
+		cmocka_unit_test(test_client_random),
 		cmocka_unit_test(test_no_descriptor_left),
 	};
 	int ret;
