@@ -39,7 +39,7 @@ static struct p2p_shape fake_shape(struct fake *f)
 static void fake_clear(struct fake *f)
 {
 	uint64_t ports = *fake_reg(f, P2P_NUM_PORTS), mem = *fake_reg(f, P2P_MEM_SIZE), buf = *fake_reg(f, P2P_BUF_SIZE);
-	uint64_t queues = *fake_reg(f, P2P_QUEUES_MAX);
+	uint64_t queues = *fake_reg(f, P2P_QUEUES_MAX), features = *fake_reg(f, P2P_FEATURES);
 	uint64_t mac[P2P_MAX_PORTS];
 	unsigned int p;
 
@@ -54,6 +54,7 @@ static void fake_clear(struct fake *f)
 	*fake_reg(f, P2P_MEM_SIZE) = mem;
 	*fake_reg(f, P2P_BUF_SIZE) = buf;
 	*fake_reg(f, P2P_QUEUES_MAX) = queues;
+	*fake_reg(f, P2P_FEATURES) = features;
 	f->configured = f->running = f->persist = false;
 	f->command = 0;
 }

@@ -170,6 +170,10 @@ static void test_refuses(void **state)
 	o.set_flags = P2P_FLAG_BRIDGE;
 	refuse(w, &o, NICS);
 	drv_opts_init(&o);
+	o.cut = true;
+	o.set_flags = P2P_FLAG_CUT;
+	refuse(w, &o, NICS);
+	drv_opts_init(&o);
 	refuse(w, &o, NICS - 1); /* a mesh of three */
 	*fake_reg(&w->nic[1], P2P_NIC_INDEX) = 0;
 	refuse(w, &o, NICS);
@@ -220,6 +224,29 @@ static void test_introduces_returning(void **state)
 		fake_world_free(w);
 	}
 	fake_world_free(like);
+}
+
+/* NICs that run keep how frames are placed; one that returns is told the same, though nobody asks for it again. */
+static void test_keeps_placement(void **state)
+{
+	struct fake_world *w = fake_world_make(2, 1, MEM, 2048);
+	struct drv *d = open_all(w, straight, 2);
+	struct drv_opts o;
+
+	drv_opts_init(&o);
+	o.persist = o.cut = true;
+	*fake_reg(&w->nic[0], P2P_FEATURES) = *fake_reg(&w->nic[1], P2P_FEATURES) = P2P_FEAT_ALL | P2P_FEAT_CUT;
+	assert_int_equal(drv_bring_up(d, &o), 0);
+	drv_destroy(d);
+	fake_power_cycle(&w->nic[1]);
+	d = open_all(w, straight, 2);
+	drv_opts_init(&o);
+	assert_int_equal(drv_bring_up(d, &o), 0);
+	assert_int_equal(d->introduced, 1);
+	assert_true(d->opts.cut);
+	assert_true(*fake_reg(&w->nic[1], P2P_FLAGS) & P2P_FLAG_CUT);
+	drv_destroy(d);
+	fake_world_free(w);
 }
 
 static void test_introduces_two(void **state)
@@ -300,6 +327,7 @@ int main(void)
 		cmocka_unit_test(test_adopts_without_touching),
 		cmocka_unit_test(test_changes_only_pairs_asked_for),
 		cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_keeps_placement),
 		cmocka_unit_test(test_introduces_returning),
 		cmocka_unit_test(test_introduces_two),
 		cmocka_unit_test(test_failed_introduction),

@@ -360,6 +360,31 @@ static void test_options(void **state)
 	fake_world_free(w);
 }
 
+/* Only in wr, and only if every NIC can. */
+static void test_cut(void **state)
+{
+	struct fake_world *w = fake_world_make(2, 1, MEM, 2048);
+	struct drv_opts o;
+	struct drv *d;
+
+	assert_int_equal(drv_create(&d), 0);
+	assert_int_equal(add_all(d, w), 0);
+	options(&o, P2P_MODE_RD);
+	o.cut = true;
+	assert_int_equal(drv_bring_up(d, &o), -EINVAL);
+	options(&o, P2P_MODE_WR);
+	o.cut = true;
+	*fake_reg(&w->nic[0], P2P_FEATURES) = P2P_FEAT_ALL | P2P_FEAT_CUT;
+	*fake_reg(&w->nic[1], P2P_FEATURES) = P2P_FEAT_ALL;
+	assert_int_equal(drv_bring_up(d, &o), -EOPNOTSUPP);
+	check_nothing_left(w);
+	*fake_reg(&w->nic[1], P2P_FEATURES) = P2P_FEAT_ALL | P2P_FEAT_CUT;
+	assert_int_equal(drv_bring_up(d, &o), 0);
+	assert_true(*fake_reg(&w->nic[0], P2P_FLAGS) & *fake_reg(&w->nic[1], P2P_FLAGS) & P2P_FLAG_CUT);
+	drv_destroy(d);
+	fake_world_free(w);
+}
+
 static void test_shape(void **state)
 {
 	static const uint32_t bufs[] = { 2048, 2112, 4096, 9728 };
@@ -459,6 +484,7 @@ int main(void)
 		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_one_address_twice),
 		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_shape),
 		cmocka_unit_test(test_shape_asked),
 		cmocka_unit_test(test_down),
