@@ -12,11 +12,12 @@
  *
  * Interrupt indexes are those of VFIO: 0 INTx (absent), 1 MSI (absent),
  * 2 MSI-X, 3 error, 4 request.  Two device-specific indexes carry the wake-up
- * eventfds of design "Waking": P2P_IRQ_BELL, sub-index i: signal this to wake
- * peer i; P2P_IRQ_WAKE, one vector: peers signal this to wake us.
+ * eventfds of design "Waking": P2P_IRQ_BELL, sub-index q * P2P_MAX_NICS + i: signal
+ * this to wake queue q of peer i; P2P_IRQ_WAKE, sub-index q: peers signal this to wake our queue q.
  *
  * THREADS: every call may come from the transport's thread, one at a time per
- * function.  The board brings the call to the worker that owns the NIC.
+ * function.  The board brings the call to the worker that owns the NIC, or holds the
+ * workers of its queues still meanwhile.
  *
  * ERRORS: 0 or a count, else -errno:
  *   -EINVAL  region, offset, length or alignment that does not exist
