@@ -70,19 +70,19 @@ def harmless(g):
     return not any(g[k] for k in ('duplicated', 'reordered', 'corrupted', 'foreign'))
 
 
-def memif_args(sock, role, queues, *args):
-    """A memif NIC paired with a generator and sink."""
-    asks = f',queues={queues}' if role == 'client' else ''
+def memif_args(sock, role, queues, *args, rings=None):
+    """A memif NIC paired with a generator and sink; the client asks for so many rings each way, as many as it has queues."""
+    asks = f',queues={rings or queues}' if role == 'client' else ''
     return ('--queues', str(queues), *cores(), '--nic', 'm', '--port', f'memif:{sock},role={role}{asks}', '--nic', 'g', '--port',
             f'gen:g,queues={queues},flows={FLOWS},size=mix,rate=40000,count=60000', '--pair', 'm.0=g.0', *args)
 
 
-def memif_between(b, mode):
+def memif_between(b, mode, rings):
     """What is accepted before the link is up is dropped by name; of all else nothing is lost, each way."""
-    sock = b.path(f'between-{mode}')
-    p = [b.run('--mode', mode, *memif_args(sock, role, 2, '--seconds', '5'), name=role) for role in ('server', 'client')]
+    sock = b.path(f'between-{mode}-{rings}')
+    p = [b.run('--mode', mode, *memif_args(sock, role, 2, '--seconds', '5', rings=rings), name=role) for role in ('server', 'client')]
     for x in p:
-        b.equal(x.wait(40), 0, f'memif {mode}: {x.name} ends with status')
+        b.equal(x.wait(40), 0, f'memif {mode}, {rings} rings: {x.name} ends with status')
     o = [json.loads(x.out) for x in p]
     g = [x['generators'][0] for x in o]
     m = [{n['name']: n for n in x['nics']} for x in o]
@@ -90,7 +90,7 @@ def memif_between(b, mode):
         early, tx, rx = m[k]['m']['drops']['tx_link_down'], m[k]['m']['ports'][0]['tx_frames'], m[far]['m']['ports'][0]['rx_frames']
         b.check(g[k]['sent'] == early + tx and tx == rx == g[far]['received'] > 0 and harmless(g[far]) and
                 sum(drops(m[k]['m']).values()) + sum(drops(m[k]['g']).values()) == early,
-                f'memif {mode}: {p[k].name} made {g[k]["sent"]}, {early} before the link was up, {tx} sent, {rx} received,'
+                f'memif {mode}, {rings} rings: {p[k].name} made {g[k]["sent"]}, {early} before the link was up, {tx} sent, {rx} received,'
                 f' {g[far]["received"]} in the sink, reordered {g[far]["reordered"]}')
 
 
@@ -184,8 +184,8 @@ def main(b):
         one_process(b, mode, 3, 2)
     one_process(b, 'wr', 2, 1, '--slots', '64', '--batch', '64', '--backpressure', 'on', '--scrub', 'on', '--poll')
     bridge(b)
-    for mode in ('wr', 'rd'):
-        memif_between(b, mode)
+    for mode, rings in (('wr', 2), ('rd', 2), ('wr', 5)):
+        memif_between(b, mode, rings)
     refused(b)
     cut_off(b)
     killed(b)
