@@ -238,6 +238,9 @@ static void cut_post(struct fw_nic *n, unsigned int x)
 {
 	struct fw_port *port = &n->port[x];
 	struct fw_prod *p = port->ring;
+	const uint32_t mask = p->mask, buf_size = p->buf_size;
+	uint8_t *const base = port->ring_base;
+	const uint16_t region = cut_region(n);
 	struct p2p_seg empty[FW_RX_BURST];
 	uint32_t room, seq, m, k, took;
 
@@ -260,12 +263,8 @@ static void cut_post(struct fw_nic *n, unsigned int x)
 		m = room < FW_RX_BURST ? room : FW_RX_BURST;
 		seq = p->prod + p->out;
 		for (k = 0; k < m; k++) {
-			empty[k].data = port->ring_base + (size_t)((seq + k) & p->mask) * p->buf_size;
-			empty[k].len = p->buf_size;
-			empty[k].region = cut_region(n);
-			empty[k].flags = 0;
-			empty[k].cookie = seq + k;
-			empty[k].pad = 0;
+			empty[k] = (struct p2p_seg){ .data = base + (size_t)((seq + k) & mask) * buf_size, .len = buf_size,
+						     .region = region, .cookie = seq + k };
 		}
 		took = board_rx_post(n->board, x, empty, m);
 		p->out += took;
@@ -278,12 +277,16 @@ static void cut_post(struct fw_nic *n, unsigned int x)
 	}
 }
 
-static inline void cut_fill(struct fw_prod *p, uint32_t seq, uint32_t w0, uint32_t frame)
+static inline struct p2p_desc cut_desc(uint32_t seq, uint32_t w0, uint32_t frame)
 {
 	uint32_t where = P2P_DW(0, frame);
 
-	p->shadow[seq & p->mask] = (struct p2p_desc){ to_le32(w0), to_le32(board_sum_finish(~0u, w0, where, seq)),
-						      to_le32(where), to_le32(seq) };
+	return (struct p2p_desc){ to_le32(w0), to_le32(board_sum_finish(~0u, w0, where, seq)), to_le32(where), to_le32(seq) };
+}
+
+static inline void cut_fill(struct fw_prod *p, uint32_t seq, uint32_t w0, uint32_t frame)
+{
+	p->shadow[seq & p->mask] = cut_desc(seq, w0, frame);
 }
 
 static inline void cut_begin(struct fw_nic *n, struct fw_prod *p)
@@ -313,6 +316,8 @@ static uint32_t cut_take(struct fw_nic *n, unsigned int x)
 	const struct p2p_seg *s = &port->stash[port->stash_at], *end = &port->stash[port->stash_n];
 	const uint32_t w0 = P2P_D0(0, P2P_DF_PLACED, x, port->ring_pair & 0xff, 0), most = p->buf_size - 14;
 	const uint16_t region = cut_region(n);
+	struct p2p_desc *const shadow = p->shadow;
+	const uint32_t mask = p->mask;
 	uint32_t seq = p->prod, frame = p->frame, count;
 
 	if (!p->open || cut_pair(n, x) != port->ring_pair)
@@ -320,7 +325,7 @@ static uint32_t cut_take(struct fw_nic *n, unsigned int x)
 	for (; s != end; s++, seq++, frame++) {
 		if (p2p_unlikely((s->flags | (s->region ^ region)) || s->cookie != seq || s->len - 14 > most))
 			break;
-		cut_fill(p, seq, w0 | s->len, frame);
+		shadow[seq & mask] = cut_desc(seq, w0 | s->len, frame);
 	}
 	count = seq - p->prod;
 	if (!count)
@@ -458,7 +463,8 @@ static void cut_receive(struct fw_nic *n, unsigned int x)
 
 	port->stash_at = 0;
 	port->stash_n = board_rx_burst(n->board, x, port->stash, FW_RX_BURST);
-	for (k = 0; k < port->stash_n; k++) {
+	/* With nothing but slots out, what comes back is slots. */
+	for (k = 0; port->posted != port->ring->out && k < port->stash_n; k++) {
 		if (p2p_unlikely(port->stash[k].region != cut_region(n)))
 			port->refs[port->stash[k].cookie] = 1;
 		else
