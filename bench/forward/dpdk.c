@@ -4,7 +4,7 @@
  *
  * Their lcores: testpmd's main one reads its prompt and sleeps on the generator's core, its forwarding one has the
  * forwarder's core; l3fwd has one lcore, which forwards.  All memory is one segment file, which zero-copy needs: the
- * driver lends one descriptor a cable.  Nothing of theirs stays on disk (--no-shconf).
+ * driver lends one descriptor a cable.  Nothing of theirs stays on disk (--in-memory, --no-shconf).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -14,7 +14,7 @@
 
 #include "subject.h"
 
-#define DPDK_MEGABYTES 512
+#define DPDK_MEGABYTES 256
 #define DPDK_PROMPT "testpmd>"
 #define DPDK_PROMPT_MS 30000
 #define DPDK_ANSWER_MS 5000
@@ -54,13 +54,14 @@ static void dpdk_eal(struct fwd_args *a, const struct fwd_forwarder *f, const ch
 	fwd_arg(a, "-o0");
 	fwd_arg(a, "%s", program);
 	fwd_arg(a, "--lcores=%s", lcores);
-	if (!f->env->huge)
-		fwd_arg(a, "--no-huge");
 	fwd_arg(a, "-m");
 	fwd_arg(a, "%d", DPDK_MEGABYTES);
-	fwd_arg(a, "--no-shconf");
-	if (f->env->huge)
-		fwd_arg(a, "--huge-unlink");
+	if (f->env->huge) {
+		fwd_arg(a, "--in-memory");
+	} else {
+		fwd_arg(a, "--no-huge");
+		fwd_arg(a, "--no-shconf");
+	}
 	fwd_arg(a, "--no-pci");
 	fwd_arg(a, "--no-telemetry");
 	fwd_arg(a, "--single-file-segments");

@@ -10,7 +10,7 @@
 #include "subject.h"
 
 #define ENV_HELP_MS 5000
-#define ENV_HUGE_PAGES 512 /* of 2 MiB: what one DPDK program is given */
+#define ENV_HUGE_PAGES 160 /* of 2 MiB: DPDK_MEGABYTES, and some */
 
 /* The first executable of that name in PATH; "" if there is none. */
 static void env_which(char path[PATH_MAX], const char *name)
