@@ -32,7 +32,7 @@ struct fwd_cell {
 	uint64_t lost_saturated; /* when given more than it can take */
 	uint64_t corrupted, reordered, duplicated, foreign;
 	uint64_t checked;        /* frames of which every byte was looked at */
-	unsigned int repeated;   /* measurements done again since a core was taken away */
+	unsigned int repeated;   /* measurements done again since a core was taken away or moved */
 	unsigned int disturbed;  /* kept all the same: the last try was no better */
 };
 
@@ -54,6 +54,8 @@ struct fwd_bench {
 	unsigned int rounds; /* done */
 	unsigned int done, todo; /* measurements, for the progress line */
 	unsigned int serial; /* of sockets */
+	double distance_ns;  /* of the cores, at their nearest: only then is measured; NAN: it can't be told */
+	uint64_t waited_ns;  /* for them to be as near again */
 };
 
 /* forward.c. A run with its entries; *out is left alone on failure. */
@@ -65,6 +67,14 @@ int fwd_bench_tune(struct fwd_bench *b, struct fwd_entry *e, char err[FWD_ERR_MA
 const char *fwd_entry_name(const struct fwd_entry *e);
 bool fwd_stopped(const struct fwd_bench *b);
 double fwd_common_pps(unsigned int frame_bytes);
+
+/* ---- near.c: the cores' distance, which the hypervisor changes under our eyes ---- */
+/* Of the next second or so the least. */
+void fwd_near_init(struct fwd_bench *b);
+/* Are they as near as they were? */
+bool fwd_near(const struct fwd_bench *b);
+/* Waits until they are, as long as the run has patience left. */
+void fwd_near_wait(struct fwd_bench *b);
 
 /* ---- session.c: a forwarder that runs, between the cables' far ends ---- */
 struct fwd_session {
@@ -80,7 +90,7 @@ int fwd_session_open(struct fwd_session *s, struct fwd_bench *b, struct fwd_entr
 		     bool sleeps, char err[FWD_ERR_MAX]);
 void fwd_session_close(struct fwd_session *s);
 /*
- * One run of the tester, done again while a core was taken away, `repeats` times at most; the least disturbed counts, and
+ * One run of the tester, done again while a core was taken away or moved further off, `repeats` times at most; the least disturbed counts, and
  * cell (NULL: nobody) learns of it. cycles (may be NULL): busy cycles a frame, NAN where the forwarder doesn't count them.
  */
 #define FWD_REPEATS 3

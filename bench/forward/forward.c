@@ -271,6 +271,8 @@ int fwd_bench_create(struct fwd_bench **out, const struct fwd_request *req, char
 	rc = fwd_env_init(&b->env, req, err);
 	if (!rc)
 		rc = bench_entries(b, err);
+	if (!rc)
+		fwd_near_init(b);
 	if (rc)
 		fwd_bench_destroy(b);
 	else

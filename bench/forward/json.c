@@ -132,6 +132,8 @@ struct json_object *fwd_json(const struct fwd_bench *b)
 	put_number(o, "seconds", b->req->seconds, 3);
 	put_u64(o, "core_generator", (uint64_t)b->req->cpu_gen);
 	put_u64(o, "core_forwarder", (uint64_t)b->req->cpu_fwd);
+	put_number(o, "core_distance_ns", b->distance_ns, 1);
+	put_number(o, "waited_s", (double)b->waited_ns / 1e9, 1);
 	put_text(o, "dpdk_version", b->env.dpdk_version);
 	put_text(o, "dpdk_build", b->env.dpdk_build);
 	put_text(o, "dpdk_pages", b->env.huge ? "2M" : "4k");
