@@ -90,8 +90,9 @@ int fwd_session_open(struct fwd_session *s, struct fwd_bench *b, struct fwd_entr
 		     bool sleeps, char err[FWD_ERR_MAX]);
 void fwd_session_close(struct fwd_session *s);
 /*
- * One run of the tester, done again while a core was taken away or moved further off, `repeats` times at most; the least disturbed counts, and
- * cell (NULL: nobody) learns of it. cycles (may be NULL): busy cycles a frame, NAN where the forwarder doesn't count them.
+ * One run of the tester, done again while a core was taken away or moved further off, `repeats` times at most (0: wherever
+ * they are); the least disturbed counts, and cell (NULL: nobody) learns of it. cycles (may be NULL): busy cycles a frame,
+ * NAN where the forwarder doesn't count them.
  */
 #define FWD_REPEATS 3
 int fwd_session_run(struct fwd_session *s, struct tester_load *load, unsigned int repeats, struct tester_result *res,

@@ -6,9 +6,11 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <math.h>
+#include <sched.h>
 #include <string.h>
 
 #include "bench/forward/bench.h"
+#include "bench/forward/distance.h"
 
 static void test_median(void **state)
 {
@@ -83,11 +85,32 @@ static void test_p2pnic_read(void **state)
 	json_object_put(o);
 }
 
+/* A round trip takes some time, whatever else runs; no time where there is no core. */
+static void test_distance(void **state)
+{
+	cpu_set_t set;
+	double ns;
+	int a, b;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(set), &set), 0);
+	for (a = 0; !CPU_ISSET(a, &set); a++)
+		;
+	for (b = a + 1; b < CPU_SETSIZE && !CPU_ISSET(b, &set); b++)
+		;
+	assert_true(isnan(fwd_distance_ns(a, CPU_SETSIZE)));
+	assert_true(isnan(fwd_distance_ns(CPU_SETSIZE, a)));
+	if (b == CPU_SETSIZE)
+		skip();
+	ns = fwd_distance_ns(a, b);
+	assert_true(isnan(ns) || (ns > 0 && ns < 1e9));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_median),	     cmocka_unit_test(test_ratio),	 cmocka_unit_test(test_shuffle),
 		cmocka_unit_test(test_testpmd_read), cmocka_unit_test(test_p2pnic_read),
+		cmocka_unit_test(test_distance),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
