@@ -101,6 +101,9 @@ enum board_step {
  * uint32_t board_read(b, w, off, void *dst, uint32_t len, enum board_kind kind);
  *	Token on BOARD_Q_READ.
  * bool board_done(b, enum board_queue q, uint32_t token);
+ * bool board_at_once(b);
+ *	A constant.  True: every request has finished when the call that submits it returns, so that board_done() is
+ *	always true and there is nothing to remember of a request.
  * uint32_t board_room(b, enum board_queue q);
  *	How many requests may be submitted now.  With nothing in flight at least 64 on BOARD_Q_WRITE
  *	(a batch of descriptors for every slot of a longest frame, and lines) and 32 on BOARD_Q_READ.
@@ -112,7 +115,7 @@ enum board_step {
  *	The same without writing: the tail was zeroed by whoever moved it.
  * uint32_t board_sum_finish(uint32_t running, uint32_t w0, uint32_t where, uint32_t seq);
  *	The checksum (csum.h); masks w0 with P2P_D0_SUMMED.
- * void board_prefetch_read(const void *p);  void board_prefetch_write(b, w, uint64_t off);
+ * void board_prefetch_read(const void *p);
  *
  * uint64_t board_now_ns(b);	 monotonic; constant within one fw_step()
  * uint32_t board_random(b);	 unpredictable to peers
@@ -172,6 +175,35 @@ static inline int board_place(struct board_ctx *b, unsigned int port, struct boa
 static inline int board_port_restart(struct board_ctx *b, unsigned int port)
 {
 	return 0;
+}
+#endif
+
+/*
+ * A piece of a window, looked up once for a burst of payloads.  A board that gains by it defines BOARD_SPAN and its own.
+ *   board_span_open		valid until the next board call but board_span_*, board_prefetch_read and board_charge
+ *   board_span_write_sum	as board_write_sum(); what is moved lies within the piece, off counts from its beginning
+ *   board_span_prefetch	something is soon written there
+ */
+#ifndef BOARD_SPAN
+struct board_span {
+	struct board_win *win;
+	uint64_t off;
+};
+
+static inline void board_span_open(struct board_ctx *b, struct board_span *s, struct board_win *w, uint64_t off,
+				   uint64_t bytes)
+{
+	*s = (struct board_span){ w, off };
+}
+
+static inline uint32_t board_span_write_sum(struct board_ctx *b, const struct board_span *s, uint64_t off,
+					    const void *src, uint32_t len, uint32_t h, uint32_t stride, uint32_t *sum)
+{
+	return board_write_sum(b, s->win, s->off + off, src, len, h, stride, sum);
+}
+
+static inline void board_span_prefetch(struct board_ctx *b, const struct board_span *s, uint64_t off)
+{
 }
 #endif
 

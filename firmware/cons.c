@@ -144,7 +144,7 @@ static void cons_gap(struct fw_nic *n, struct fw_cons *c, uint8_t g, unsigned in
 	c->expect = (uint8_t)(g + also);
 }
 
-static bool cons_fields_ok(const struct fw_nic *n, const struct fw_cons *c, uint32_t w0)
+static inline bool cons_fields_ok(const struct fw_nic *n, const struct fw_cons *c, uint32_t w0)
 {
 	uint32_t len = P2P_D0_LEN(w0), flags = P2P_D0_FLAGS(w0);
 	uint32_t out = c->ring == n->ports ? P2P_PORT_FLOOD : c->ring;
@@ -163,29 +163,32 @@ static bool cons_fields_ok(const struct fw_nic *n, const struct fw_cons *c, uint
 	return len && P2P_D0_OUT_PORT(w0) == out;
 }
 
-static bool cons_sum_ok(struct fw_nic *n, const struct fw_cons *c, const struct p2p_desc *d, uint32_t seq)
+/* Is the checksum of descriptor d that of what lies at buf?  No more than a buffer is looked at. */
+static inline bool cons_sum_ok(struct fw_nic *n, const struct p2p_desc *d, const uint8_t *buf, uint32_t buf_size)
 {
-	uint32_t w0 = from_le32(d->w0), len = P2P_D0_LEN(w0), dseq = from_le32(d->seq);
-	const uint8_t *buf = c->bufs + (size_t)(seq & c->mask) * c->buf_size;
-	uint32_t sum;
+	uint32_t w0 = from_le32(d->w0), len = P2P_D0_LEN(w0), seq = from_le32(d->seq), sum;
 
-	if (len > c->buf_size)
+	if (p2p_unlikely(len > buf_size))
 		return false;
 	board_charge(n->board, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, len));
 	if (p2p_unlikely(P2P_D0_FLAGS(w0) & P2P_DF_PLACED) && n->cut)
 		sum = ~0u;
 	else
-		sum = board_sum_check(n->board, buf, len, p2p_mix(dseq), n->stride);
-	return board_sum_finish(sum, w0, from_le32(d->where), dseq) == from_le32(d->csum);
+		sum = board_sum_check(n->board, buf, len, p2p_mix(seq), n->stride);
+	return board_sum_finish(sum, w0, from_le32(d->where), seq) == from_le32(d->csum);
 }
 
-/* One slot, already out of the ring.  Returns 1 if it ends a frame. */
-static int cons_judge(struct fw_nic *n, struct fw_cons *c, const struct p2p_desc *d)
+static inline uint8_t *cons_buf(const struct fw_cons *c, uint32_t slot)
 {
-	uint32_t w0 = from_le32(d->w0), flags = P2P_D0_FLAGS(w0), seq = c->next++, slot = seq & c->mask;
+	return c->bufs + (size_t)slot * c->buf_size;
+}
+
+/* One slot, already out of the ring; sum_ok: its checksum is right.  Returns 1 if it ends a frame. */
+static int cons_judge_summed(struct fw_nic *n, struct fw_cons *c, const struct p2p_desc *d, bool sum_ok)
+{
+	uint32_t w0 = from_le32(d->w0), flags = P2P_D0_FLAGS(w0), slot = c->next++ & c->mask;
 	uint8_t g = (uint8_t)P2P_DW_FRAME(from_le32(d->where));
-	bool sum_ok = cons_sum_ok(n, c, d, seq), ok = sum_ok && cons_fields_ok(n, c, w0);
-	struct p2p_seg *seg;
+	bool ok = sum_ok && cons_fields_ok(n, c, w0);
 
 	n->completing |= FW_BIT(c->peer);
 	board_charge(n->board, BOARD_STEP_CHECK, 1);
@@ -222,13 +225,10 @@ static int cons_judge(struct fw_nic *n, struct fw_cons *c, const struct p2p_desc
 		c->nsegs++;
 	}
 	c->pend[slot] = 1;
+	c->seg[c->nsegs - 1] = (struct p2p_seg){ .data = cons_buf(c, slot), .len = P2P_D0_LEN(w0), .region = c->region,
+						 .flags = flags & P2P_DF_MORE ? P2P_SEG_MORE : 0 };
 	c->slot[c->nsegs - 1] = slot;
-	seg = &c->seg[c->nsegs - 1];
-	seg->data = c->bufs + (size_t)slot * c->buf_size;
-	seg->len = P2P_D0_LEN(w0);
-	seg->region = c->region;
-	seg->flags = flags & P2P_DF_MORE ? P2P_SEG_MORE : 0;
-	c->bytes += seg->len;
+	c->bytes += P2P_D0_LEN(w0);
 	if (flags & P2P_DF_MORE)
 		return 0;
 	if (!(flags & P2P_DF_VOID)) {
@@ -236,6 +236,11 @@ static int cons_judge(struct fw_nic *n, struct fw_cons *c, const struct p2p_desc
 		n->consumed++;
 	}
 	return 1;
+}
+
+static int cons_judge(struct fw_nic *n, struct fw_cons *c, const struct p2p_desc *d)
+{
+	return cons_judge_summed(n, c, d, cons_sum_ok(n, d, cons_buf(c, c->next & c->mask), c->buf_size));
 }
 
 /* rd: submit the read of one slot's payload.  False: the descriptor makes no sense. */
@@ -266,14 +271,13 @@ static bool cons_fetch(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c
 	while (c->fetch - c->next < FW_RD_WINDOW && c->fetch - c->done <= c->mask && board_room(n->board, BOARD_Q_READ)) {
 		slot = c->fetch & c->mask;
 		board_charge(n->board, BOARD_STEP_POLL_RING, 1);
-		if (le32_load_acquire(&c->descs[slot].seq) != c->fetch) {
+		if (!p2p_desc_take(&c->descs[slot], c->fetch, &c->copy[slot])) {
 			if (!cons_is_hole(n, c, c->fetch))
 				return true;
 			c->pend[slot] = FW_HOLE;
 			c->fetch++;
 			continue;
 		}
-		c->copy[slot] = c->descs[slot];
 		if (!cons_read(n, peer, c, &c->copy[slot], slot))
 			c->copy[slot].csum = to_le32(~from_le32(c->copy[slot].csum));
 		c->fetch++;
@@ -308,7 +312,6 @@ static int cons_poll_fetched(struct fw_nic *n, struct fw_peer *peer, struct fw_c
 int fw_cons_poll(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 {
 	struct p2p_desc d;
-	const struct p2p_desc *at;
 	int got;
 
 	if (!c->open)
@@ -321,14 +324,12 @@ int fw_cons_poll(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 	}
 	for (;;) {
 		board_charge(n->board, BOARD_STEP_POLL_RING, 1);
-		at = &c->descs[c->next & c->mask];
-		if (le32_load_acquire(&at->seq) != c->next) {
+		if (!p2p_desc_take(&c->descs[c->next & c->mask], c->next, &d)) {
 			if (!cons_is_hole(n, c, c->next))
 				return 0;
 			cons_hole(n, c);
 			continue;
 		}
-		d = *at;
 		if (c->next - c->done > c->mask) {
 			n->look_again |= FW_BIT(c->peer);
 			return 0;
@@ -338,11 +339,102 @@ int fw_cons_poll(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 	}
 }
 
+static void cons_hold(struct fw_cons *c, uint32_t slot, uint32_t count)
+{
+	uint32_t room = c->mask + 1 - slot;
+
+	memset(&c->pend[slot], 1, count < room ? count : room);
+	if (count > room)
+		memset(c->pend, 1, count - room);
+}
+
+/* Of a frame of one slot, all but its length and ingress port is known beforehand. */
+#define CONS_SIMPLE_MASK (~P2P_D0(0x3fff, 0, 7, 0, 0))
+
+/* As prod_burst(): all in the loop's own variables. */
+static inline uint32_t cons_take(struct fw_nic *n, struct fw_cons *c, struct p2p_seg *seg, uint32_t max, bool *dry, bool *bad,
+				 struct p2p_desc *d)
+{
+	const bool flood = c->ring == n->ports;
+	const uint32_t want = P2P_D0(0, 0, 0, flood ? P2P_PORT_FLOOD : c->ring, 0);
+	const uint32_t known = n->cut && !flood ? CONS_SIMPLE_MASK & ~P2P_D0(0, P2P_DF_PLACED, 0, 0, 0) : CONS_SIMPLE_MASK;
+	const uint32_t mask = c->mask, buf_size = c->buf_size, begin = c->next, region = c->region;
+	const uint8_t ahead = (uint8_t)(c->expect - begin);
+	const struct p2p_desc *descs = c->descs;
+	int32_t deficit = c->deficit;
+	uint8_t *const bufs = c->bufs, *buf;
+	uint32_t next = begin, w0, len;
+
+	for (; next - begin != max && deficit > 0; next++, seg++) {
+		if (!p2p_desc_take(&descs[next & mask], next, d)) {
+			*dry = !cons_is_hole(n, c, next);
+			board_charge(n->board, BOARD_STEP_POLL_RING, *dry);
+			break;
+		}
+		w0 = from_le32(d->w0);
+		len = P2P_D0_LEN(w0);
+		if (p2p_unlikely(((w0 ^ want) & known) || len - 1 >= buf_size ||
+				 (uint8_t)(P2P_DW_FRAME(from_le32(d->where)) - next) != ahead))
+			break;
+		board_charge(n->board, BOARD_STEP_POLL_RING, 1);
+		buf = bufs + (size_t)(next & mask) * buf_size;
+		*bad = !cons_sum_ok(n, d, buf, buf_size);
+		if (p2p_unlikely(*bad))
+			break;
+		board_charge(n->board, BOARD_STEP_CHECK, 1);
+		*seg = (struct p2p_seg){ .data = buf, .len = len, .region = (uint16_t)region };
+		board_charge(n->board, BOARD_STEP_TX, 1);
+		deficit -= (int32_t)len;
+	}
+	c->deficit = deficit;
+	c->next = next;
+	c->expect = (uint8_t)(next + ahead);
+	return next - begin;
+}
+
+unsigned int fw_cons_burst(struct fw_nic *n, struct fw_cons *c, struct p2p_seg *segs, unsigned int max, uint32_t *first,
+			   bool *dry)
+{
+	uint32_t got, left = c->done + c->mask + 1 - c->next;
+	struct p2p_desc d;
+	bool bad = false;
+
+	*dry = false;
+	if (c->active)
+		return 0;
+	*first = c->next & c->mask;
+	got = cons_take(n, c, segs, max < left ? max : left, dry, &bad, &d);
+	if (got) {
+		cons_hold(c, *first, got);
+		n->completing |= FW_BIT(c->peer);
+		n->consumed += got;
+	}
+	if (bad)
+		cons_judge_summed(n, c, &d, false);
+	return got;
+}
+
+/* Past the slots from `at` on that nobody holds, eight at a look; it may stop short of the first that somebody does. */
+static inline uint32_t cons_free(const struct fw_cons *c, uint32_t at)
+{
+	uint64_t eight;
+
+	while (c->next - at >= 8 && (at & c->mask) + 8 <= c->mask + 1) {
+		memcpy(&eight, &c->pend[at & c->mask], sizeof(eight));
+		if (eight)
+			break;
+		at += 8;
+	}
+	return at;
+}
+
 void fw_cons_complete(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c, bool dry)
 {
 	bool was = c->done != c->told;
 	uint32_t from = c->done;
 
+	if (!n->scrub)
+		c->done = cons_free(c, c->done);
 	while (c->done != c->next && !c->pend[c->done & c->mask]) {
 		if (n->scrub && n->mode != P2P_MODE_BN)
 			cons_scrub(n, c, c->done + c->mask + 1);

@@ -88,7 +88,6 @@ static void cut_place(struct fw_nic *n, unsigned int x)
 {
 	struct fw_port *port = &n->port[x];
 	struct fw_prod *p;
-	uint32_t slot;
 	int err;
 
 	cut_unplace(n, x);
@@ -101,9 +100,6 @@ static void cut_place(struct fw_nic *n, unsigned int x)
 		port->place = err == -FW_EOPNOTSUPP ? P2P_PLACE_CABLE : P2P_PLACE_NO_MEMORY;
 		return;
 	}
-	/* In wr no slot refers to a receive buffer; those never filled don't say so yet. */
-	for (slot = 0; slot <= p->mask; slot++)
-		p->src[slot] = FW_REF_NONE;
 	port->ring = p;
 	port->ring_pair = cut_pair(n, x);
 	p->cut = (uint8_t)(1 + x);
@@ -181,8 +177,11 @@ static void cut_restart(struct fw_nic *n, unsigned int x, bool keep, enum p2p_pl
 	}
 	if (port->ring)
 		port->ring->out = 0;
-	while (port->txq_tail != port->txq_head)
-		fw_release(n, port->txq[port->txq_tail++ & port->txq_mask]);
+	for (; port->txq_tail != port->txq_head; port->txq_tail++) {
+		struct fw_run *run = &port->txq[port->txq_tail & port->txq_mask];
+
+		fw_release_run(n, run->ref, run->n);
+	}
 	port->posted = port->nfree = 0;
 	port->satisfied = false;
 	for (buf = port->nbufs; buf-- > 0;)

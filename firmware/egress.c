@@ -18,30 +18,66 @@ static uint64_t frame_src(const uint8_t *frame)
 static unsigned int egress_done(struct fw_nic *n, unsigned int x)
 {
 	struct fw_port *port = &n->port[x];
-	uint32_t k, count = board_tx_done(n->board, x);
+	uint32_t left = board_tx_done(n->board, x), done = 0, k;
 
-	for (k = 0; k < count && port->txq_tail != port->txq_head; k++)
-		fw_release(n, port->txq[port->txq_tail++ & port->txq_mask]);
-	return k;
+	for (; left && port->txq_tail != port->txq_head; left -= k, done += k) {
+		struct fw_run *run = &port->txq[port->txq_tail & port->txq_mask];
+
+		k = left < run->n ? left : run->n;
+		fw_release_run(n, run->ref, k);
+		run->ref += k;
+		run->n -= k;
+		port->txq_tail += !run->n;
+	}
+	return done;
+}
+
+/* count slots more, from ref on, behind a run if they continue it.  True: they do not. */
+static inline bool run_append(struct fw_run *last, uint32_t ref, uint32_t count)
+{
+	if (last->ref + last->n != ref)
+		return true;
+	last->n += count;
+	return false;
+}
+
+/* The first `sent` staged segments are the port's. */
+static void egress_hand_over(struct fw_port *port, uint32_t sent)
+{
+	struct fw_run *run = port->stage_run;
+	uint32_t k, runs = 0;
+
+	for (; sent; sent -= k) {
+		k = sent < run->n ? sent : run->n;
+		if (port->txq_head == port->txq_tail ||
+		    run_append(&port->txq[(port->txq_head - 1) & port->txq_mask], run->ref, k))
+			port->txq[port->txq_head++ & port->txq_mask] = (struct fw_run){ run->ref, k };
+		run->ref += k;
+		run->n -= k;
+		if (!run->n) {
+			run++;
+			runs++;
+		}
+	}
+	port->stage_runs -= runs;
+	if (runs && port->stage_runs)
+		memmove(port->stage_run, run, port->stage_runs * sizeof(*run));
 }
 
 static unsigned int egress_send(struct fw_nic *n, unsigned int x)
 {
 	struct fw_port *port = &n->port[x];
-	uint32_t sent, k;
+	uint32_t sent;
 
 	if (!port->stage_n)
 		return 0;
 	sent = board_tx_burst(n->board, x, port->stage, port->stage_n);
 	if (!sent)
 		return 0;
-	for (k = 0; k < sent; k++)
-		port->txq[port->txq_head++ & port->txq_mask] = port->stage_ref[k];
+	egress_hand_over(port, sent);
 	port->stage_n -= sent;
-	if (port->stage_n) {
+	if (port->stage_n)
 		memmove(port->stage, port->stage + sent, port->stage_n * sizeof(port->stage[0]));
-		memmove(port->stage_ref, port->stage_ref + sent, port->stage_n * sizeof(port->stage_ref[0]));
-	}
 	return sent;
 }
 
@@ -50,12 +86,20 @@ static uint64_t egress_drop_stage(struct fw_nic *n, struct fw_port *port)
 	uint64_t frames = 0;
 	uint32_t k;
 
-	for (k = 0; k < port->stage_n; k++) {
+	for (k = 0; k < port->stage_n; k++)
 		frames += !(port->stage[k].flags & P2P_SEG_MORE);
-		fw_release(n, port->stage_ref[k]);
-	}
-	port->stage_n = 0;
+	for (k = 0; k < port->stage_runs; k++)
+		fw_release_run(n, port->stage_run[k].ref, port->stage_run[k].n);
+	port->stage_n = port->stage_runs = 0;
 	return frames;
+}
+
+/* The next `count` segments of the stage lie in the slots from ref on. */
+static inline void egress_stage_run(struct fw_port *port, uint32_t ref, uint32_t count)
+{
+	if (!port->stage_runs || run_append(&port->stage_run[port->stage_runs - 1], ref, count))
+		port->stage_run[port->stage_runs++] = (struct fw_run){ ref, count };
+	port->stage_n += count;
 }
 
 static void egress_stage(struct fw_nic *n, struct fw_port *port, struct fw_cons *c)
@@ -65,7 +109,7 @@ static void egress_stage(struct fw_nic *n, struct fw_port *port, struct fw_cons 
 	board_charge(n->board, BOARD_STEP_TX, 1);
 	for (k = 0; k < c->nsegs; k++) {
 		port->stage[port->stage_n] = c->seg[k];
-		port->stage_ref[port->stage_n++] = FW_REF_CONS(c->id, c->slot[k]);
+		egress_stage_run(port, FW_REF_CONS(c->id, c->slot[k]), 1);
 	}
 }
 
@@ -89,15 +133,43 @@ static void egress_learn(struct fw_nic *n, struct fw_cons *c)
 		fw_bridge_learn(n, mac, nic, P2P_D0_IN_PORT(c->w0));
 }
 
+/* As many simple frames as may be staged; returns how many, *dry: the ring has no more. */
+static unsigned int egress_burst(struct fw_nic *n, struct fw_port *port, struct fw_cons *c, bool *dry)
+{
+	uint32_t got, first = 0, room;
+
+	*dry = false;
+	if (n->mode != P2P_MODE_WR || !port->link || !c->open || (n->bridge && c->peer != n->self) ||
+	    port->stage_n + P2P_MAX_SEGS > FW_TX_STAGE)
+		return 0;
+	got = fw_cons_burst(n, c, port->stage + port->stage_n, FW_TX_STAGE - P2P_MAX_SEGS + 1 - port->stage_n, &first, dry);
+	if (!got)
+		return 0;
+	room = c->mask + 1 - first;
+	egress_stage_run(port, FW_REF_CONS(c->id, first), got < room ? got : room);
+	if (got > room)
+		egress_stage_run(port, FW_REF_CONS(c->id, 0), got - room);
+	return got;
+}
+
 /* One ring's turn.  Returns frames taken; *left: it may have more. */
 static unsigned int egress_serve(struct fw_nic *n, unsigned int x, struct fw_peer *peer, bool *left)
 {
 	struct fw_port *port = &n->port[x];
 	struct fw_cons *c = &peer->cons[x];
 	unsigned int got = 0;
+	bool dry;
 
 	*left = false;
 	while (c->deficit > 0) {
+		unsigned int k = egress_burst(n, port, c, &dry);
+
+		peer->recv_frames += k;
+		got += k;
+		if (dry)
+			c->deficit = 0;
+		if (c->deficit <= 0)
+			return got;
 		if (port->stage_n + P2P_MAX_SEGS > FW_TX_STAGE) {
 			*left = true;
 			return got;

@@ -196,7 +196,7 @@ static int ingress_bridge(struct fw_nic *n, struct frame *f)
 
 static int ingress_frame(struct fw_nic *n, struct frame *f)
 {
-	if (p2p_unlikely(f->segs[0].len < 14)) {
+	if (p2p_unlikely(f->segs[0].len < FW_MIN_FRAME)) {
 		fw_drop(n, P2P_DROP_runt, 1);
 		return 0;
 	}
@@ -287,11 +287,42 @@ unsigned int fw_ingress_stash(struct fw_nic *n, unsigned int x)
 	return moved;
 }
 
+/* Static pairs: whole runs of simple frames.  What it leaves in the stash goes one by one. */
+static unsigned int ingress_burst(struct fw_nic *n, unsigned int x)
+{
+	uint32_t pair = (uint32_t)n->port_reg[x][FW_R_PORT_PAIR];
+	unsigned int nic = (pair >> 8) & 0xff, to = pair & 0xff, moved;
+	struct fw_port *port = &n->port[x];
+
+	if (!(pair & P2P_PAIR_VALID) || port->retry)
+		return 0;
+	moved = fw_prod_burst(n, egress_ring(n, x, nic, to), x, &port->stash[port->stash_at], port->stash_n - port->stash_at,
+			      frame_w0(n, x, to, nic));
+	port->stash_at += moved;
+	if (moved)
+		port->blocked = false;
+	return moved;
+}
+
+static void ingress_receive(struct fw_nic *n, unsigned int x)
+{
+	struct fw_port *port = &n->port[x];
+	uint32_t k, frames = 0;
+
+	port->stash_at = 0;
+	port->stash_n = board_rx_burst(n->board, x, port->stash, FW_RX_BURST);
+	for (k = 0; k < port->stash_n; k++)
+		frames += !(port->stash[k].flags & P2P_SEG_MORE);
+	board_charge(n->board, BOARD_STEP_RX, frames);
+	port->posted -= port->stash_n;
+	port->satisfied = port->satisfied && !port->stash_n;
+}
+
 unsigned int fw_ingress_port(struct fw_nic *n, unsigned int x, bool *dry)
 {
 	struct fw_port *port = &n->port[x];
-	unsigned int moved, frames = 0, k;
-	bool full = true;
+	unsigned int moved, k;
+	bool full = true, fresh = false;
 
 	if (p2p_unlikely(port->ring != NULL))
 		return fw_cut_port(n, x, dry);
@@ -301,17 +332,14 @@ unsigned int fw_ingress_port(struct fw_nic *n, unsigned int x, bool *dry)
 		port->stash_at = port->stash_n = 0;
 		if (!fw_ingress_ready(n, x))
 			return 0;
-		port->stash_n = board_rx_burst(n->board, x, port->stash, FW_RX_BURST);
+		ingress_receive(n, x);
 		full = port->stash_n >= FW_RX_BURST - P2P_MAX_SEGS;
-		for (k = 0; k < port->stash_n; k++) {
-			port->refs[port->stash[k].cookie] = 1;
-			frames += !(port->stash[k].flags & P2P_SEG_MORE);
-		}
-		board_charge(n->board, BOARD_STEP_RX, frames);
-		port->posted -= port->stash_n;
-		port->satisfied = port->satisfied && !port->stash_n;
+		fresh = true;
 	}
-	moved = fw_ingress_stash(n, x);
+	moved = port->stash_at != port->stash_n ? ingress_burst(n, x) : 0;
+	for (k = port->stash_at; fresh && k < port->stash_n; k++)
+		port->refs[port->stash[k].cookie] = 1;
+	moved += fw_ingress_stash(n, x);
 	if (full)
 		*dry = false;
 	n->blocked |= port->blocked || !port->posted;

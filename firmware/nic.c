@@ -64,8 +64,10 @@ static void prod_place(struct fw_nic *n, struct arena *a, struct fw_prod *p)
 	size_t slots = n->shape.slots;
 
 	p->shadow = arena_take(a, slots * sizeof(struct p2p_desc));
-	p->tok = arena_take(a, slots * sizeof(uint32_t));
-	p->src = arena_take(a, slots * sizeof(uint32_t));
+	if (!board_at_once(n->board))
+		p->tok = arena_take(a, slots * sizeof(uint32_t));
+	if (n->mode == P2P_MODE_RD)
+		p->src = arena_take(a, slots * sizeof(uint32_t));
 	p->mask = n->shape.slots - 1;
 }
 
@@ -108,7 +110,7 @@ static void port_place(struct fw_nic *n, struct arena *a, unsigned int x)
 	port->nbufs = n->shape.rx_bufs;
 	port->refs = arena_take(a, port->nbufs * sizeof(uint16_t));
 	port->free = arena_take(a, port->nbufs * sizeof(uint32_t));
-	port->txq = arena_take(a, txq * sizeof(uint32_t));
+	port->txq = arena_take(a, txq * sizeof(struct fw_run));
 	port->txq_mask = txq - 1;
 	port->rx_rel = (uint32_t)(p2p_seg_offset(&n->shape, p2p_seg_rx(&n->shape, x)) -
 				  p2p_seg_offset(&n->shape, p2p_seg_rx(&n->shape, 0)));
@@ -278,7 +280,7 @@ int fw_nic_enable(struct fw_nic *n)
 		port->nfree = port->nbufs;
 		for (k = 0; k < port->nbufs; k++)
 			port->free[k] = port->nbufs - 1 - k;
-		port->posted = port->stash_n = port->stash_at = port->stage_n = 0;
+		port->posted = port->stash_n = port->stash_at = port->stage_n = port->stage_runs = 0;
 		port->txq_head = port->txq_tail = 0;
 		port->flood_mask = 0;
 		port->satisfied = port->blocked = port->retry = false;

@@ -23,6 +23,8 @@
 
 #define FW_RX_BURST 32
 #define FW_TX_STAGE 64
+#define FW_AHEAD 16               /* slots ahead of the one being filled are prefetched */
+#define FW_MIN_FRAME 14           /* an Ethernet header */
 #define FW_PEER_HOST P2P_MAX_NICS /* bn: the host, as a peer */
 #define FW_MAX_PEERS (P2P_MAX_NICS + 1)
 #define FW_TICK_NS 1000000ull     /* peers, pokes, ageing are looked at this often */
@@ -37,6 +39,7 @@
 #define FW_REF_SLOT 0x80000000u
 #define FW_REF_NONE 0xffffffffu
 #define FW_REF_RX(port, buf) ((uint32_t)(port) << 24 | (uint32_t)(buf))
+#define FW_REF_BUF 0xffffffu /* of a receive buffer's reference: its number */
 #define FW_REF_CONS(id, slot) (FW_REF_SLOT | (uint32_t)(id) << 16 | (uint32_t)(slot))
 
 /* Words that go into the checksum of a slot with len bytes: its units', three of the descriptor's. */
@@ -60,8 +63,8 @@ struct fw_prod {
 	uint64_t dirty_ns; /* since when, or since the last flush */
 	const struct p2p_line *comp; /* in our memory, written by the peer */
 	struct p2p_desc *shadow;     /* what we wrote, N; also the DMA's source */
-	uint32_t *tok;               /* per slot: the payload's token, then its descriptor's */
-	uint32_t *src;               /* per slot: reference to release when completed (rd), else FW_REF_NONE */
+	uint32_t *tok;               /* per slot: the payload's token, then its descriptor's; not where DMA ends at once */
+	uint32_t *src;               /* rd, else NULL: per slot, reference to release when completed, or FW_REF_NONE */
 	struct board_win win_buf;
 	uint64_t deadline_ns, timeout_ns;
 	uint32_t poke, bad_cons;
@@ -124,6 +127,11 @@ struct fw_peer {
 	struct fw_cons cons[P2P_MAX_RINGS];
 };
 
+/* Slots of one ring that follow each other: references ref, ref + 1, ... */
+struct fw_run {
+	uint32_t ref, n;
+};
+
 struct fw_port {
 	struct p2p_seg stash[FW_RX_BURST]; /* received, not yet forwarded */
 	uint32_t stash_n, stash_at;
@@ -139,8 +147,9 @@ struct fw_port {
 	/* sending */
 	uint32_t stage_n;
 	struct p2p_seg stage[FW_TX_STAGE];
-	uint32_t stage_ref[FW_TX_STAGE];
-	uint32_t *txq; /* references of segments that the port holds, oldest first */
+	uint32_t stage_runs;
+	struct fw_run stage_run[FW_TX_STAGE]; /* the staged segments' slots */
+	struct fw_run *txq; /* slots of segments that the port holds, oldest first */
 	uint32_t txq_head, txq_tail, txq_mask;
 	uint32_t rr;    /* the peer whose ring is served next */
 	bool rr_resume; /* it was left with its quantum not used up */
@@ -253,6 +262,23 @@ static inline void fw_release(struct fw_nic *n, uint32_t ref)
 	}
 }
 
+static inline void fw_release_run(struct fw_nic *n, uint32_t ref, uint32_t count)
+{
+	struct fw_cons *c = fw_cons_of(n, (ref >> 16) & 0x7fff);
+	uint8_t *pend = &c->pend[ref & 0xffff];
+	uint64_t eight;
+
+	/* Every one of them is held: nothing is borrowed from a neighbour. */
+	for (; count >= 8; count -= 8, pend += 8) {
+		memcpy(&eight, pend, sizeof(eight));
+		eight -= 0x0101010101010101ull;
+		memcpy(pend, &eight, sizeof(eight));
+	}
+	while (count--)
+		(*pend++)--;
+	n->completing |= FW_BIT(c->peer);
+}
+
 static inline void fw_hold(struct fw_nic *n, uint32_t ref)
 {
 	if (ref & FW_REF_SLOT)
@@ -301,6 +327,7 @@ static inline void fw_wake_after(struct fw_nic *n, unsigned int i, uint32_t tok,
 #define fw_prod_close FW_LOCAL(fw_prod_close)
 #define fw_prod_free FW_LOCAL(fw_prod_free)
 #define fw_prod_send FW_LOCAL(fw_prod_send)
+#define fw_prod_burst FW_LOCAL(fw_prod_burst)
 #define fw_prod_void FW_LOCAL(fw_prod_void)
 #define fw_prod_flush FW_LOCAL(fw_prod_flush)
 #define fw_prod_copy FW_LOCAL(fw_prod_copy)
@@ -314,6 +341,7 @@ static inline void fw_wake_after(struct fw_nic *n, unsigned int i, uint32_t tok,
 #define fw_cons_scrub FW_LOCAL(fw_cons_scrub)
 #define fw_cons_tell FW_LOCAL(fw_cons_tell)
 #define fw_cons_poll FW_LOCAL(fw_cons_poll)
+#define fw_cons_burst FW_LOCAL(fw_cons_burst)
 #define fw_cons_complete FW_LOCAL(fw_cons_complete)
 #define fw_cons_tick FW_LOCAL(fw_cons_tick)
 #define fw_peer_start FW_LOCAL(fw_peer_start)
@@ -364,6 +392,13 @@ void fw_prod_free(struct fw_nic *n, struct fw_prod *p);
  */
 int fw_prod_send(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *segs, const uint32_t *refs,
 		 unsigned int nsegs, uint32_t w0, enum p2p_drop *why);
+/*
+ * As fw_prod_send() for each of count frames that port x has received and nobody holds yet, in order, up to the first
+ * that is not simple (one segment that fits a slot) or finds no room.  Their buffers are released.  Returns how many;
+ * none in bn, where the host's buffers are asked for one by one.
+ */
+uint32_t fw_prod_burst(struct fw_nic *n, struct fw_prod *p, unsigned int x, const struct p2p_seg *segs, uint32_t count,
+		       uint32_t w0);
 /* A learning announcement (seg) or, seg NULL, "forget my port".  0 or as above. */
 int fw_prod_void(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *seg, uint32_t ref, unsigned int in_port);
 /*
@@ -398,6 +433,13 @@ void fw_cons_tell(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c);
  * The frame's slots are held (pend) until the caller's references are released.
  */
 int fw_cons_poll(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c);
+/*
+ * As fw_cons_poll() and staging for each of up to max frames of one slot that come next, while c->deficit lasts (it is
+ * diminished); nobody learns from them.  Their slots follow each other from *first on, modulo the ring, each held once.
+ * Returns how many; *dry: the ring has no more.  Neither that many nor dry: fw_cons_poll() knows.  wr only.
+ */
+unsigned int fw_cons_burst(struct fw_nic *n, struct fw_cons *c, struct p2p_seg *segs, unsigned int max, uint32_t *first,
+			   bool *dry);
 /* Advances the completed slots and tells the producer when a batch is due, or `dry`. */
 void fw_cons_complete(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c, bool dry);
 void fw_cons_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c);

@@ -17,7 +17,7 @@ static inline struct fw_peer *prod_peer(struct fw_nic *n, const struct fw_prod *
 
 static void prod_unref(struct fw_nic *n, struct fw_prod *p, uint32_t slot)
 {
-	uint32_t ref = p->src[slot];
+	uint32_t ref = p->src ? p->src[slot] : FW_REF_NONE;
 
 	if (ref == FW_REF_NONE)
 		return;
@@ -98,52 +98,116 @@ static bool prod_share_left(const struct fw_nic *n, const struct fw_prod *p, uns
 	return p->held[x] + slots <= share;
 }
 
-static inline void prod_count_bytes(struct fw_nic *n, const struct fw_prod *p, uint32_t len)
+static inline void prod_count_bytes(struct fw_nic *n, const struct fw_prod *p, uint64_t len)
 {
 	fw_event(n, p->local ? P2P_EV_local_bytes : p->peer == FW_PEER_HOST ? P2P_EV_host_bytes : P2P_EV_p2p_bytes, len);
 }
 
-/* Fills one slot from a contiguous piece. */
-static inline void prod_put(struct fw_nic *n, struct fw_prod *p, uint8_t *data, uint32_t len, uint32_t w0, uint32_t ref)
+/* How a piece gets into its slot. */
+enum prod_way {
+	PROD_WRITE, /* into the slot's own buffer */
+	PROD_HERE,  /* rd: the same, and its descriptor says so */
+	PROD_HOST,  /* bn: into the host's next buffer */
+	PROD_LEND,  /* rd: it stays where it is until the slot is complete */
+};
+
+static inline enum prod_way prod_way(const struct fw_nic *n, const struct fw_prod *p, uint32_t ref)
+{
+	if (n->mode == P2P_MODE_RD)
+		return ref & FW_REF_SLOT ? PROD_HERE : PROD_LEND;
+	return p->peer == FW_PEER_HOST ? PROD_HOST : PROD_WRITE;
+}
+
+/* What a write's source must be told later; nothing where writes finish at once. */
+static inline void prod_note(struct fw_nic *n, struct fw_prod *p, uint32_t slot, uint32_t tok)
+{
+	if (!board_at_once(n->board))
+		p->tok[slot] = tok;
+}
+
+static inline bool prod_done(struct fw_nic *n, const struct fw_prod *p, uint32_t slot)
+{
+	return board_at_once(n->board) || board_done(n->board, BOARD_Q_WRITE, p->tok[slot]);
+}
+
+/* The ring's buffers, for a burst; the last one with what its payload may be rounded up to. */
+static inline void prod_span(struct fw_nic *n, struct fw_prod *p, struct board_span *span)
+{
+	uint32_t unit = n->stride > P2P_DW_UNIT ? n->stride : P2P_DW_UNIT;
+
+	board_span_open(n->board, span, &p->win_buf, 0,
+			(uint64_t)p->buf_size * p->mask + P2P_ALIGN_UP(p->buf_size, unit));
+}
+
+/*
+ * Fills the slot of `seq`, of frame number `frame`, from a contiguous piece.  Returns the token of the write that
+ * reads it, 0 for none.
+ */
+static inline __attribute__((always_inline)) uint32_t prod_put(struct fw_nic *n, struct fw_prod *p, enum prod_way way,
+							       const struct board_span *span, uint32_t seq,
+							       uint8_t frame, uint8_t *data, uint32_t len, uint32_t w0,
+							       uint32_t ref)
 {
 	struct board_ctx *b = n->board;
-	uint32_t seq = p->prod, slot = seq & p->mask, h = p2p_mix(seq), sum, tok, where, place = 0;
+	uint32_t slot = seq & p->mask, h = p2p_mix(seq), sum, tok = 0, where, place = 0;
 
 	board_charge(b, BOARD_STEP_RESERVE, 1);
 	board_charge(b, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, len));
-	p->src[slot] = FW_REF_NONE;
-	if (n->mode == P2P_MODE_RD && !(ref & FW_REF_SLOT)) {
+	if (way == PROD_LEND) {
 		place = (uint32_t)(n->port[ref >> 24].rx_rel + (data - n->port[ref >> 24].rx_base)) / P2P_DW_UNIT;
 		sum = board_sum(b, data, len, h, n->stride);
-		fw_hold(n, ref);
-		p->src[slot] = ref;
 		p->held[ref >> 24]++;
-		tok = 0;
-	} else if (p->peer == FW_PEER_HOST) {
-		place = fw_bn_place(n, p->ring);
-		board_charge(b, BOARD_STEP_DMA_ISSUE, 1);
-		tok = board_write_sum(b, &p->win_buf, (uint64_t)place * P2P_DW_UNIT, data, len, h, n->stride, &sum);
-		prod_count_bytes(n, p, len);
-		fw_hold_until(n, tok, ref);
+		p->src[slot] = ref;
 	} else {
-		if (n->mode == P2P_MODE_RD)
+		if (way == PROD_HOST) {
+			place = fw_bn_place(n, p->ring);
+		} else if (way == PROD_HERE) {
+			p->src[slot] = FW_REF_NONE;
 			w0 |= P2P_D0(0, P2P_DF_HERE, 0, 0, 0);
+		}
 		board_charge(b, BOARD_STEP_DMA_ISSUE, 1);
-		tok = board_write_sum(b, &p->win_buf, (uint64_t)slot * p->buf_size, data, len, h, n->stride, &sum);
+		if (way == PROD_HOST)
+			tok = board_write_sum(b, &p->win_buf, (uint64_t)place * P2P_DW_UNIT, data, len, h, n->stride, &sum);
+		else
+			tok = board_span_write_sum(b, span, (uint64_t)slot * p->buf_size, data, len, h, n->stride, &sum);
+	}
+	w0 |= len;
+	where = P2P_DW(place, frame);
+	p2p_desc_fill(&p->shadow[slot], w0, board_sum_finish(sum, w0, where, seq), where, seq);
+	prod_note(n, p, slot, tok);
+	return tok;
+}
+
+/* The same for any piece; what it reads stays held until it is read. */
+static void prod_piece(struct fw_nic *n, struct fw_prod *p, uint8_t *data, uint32_t len, uint32_t w0, uint32_t ref)
+{
+	enum prod_way way = prod_way(n, p, ref);
+	struct board_span span;
+	uint32_t tok;
+
+	prod_span(n, p, &span);
+	tok = prod_put(n, p, way, &span, p->prod, p->frame, data, len, w0, ref);
+	p->prod++;
+	if (way == PROD_LEND) {
+		fw_hold(n, ref);
+	} else {
 		prod_count_bytes(n, p, len);
 		fw_hold_until(n, tok, ref);
 	}
-	w0 |= len;
-	where = P2P_DW(place, p->frame);
-	p->shadow[slot] = (struct p2p_desc){ to_le32(w0), to_le32(board_sum_finish(sum, w0, where, seq)),
-					     to_le32(where), to_le32(seq) };
-	p->tok[slot] = tok;
-	p->prod = seq + 1;
+}
+
+/* Before a slot is filled: completions are waited for from when there is something to complete. */
+static inline void prod_begin(const struct fw_nic *n, struct fw_prod *p)
+{
+	if (p->prod != p->cons)
+		return;
+	p->timeout_ns = P2P_POKE_MIN_NS;
+	p->deadline_ns = n->now_ns + p->timeout_ns;
 }
 
 void fw_prod_copy(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *seg, uint32_t w0)
 {
-	prod_put(n, p, seg->data, seg->len, w0, FW_REF_NONE);
+	prod_piece(n, p, seg->data, seg->len, w0, FW_REF_NONE);
 }
 
 static inline uint32_t prod_pieces(const struct p2p_seg *segs, unsigned int nsegs, uint32_t buf_size)
@@ -199,10 +263,7 @@ int fw_prod_send(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *segs
 	err = prod_admit(n, p, pieces, refs[0], why);
 	if (p2p_unlikely(err))
 		return err;
-	if (p->prod == p->cons) {
-		p->timeout_ns = P2P_POKE_MIN_NS;
-		p->deadline_ns = n->now_ns + p->timeout_ns;
-	}
+	prod_begin(n, p);
 	for (k = 0; k < nsegs; k++) {
 		for (off = 0; off < segs[k].len; off += len) {
 			len = segs[k].len - off < p->buf_size ? segs[k].len - off : p->buf_size;
@@ -210,7 +271,7 @@ int fw_prod_send(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *segs
 				flags |= P2P_DF_MORE;
 			else
 				flags &= ~(uint32_t)P2P_DF_MORE;
-			prod_put(n, p, segs[k].data + off, len, w0 | P2P_D0(0, flags, 0, 0, 0), refs[k]);
+			prod_piece(n, p, segs[k].data + off, len, w0 | P2P_D0(0, flags, 0, 0, 0), refs[k]);
 			flags |= P2P_DF_CONT;
 		}
 	}
@@ -220,6 +281,96 @@ int fw_prod_send(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *segs
 	fw_event(n, P2P_EV_forwarded, 1);
 	fw_prod_filled(n, p);
 	return 0;
+}
+
+/* The source of write `tok`, a receive buffer that nobody else holds, is free when it has finished. */
+static inline void prod_pass(struct fw_nic *n, struct fw_port *port, uint32_t *nfree, uint32_t tok, uint32_t ref)
+{
+	if (p2p_likely(board_done(n->board, BOARD_Q_WRITE, tok))) {
+		port->free[(*nfree)++] = ref & FW_REF_BUF;
+		return;
+	}
+	port->refs[ref & FW_REF_BUF] = 1;
+	n->wait[n->wait_head++ & n->wait_mask] = (struct fw_wait){ tok, ref };
+}
+
+/* May this frame of one segment go now? */
+static inline bool prod_may_put(struct fw_nic *n, struct fw_prod *p, enum prod_way way, const struct p2p_seg *seg,
+				uint32_t buf_size)
+{
+	if (p2p_unlikely((seg->flags & P2P_SEG_MORE) || seg->len - FW_MIN_FRAME > buf_size - FW_MIN_FRAME))
+		return false;
+	if (way != PROD_LEND && !board_at_once(n->board) && (!board_room(n->board, BOARD_Q_WRITE) || !fw_wait_room(n)))
+		return false;
+	return true;
+}
+
+static void prod_advance(struct fw_nic *n, struct fw_prod *p, uint32_t seq, uint8_t frame)
+{
+	p->prod = seq;
+	p->frame = frame;
+	prod_mark(n, p);
+	if (seq - p->pub >= n->batch)
+		fw_prod_flush(n, p, false);
+}
+
+/* What the loop needs is in its own variables: a store through a byte pointer could have changed anything else. */
+static inline __attribute__((always_inline)) uint32_t prod_burst(struct fw_nic *n, struct fw_prod *p, enum prod_way way,
+								 unsigned int x, const struct p2p_seg *segs,
+								 uint32_t count, uint32_t w0)
+{
+	const uint32_t buf_size = p->buf_size, mask = p->mask, begin = p->prod, ref = FW_REF_RX(x, 0);
+	const struct p2p_seg *seg = segs, *end = segs + count;
+	uint32_t tok, seq = begin, due = p->pub + n->batch, nfree = n->port[x].nfree;
+	const uint8_t ahead = (uint8_t)(p->frame - begin); /* of a frame's number to its sequence number */
+	struct board_span span;
+	uint64_t bytes = 0;
+
+	prod_span(n, p, &span);
+	for (; seg != end && prod_may_put(n, p, way, seg, buf_size); seg++) {
+		board_charge(n->board, BOARD_STEP_LOOKUP, 1);
+		if (way == PROD_WRITE)
+			board_span_prefetch(n->board, &span, (uint64_t)((seq + FW_AHEAD) & mask) * buf_size);
+		tok = prod_put(n, p, way, &span, seq, (uint8_t)(seq + ahead), seg->data, seg->len, w0, ref | seg->cookie);
+		if (way == PROD_LEND)
+			n->port[x].refs[seg->cookie] = 1;
+		else
+			prod_pass(n, &n->port[x], &nfree, tok, ref | seg->cookie);
+		bytes += seg->len;
+		if (p2p_unlikely((int32_t)(++seq - due) >= 0)) {
+			prod_advance(n, p, seq, (uint8_t)(seq + ahead));
+			prod_span(n, p, &span);
+			due = p->pub + n->batch;
+		}
+	}
+	n->port[x].nfree = nfree;
+	if (seq == begin)
+		return 0;
+	prod_advance(n, p, seq, (uint8_t)(seq + ahead));
+	if (way != PROD_LEND)
+		prod_count_bytes(n, p, bytes);
+	return seq - begin;
+}
+
+uint32_t fw_prod_burst(struct fw_nic *n, struct fw_prod *p, unsigned int x, const struct p2p_seg *segs, uint32_t count,
+		       uint32_t w0)
+{
+	enum prod_way way = prod_way(n, p, FW_REF_RX(x, 0));
+	uint32_t room = p->mask + 1 - (p->prod - p->cons), k;
+
+	if (count > room)
+		count = room;
+	if (!p->open || !count || p->out || way == PROD_HOST || (way == PROD_LEND && n->bridge))
+		return 0;
+	prod_begin(n, p);
+	if (way == PROD_WRITE)
+		k = prod_burst(n, p, PROD_WRITE, x, segs, count, w0);
+	else
+		k = prod_burst(n, p, PROD_LEND, x, segs, count, w0);
+	n->produced += k;
+	prod_peer(n, p)->sent_frames += k;
+	fw_event(n, P2P_EV_forwarded, k);
+	return k;
 }
 
 int fw_prod_void(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *seg, uint32_t ref, unsigned int in_port)
@@ -232,14 +383,11 @@ int fw_prod_void(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *seg,
 	err = prod_admit(n, p, 1, seg ? ref : FW_REF_SLOT, &why);
 	if (err)
 		return err;
-	if (p->prod == p->cons) {
-		p->timeout_ns = P2P_POKE_MIN_NS;
-		p->deadline_ns = n->now_ns + p->timeout_ns;
-	}
+	prod_begin(n, p);
 	if (seg) {
 		/* Whole units, so that padding them never touches the frame itself. */
 		unit = n->stride > P2P_DW_UNIT ? n->stride : P2P_DW_UNIT;
-		prod_put(n, p, seg->data, seg->len < unit ? seg->len : unit, w0, ref);
+		prod_piece(n, p, seg->data, seg->len < unit ? seg->len : unit, w0, ref);
 	} else {
 		uint32_t slot = p->prod & p->mask, sum, where;
 
@@ -247,9 +395,10 @@ int fw_prod_void(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *seg,
 		board_charge(n->board, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, 0));
 		where = P2P_DW(p->peer == FW_PEER_HOST ? fw_bn_place(n, p->ring) : 0, p->frame);
 		sum = board_sum_finish(~0u, w0, where, p->prod);
-		p->src[slot] = FW_REF_NONE;
-		p->tok[slot] = 0;
-		p->shadow[slot] = (struct p2p_desc){ to_le32(w0), to_le32(sum), to_le32(where), to_le32(p->prod) };
+		if (p->src)
+			p->src[slot] = FW_REF_NONE;
+		prod_note(n, p, slot, 0);
+		p2p_desc_fill(&p->shadow[slot], w0, sum, where, p->prod);
 		p->prod++;
 	}
 	prod_mark(n, p);
@@ -265,7 +414,7 @@ static void prod_write(struct fw_nic *n, struct fw_prod *p, uint32_t from, uint3
 	board_charge(n->board, BOARD_STEP_DMA_ISSUE, 1);
 	tok = board_write_descs(n->board, &peer->win_ring, p->desc_off + slot * 16, &p->shadow[slot], count);
 	for (k = 0; k < count; k++)
-		p->tok[slot + k] = tok;
+		prod_note(n, p, slot + k, tok);
 	fw_wake_after(n, p->peer, tok, false);
 	n->owing |= FW_BIT(p->peer);
 	fw_event(n, p->peer == FW_PEER_HOST ? P2P_EV_host_desc_bytes : P2P_EV_p2p_desc_bytes, p->local ? 0 : count * 16);
@@ -276,7 +425,9 @@ static uint32_t prod_limit(struct fw_nic *n, struct fw_prod *p)
 {
 	uint32_t limit;
 
-	while (p->ready != p->prod && board_done(n->board, BOARD_Q_WRITE, p->tok[p->ready & p->mask]))
+	if (board_at_once(n->board))
+		p->ready = p->prod;
+	while (p->ready != p->prod && prod_done(n, p, p->ready & p->mask))
 		p->ready++;
 	limit = p->ready;
 	while (limit != p->pub && limit != p->prod &&
@@ -360,7 +511,9 @@ void fw_prod_reap(struct fw_nic *n, struct fw_peer *peer, struct fw_prod *p)
 		return;
 	}
 	/* A slot is filled anew only when its descriptor's write has finished: the shadow is that write's source. */
-	while (p->cons != cons && board_done(n->board, BOARD_Q_WRITE, p->tok[p->cons & p->mask])) {
+	if (board_at_once(n->board) && !p->src)
+		p->cons = cons;
+	while (p->cons != cons && prod_done(n, p, p->cons & p->mask)) {
 		prod_unref(n, p, p->cons & p->mask);
 		p->cons++;
 	}

@@ -130,6 +130,11 @@ static inline bool board_done(struct board_ctx *b, enum board_queue q, uint32_t 
 	return !token || (int32_t)(2 * b->q[q].finished + 1 - token) >= 0;
 }
 
+static inline bool board_at_once(struct board_ctx *b)
+{
+	return false;
+}
+
 static inline uint32_t board_room(struct board_ctx *b, enum board_queue q)
 {
 	uint32_t under_way = b->q[q].submitted - b->q[q].finished;
@@ -142,10 +147,6 @@ static inline uint32_t board_room(struct board_ctx *b, enum board_queue q)
 static inline void board_prefetch_read(const void *p)
 {
 	__builtin_prefetch(p, 0, 3);
-}
-
-static inline void board_prefetch_write(struct board_ctx *b, struct board_win *w, uint64_t off)
-{
 }
 
 static inline uint64_t board_now_ns(struct board_ctx *b)

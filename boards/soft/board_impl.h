@@ -117,23 +117,68 @@ static inline void soft_copy_line(uint8_t *dst, const uint8_t *src, uint32_t len
 #endif
 }
 
+static inline void soft_write_sum(uint8_t *dst, const void *src, uint32_t len, uint32_t h, uint32_t stride,
+				  uint32_t *sum)
+{
+	if (p2p_likely(len - 1 < SOFT_LINE && stride == SOFT_LINE)) {
+		soft_copy_line(dst, src, len);
+		*sum = soft_crc32(~0u, soft_load32(dst + p2p_sample_offset(h, 0, SOFT_LINE)));
+	} else {
+		*sum = soft_copy_ops.copy_sum(dst, (uint8_t *)src, len, soft_copy_round(len, stride), h, stride);
+	}
+}
+
 static inline uint32_t board_write_sum(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src,
 				       uint32_t len, uint32_t h, uint32_t stride, uint32_t *sum)
 {
 	uint32_t moved = soft_copy_round(len, stride);
 	uint8_t *dst = soft_win_ptr(b, w, off, moved, true);
 
-	if (p2p_unlikely(!dst)) {
-		memset((uint8_t *)src + len, 0, moved - len);
-		*sum = soft_copy_ops.sum(src, len, h, stride);
-		soft_dma_write(b, w, off, src, moved);
-	} else if (moved == SOFT_LINE && stride == SOFT_LINE) {
-		soft_copy_line(dst, src, len);
-		*sum = soft_crc32(~0u, soft_load32(dst + p2p_sample_offset(h, 0, SOFT_LINE)));
-	} else {
-		*sum = soft_copy_ops.copy_sum(dst, (uint8_t *)src, len, moved, h, stride);
+	if (p2p_likely(dst != NULL)) {
+		soft_write_sum(dst, src, len, h, stride, sum);
+		return 0;
 	}
+	memset((uint8_t *)src + len, 0, moved - len);
+	*sum = soft_copy_ops.sum(src, len, h, stride);
+	soft_dma_write(b, w, off, src, moved);
 	return 0;
+}
+
+#define BOARD_SPAN
+struct board_span {
+	uint8_t *host; /* NULL: not reachable as one piece of host memory */
+	struct board_win *win;
+	uint64_t off;
+};
+
+static inline void board_span_open(struct board_ctx *b, struct board_span *s, struct board_win *w, uint64_t off,
+				   uint64_t bytes)
+{
+	uint64_t rel = off - w->lo;
+
+	s->win = w;
+	s->off = off;
+	s->host = w->gen == b->gen && rel <= w->span_write && bytes <= w->span_write - rel ? w->host + rel : NULL;
+}
+
+static inline uint32_t board_span_write_sum(struct board_ctx *b, const struct board_span *s, uint64_t off,
+					    const void *src, uint32_t len, uint32_t h, uint32_t stride, uint32_t *sum)
+{
+	if (p2p_unlikely(!s->host))
+		return board_write_sum(b, s->win, s->off + off, src, len, h, stride, sum);
+	soft_write_sum(s->host + off, src, len, h, stride, sum);
+	return 0;
+}
+
+static inline void board_span_prefetch(struct board_ctx *b, const struct board_span *s, uint64_t off)
+{
+	if (p2p_unlikely(!s->host))
+		return;
+#ifdef __x86_64__
+	__asm__ volatile("prefetchw %0" : : "m"(s->host[off]));
+#else
+	__builtin_prefetch(s->host + off, 1, 3);
+#endif
 }
 
 /* Two words as one store; release orders it after all before it. */
@@ -215,6 +260,11 @@ static inline bool board_done(struct board_ctx *b, enum board_queue q, uint32_t 
 	return true;
 }
 
+static inline bool board_at_once(struct board_ctx *b)
+{
+	return true;
+}
+
 static inline uint32_t board_room(struct board_ctx *b, enum board_queue q)
 {
 	return 1u << 30;
@@ -239,25 +289,12 @@ static inline uint32_t board_sum(struct board_ctx *b, uint8_t *mem, uint32_t len
 
 static inline uint32_t board_sum_finish(uint32_t running, uint32_t w0, uint32_t where, uint32_t seq)
 {
-	return ~soft_crc32(soft_crc32(soft_crc32(running, w0 & P2P_D0_SUMMED), where), seq);
+	return ~soft_crc64(soft_crc32(running, w0 & P2P_D0_SUMMED), where | (uint64_t)seq << 32);
 }
 
 static inline void board_prefetch_read(const void *p)
 {
 	__builtin_prefetch(p, 0, 3);
-}
-
-static inline void board_prefetch_write(struct board_ctx *b, struct board_win *w, uint64_t off)
-{
-	uint64_t rel = off - w->lo;
-
-	if (p2p_unlikely(w->gen != b->gen || rel >= w->span_write))
-		return;
-#ifdef __x86_64__
-	__asm__ volatile("prefetchw %0" : : "m"(w->host[rel]));
-#else
-	__builtin_prefetch(w->host + rel, 1, 3);
-#endif
 }
 
 static inline uint64_t board_now_ns(struct board_ctx *b)

@@ -38,7 +38,6 @@ static uint32_t copy_sum_table(uint8_t *dst, uint8_t *src, uint32_t len, uint32_
 }
 
 #ifdef __x86_64__
-/* Two words more, the first one lowest: half as many steps in the chain as one by one. */
 static inline uint32_t crc_pair(uint32_t crc, uint32_t first, uint32_t second)
 {
 	uint64_t c = crc, v = first | (uint64_t)second << 32;

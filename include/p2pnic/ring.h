@@ -78,6 +78,29 @@ _Static_assert(offsetof(struct p2p_desc, csum) == 4, "layout");
 _Static_assert(offsetof(struct p2p_desc, where) == 8, "layout");
 _Static_assert(offsetof(struct p2p_desc, seq) == 12, "seq is last");
 
+/* Writes all of it, in halves. */
+static inline void p2p_desc_fill(struct p2p_desc *d, uint32_t w0, uint32_t csum, uint32_t where, uint32_t seq)
+{
+	const le64 half[2] = { to_le64(w0 | (uint64_t)csum << 32), to_le64(where | (uint64_t)seq << 32) };
+
+	__builtin_memcpy(d, half, sizeof(half));
+}
+
+/* Copies the descriptor of `seq` out of shared memory, once; false: it is not there. */
+static inline bool p2p_desc_take(const struct p2p_desc *at, uint32_t seq, struct p2p_desc *d)
+{
+	const uint64_t *half = (const uint64_t *)(const void *)at;
+	uint64_t got[2];
+
+	got[1] = __atomic_load_n(&half[1], __ATOMIC_ACQUIRE);
+	__builtin_memcpy(&d->where, &got[1], sizeof(got[1]));
+	if (from_le32(d->seq) != seq)
+		return false;
+	got[0] = __atomic_load_n(&half[0], __ATOMIC_RELAXED);
+	__builtin_memcpy(d, &got[0], sizeof(got[0]));
+	return true;
+}
+
 /*
  * w0   31....27 26..23 22....20 19..14 13........0
  *      NIC      egress ingress  flags  length

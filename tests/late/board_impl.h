@@ -60,12 +60,12 @@ static inline void late_win_open(struct board_ctx *b, struct board_win *w, uint6
 #define board_write_line late_write_line
 #define board_read late_read
 #define board_done late_done
+#define board_at_once(b) ((void)(b), false)
 #define board_room late_room
 #define board_sum late_sum
 #define board_sum_check late_sum_check
 #define board_sum_finish late_sum_finish
 #define board_prefetch_read(p) ((void)(p))
-#define board_prefetch_write(b, w, off) ((void)(b), (void)(w), (void)(off))
 #define board_now_ns late_now_ns
 #define board_random late_random
 #define board_charge late_charge

@@ -36,12 +36,12 @@ uint32_t board_write_line(struct board_ctx *b, struct board_win *w, uint64_t off
 uint32_t board_read(struct board_ctx *b, struct board_win *w, uint64_t off, void *dst, uint32_t len,
 		    enum board_kind kind);
 bool board_done(struct board_ctx *b, enum board_queue q, uint32_t token);
+bool board_at_once(struct board_ctx *b);
 uint32_t board_room(struct board_ctx *b, enum board_queue q);
 uint32_t board_sum(struct board_ctx *b, uint8_t *mem, uint32_t len, uint32_t h, uint32_t stride);
 uint32_t board_sum_check(struct board_ctx *b, const uint8_t *mem, uint32_t len, uint32_t h, uint32_t stride);
 uint32_t board_sum_finish(uint32_t running, uint32_t w0, uint32_t where, uint32_t seq);
 void board_prefetch_read(const void *p);
-void board_prefetch_write(struct board_ctx *b, struct board_win *w, uint64_t off);
 uint64_t board_now_ns(struct board_ctx *b);
 uint32_t board_random(struct board_ctx *b);
 void board_charge(struct board_ctx *b, enum board_step step, uint32_t n);

@@ -140,6 +140,11 @@ bool board_done(struct board_ctx *b, enum board_queue q, uint32_t token)
 	return true;
 }
 
+bool board_at_once(struct board_ctx *b)
+{
+	return true;
+}
+
 uint32_t board_room(struct board_ctx *b, enum board_queue q)
 {
 	return 64;
@@ -169,10 +174,6 @@ uint32_t board_sum_finish(uint32_t running, uint32_t w0, uint32_t where, uint32_
 }
 
 void board_prefetch_read(const void *p)
-{
-}
-
-void board_prefetch_write(struct board_ctx *b, struct board_win *w, uint64_t off)
 {
 }
 
