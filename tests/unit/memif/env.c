@@ -46,41 +46,67 @@ int env_port_open(struct port **out, const char *spec, char err[PORT_ERR_MAX])
 	return ret ? ret : port_memif_ops.open(out, &s, err);
 }
 
-void env_open(struct env *e, const char *spec, uint32_t bufs, uint32_t stride)
+static void env_start(struct env *e, uint32_t bufs, uint32_t stride, unsigned int queues)
 {
 	struct p2p_seg seg = { 0 };
-	char err[PORT_ERR_MAX];
 
-	memset(e, 0, sizeof(*e));
 	e->bufs = bufs;
 	e->stride = stride;
 	e->seed = 1;
-	if (env_port_open(&e->port, spec, err))
-		env_die(spec, err);
 	e->mem.n = 2;
 	e->mem.buf_size = stride;
 	e->mem.rx_bufs = bufs;
+	e->mem.queues = queues;
 	env_region(&e->mem.region[0], (size_t)bufs * stride);
 	env_region(&e->mem.region[1], (size_t)bufs * stride);
 	if (e->port->ops->start(e->port, &e->mem))
-		env_die(spec, "start failed");
+		env_die(e->port->name, "start failed");
 	for (uint32_t i = 0; i < bufs; i++) {
 		seg.data = e->mem.region[0].base + (size_t)i * stride;
 		seg.len = stride;
 		seg.cookie = i;
 		if (e->port->ops->rx_post(e->port, &seg, 1) != 1)
-			env_die(spec, "rx_post refused a buffer");
+			env_die(e->port->name, "rx_post refused a buffer");
 	}
+}
+
+void env_open_queues(struct env *e, unsigned int queues, const char *spec, uint32_t bufs, uint32_t stride)
+{
+	char err[PORT_ERR_MAX];
+
+	memset(e, 0, queues * sizeof(*e));
+	if (env_port_open(&e->port, spec, err))
+		env_die(spec, err);
+	for (unsigned int q = 1; q < queues; q++) {
+		e[q].port = e->port->ops->queue(e->port, q);
+		if (!e[q].port)
+			env_die(spec, "has not so many queues");
+	}
+	for (unsigned int q = 0; q < queues; q++)
+		env_start(&e[q], bufs, stride, queues);
+}
+
+void env_close_queues(struct env *e, unsigned int queues)
+{
+	for (unsigned int q = queues; q-- > 0;)
+		e[q].port->ops->stop(e[q].port);
+	e->port->ops->close(e->port);
+	for (unsigned int q = 0; q < queues; q++) {
+		for (unsigned int i = 0; i < e[q].mem.n; i++) {
+			munmap(e[q].mem.region[i].base, e[q].mem.region[i].size);
+			close(e[q].mem.region[i].fd);
+		}
+	}
+}
+
+void env_open(struct env *e, const char *spec, uint32_t bufs, uint32_t stride)
+{
+	env_open_queues(e, 1, spec, bufs, stride);
 }
 
 void env_close(struct env *e)
 {
-	e->port->ops->stop(e->port);
-	e->port->ops->close(e->port);
-	for (unsigned int i = 0; i < e->mem.n; i++) {
-		munmap(e->mem.region[i].base, e->mem.region[i].size);
-		close(e->mem.region[i].fd);
-	}
+	env_close_queues(e, 1);
 }
 
 static inline uint32_t env_word(uint64_t seq, uint32_t seed, uint32_t i)

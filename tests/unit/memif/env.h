@@ -22,6 +22,9 @@ uint64_t env_now_ns(void);
 /* Opens spec, makes memory for bufs receive and bufs send buffers, starts, posts.  Dies with a message if it can't. */
 void env_open(struct env *e, const char *spec, uint32_t bufs, uint32_t stride);
 void env_close(struct env *e);
+/* The same with e[q] for each of several queues of one port; nobody may be in any of them. */
+void env_open_queues(struct env *e, unsigned int queues, const char *spec, uint32_t bufs, uint32_t stride);
+void env_close_queues(struct env *e, unsigned int queues);
 /* port_open() for the memif scheme alone; err as there. */
 int env_port_open(struct port **out, const char *spec, char err[PORT_ERR_MAX]);
 
