@@ -44,6 +44,9 @@
 #ifndef XDP_USE_SG
 #define XDP_USE_SG (1 << 4)
 #endif
+#ifndef XDP_MAX_TX_SKB_BUDGET
+#define XDP_MAX_TX_SKB_BUDGET 9
+#endif
 #ifndef XDP_PKT_CONTD
 #define XDP_PKT_CONTD (1 << 0)
 #endif
@@ -126,6 +129,8 @@ struct xdp_port {
 	uint32_t sent_mask, sent_head, sent_tail;
 	uint32_t done;
 	bool kick; /* the kernel has not taken all of the tx ring */
+	bool fed;  /* something was put there in this step */
+	uint32_t unkicked; /* segments put there since the kernel was called */
 
 	/* Sleeping. */
 	uint64_t tx_wait_ns;

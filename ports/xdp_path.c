@@ -5,7 +5,12 @@
 #include <linux/if_xdp.h>
 #include <sys/socket.h>
 
-#define KICKS_MAX 8 /* of one burst: the kernel sends 32 descriptors or so for each */
+#define KICKS_MAX 16 /* in a row: the kernel sends 32 descriptors for each, or what it was told */
+/*
+ * So many segments are handed over before the kernel is called for them, if more come in every step: it leaves no
+ * cache to the steps after it.
+ */
+#define KICK_AT 128u
 
 /* ---- receiving ---- */
 
@@ -202,6 +207,7 @@ void xdp_kick(struct xdp_port *x)
 	uint32_t before, after = __atomic_load_n(tx->consumer, __ATOMIC_ACQUIRE);
 	unsigned int tries;
 
+	x->unkicked = 0;
 	x->kick = after != *tx->producer;
 	for (tries = 0; tries < KICKS_MAX && x->kick && xsk_ring_prod__needs_wakeup(tx); tries++) {
 		before = after;
@@ -268,7 +274,10 @@ unsigned int xdp_tx_burst(struct port *port, const struct p2p_seg *segs, unsigne
 			p2p_count(&port->stats.copies, frames);
 	}
 	p2p_count(&port->stats.tx_error, errors);
-	if (put || x->kick)
+	x->unkicked += put;
+	x->fed = put > 0;
+	x->kick |= put > 0;
+	if (x->unkicked >= KICK_AT)
 		xdp_kick(x);
 	return first;
 }
@@ -280,8 +289,9 @@ unsigned int xdp_tx_done(struct port *port)
 
 	if (x->bound && x->sent_head != x->sent_tail) {
 		tx_reap(x);
-		if (x->kick)
+		if (x->kick && !x->fed)
 			xdp_kick(x);
+		x->fed = false;
 	}
 	n = x->done;
 	x->done = 0;

@@ -20,6 +20,7 @@
 #define UMEM_HUGE_BYTES ((size_t)2 << 20)
 #define UMEM_BUSY_POLL_US 20
 #define UMEM_SEND_BYTES (16 << 20)
+#define UMEM_SEND_BUDGET 64 /* frames that one system call sends, of the smallest ring at most */
 
 /* ---- memory ---- */
 
@@ -139,8 +140,10 @@ static uint16_t socket_flags(const struct xdp_port *x, bool sg)
 
 static void socket_tune(const struct xdp_port *x, const struct xdp_queue *q)
 {
-	int one = 1, us = UMEM_BUSY_POLL_US, bytes = UMEM_SEND_BYTES;
+	int one = 1, us = UMEM_BUSY_POLL_US, bytes = UMEM_SEND_BYTES, budget = UMEM_SEND_BUDGET;
 
+	/* Only later kernels know it. */
+	setsockopt(q->fd, SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &budget, sizeof(budget));
 	/* In copy mode frames on their way count against the socket's send buffer. */
 	setsockopt(q->fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
 	if (!x->busy_poll)
@@ -263,6 +266,7 @@ void xdp_sockets_close(struct xdp_port *x)
 	for (; x->sent_tail != x->sent_head; x->sent_tail++, x->done++)
 		lost += x->sent[x->sent_tail & x->sent_mask].addr != XDP_ADDR_NONE &&
 			!x->sent[x->sent_tail & x->sent_mask].more;
-	x->kick = false;
+	x->kick = x->fed = false;
+	x->unkicked = 0;
 	p2p_count(&x->port.stats.tx_lost, lost);
 }
