@@ -215,7 +215,8 @@ static unsigned int memif_rx_post(struct port *p, const struct p2p_seg *segs, un
 	unsigned int k = n < m->owned_max - m->owned ? n : m->owned_max - m->owned, i = 0;
 
 	m->owned += k;
-	if (!m->server && m->rx_on && m->nrx == 1 && !memif_pool_count(m))
+	/* Used last goes first, what waits in the pool stays there: few buffers that are in a cache. Slots keep their order. */
+	if (!m->server && m->rx_on && m->nrx == 1 && (!memif_pool_count(m) || !m->mem.place))
 		i = memif_client_post(m, segs, k);
 	for (; i < k; i++)
 		memif_pool_push(m, &segs[i]);
