@@ -108,6 +108,10 @@ int fwd_measure_glance(struct fwd_session *s, unsigned int frame_bytes, double *
 /* Every frame checked, at a moderate rate and then at what it takes. */
 int fwd_measure_check(struct fwd_session *s, unsigned int frame, char err[FWD_ERR_MAX]);
 
+/* ---- raw.c: raw-copy's sample of a round ---- */
+int fwd_measure_raw(struct fwd_bench *b, struct fwd_entry *e, unsigned int frame, unsigned int round,
+		    char err[FWD_ERR_MAX]);
+
 /* ---- flowgen.c: testpmd drives ---- */
 int fwd_flowgen_round(struct fwd_bench *b, struct fwd_entry *e, unsigned int frame, unsigned int round,
 		      char err[FWD_ERR_MAX]);

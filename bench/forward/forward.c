@@ -43,7 +43,7 @@ static int bench_add(struct fwd_bench *b, const struct fwd_subject *s, bool zero
 	unsigned int f;
 
 	*e = (struct fwd_entry){ .subject = s, .zero_copy = zero_copy };
-	e->by_rate = s && !s->counts;
+	e->by_rate = s && s->dpdk && !s->counts;
 	e->cell = calloc(b->req->num_frames, sizeof(*e->cell));
 	if (!e->cell)
 		return -ENOMEM;
@@ -203,12 +203,13 @@ static int bench_round_of(struct fwd_bench *b, struct fwd_entry *e, unsigned int
 	unsigned int f;
 	int rc = 0;
 
-	if (!b->req->testpmd_drives)
+	if (!b->req->testpmd_drives && (!e->subject || bench_has_setups(e)))
 		return bench_pass(b, e, round, step_measure, err);
 	for (f = 0; f < b->req->num_frames && !rc; f++) {
 		fwd_progress(b, "round %u of %u: %s%s, %u bytes", round + 1, b->req->rounds, fwd_entry_name(e),
 			     e->zero_copy ? " zero-copy" : "", b->req->frames[f]);
-		rc = fwd_flowgen_round(b, e, f, round, err);
+		b->done++;
+		rc = b->req->testpmd_drives ? fwd_flowgen_round(b, e, f, round, err) : fwd_measure_raw(b, e, f, round, err);
 	}
 	return rc;
 }
@@ -238,11 +239,26 @@ static int bench_prepare(struct fwd_bench *b, char err[FWD_ERR_MAX])
 	return rc;
 }
 
+/* raw-copy and wr are compared: with rings of the same depth. */
+static void bench_raw_rings(struct fwd_bench *b)
+{
+	const struct fwd_entry *wr = NULL;
+	unsigned int k, f;
+
+	for (k = 0; k < b->n; k++)
+		if (b->entry[k].subject && !strcmp(b->entry[k].subject->name, "p2pnic-wr") && !b->entry[k].gone)
+			wr = &b->entry[k];
+	for (k = 0; wr && k < b->n; k++)
+		for (f = 0; f < b->req->num_frames && b->entry[k].subject && !bench_has_setups(&b->entry[k]); f++)
+			b->entry[k].cell[f].setup.ring = wr->cell[f].setup.ring;
+}
+
 static int bench_rounds(struct fwd_bench *b, char err[FWD_ERR_MAX])
 {
 	unsigned int order[FWD_MAX_ENTRIES], k, round;
 	int rc = 0;
 
+	bench_raw_rings(b);
 	b->todo = b->n * b->req->num_frames * b->req->rounds;
 	for (round = 0; round < b->req->rounds && !rc; round++) {
 		fwd_shuffle(order, b->n, round + 1);

@@ -33,14 +33,19 @@ static bool plot_has(const struct fwd_bench *b, unsigned int k)
 
 static void plot_script(const struct fwd_bench *b, FILE *f)
 {
-	unsigned int k;
+	unsigned int k, least = FWD_MAX_FRAME, most = FWD_MIN_FRAME;
 	bool first = true;
+
+	for (k = 0; k < b->req->num_frames; k++) {
+		least = b->req->frames[k] < least ? b->req->frames[k] : least;
+		most = b->req->frames[k] > most ? b->req->frames[k] : most;
+	}
 
 	for (k = 0; k < b->n; k++)
 		if (plot_has(b, k))
 			plot_data(b, k, f);
 	fprintf(f, "set xlabel 'frame, bytes with FCS'\nset ylabel 'Mpps, one core'\nset logscale xy 2\nset grid\nset key outside right\n");
-	fprintf(f, "set xtics (");
+	fprintf(f, "set xrange [%.1f:%.1f]\nset xtics (", least / 1.2, most * 1.2);
 	for (k = 0; k < b->req->num_frames; k++)
 		fprintf(f, "%s%u", k ? ", " : "", b->req->frames[k]);
 	fprintf(f, ")\nplot ");

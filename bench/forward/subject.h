@@ -75,9 +75,6 @@ void fwd_forwarder_stop(struct fwd_forwarder *f);
 int fwd_env_init(struct fwd_env *e, const struct fwd_request *req, char err[FWD_ERR_MAX]);
 void fwd_env_free(struct fwd_env *e);
 
-/* raw.c */
-int fwd_raw_available(const struct fwd_env *e, const struct fwd_subject *s, bool zero_copy, char why[FWD_ERR_MAX]);
-
 /* p2pnic.c */
 int fwd_p2pnic_available(const struct fwd_env *e, const struct fwd_subject *s, bool zero_copy, char why[FWD_ERR_MAX]);
 int fwd_p2pnic_start(struct fwd_forwarder *f, char err[FWD_ERR_MAX]);
