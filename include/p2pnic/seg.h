@@ -12,8 +12,8 @@
 struct p2p_seg {
 	uint8_t *data;
 	uint32_t len;    /* an empty buffer: room at data; else bytes of the frame in this segment */
-	uint16_t region; /* of the port's memory, where data lies: 0 receive buffers, 1 + i peer i's, then place (ports/port.h) */
 	uint16_t flags;  /* P2P_SEG_* */
+	uint16_t region; /* of the port's memory, where data lies: 0 receive buffers, 1 + i peer i's, then place (ports/port.h) */
 	uint32_t cookie; /* receive: travels with the buffer, its owner's own */
 	uint32_t pad;
 };
