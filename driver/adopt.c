@@ -44,13 +44,15 @@ static int adopt_read(struct drv *d, struct drv_nic *nic, struct adopt_view *v)
 		{ P2P_RX_BUFS, &v->rx_bufs }, { P2P_MODE, &v->mode }, { P2P_BATCH, &v->batch },
 		{ P2P_STRIDE, &v->stride }, { P2P_FLAGS, &v->flags }, { P2P_AGE_S, &v->age_s },
 		{ P2P_FLOOD_PPS, &v->flood_pps }, { P2P_SILENCE_MS, &v->silence_ms },
-		{ P2P_QUEUES, &v->queues },
 	};
 	unsigned int i;
 	int rc = 0;
 
 	for (i = 0; !rc && i < P2P_ARRAY_SIZE(reg); i++)
 		rc = drv_reg_read(d, nic, reg[i].off, 4, reg[i].v);
+	v->queues = 1;
+	if (!rc && drv_has_queues(nic))
+		rc = drv_reg_read(d, nic, P2P_QUEUES, 4, &v->queues);
 	return rc;
 }
 

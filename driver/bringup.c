@@ -56,7 +56,6 @@ int drv_step_configure(struct drv *d, struct drv_nic *nic)
 	const struct { uint32_t off, v; } reg[] = {
 		{ P2P_NIC_INDEX, nic->index },
 		{ P2P_NUM_NICS, d->n },
-		{ P2P_QUEUES, d->queues },
 		{ P2P_SLOTS, nic->shape.slots },
 		{ P2P_RX_BUFS, nic->shape.rx_bufs },
 		{ P2P_MODE, o->mode },
@@ -66,7 +65,6 @@ int drv_step_configure(struct drv *d, struct drv_nic *nic)
 		{ P2P_AGE_S, o->age_s },
 		{ P2P_FLOOD_PPS, o->flood_pps },
 		{ P2P_SILENCE_MS, o->silence_ms },
-		{ P2P_CONTROL, P2P_CTL_CONFIGURE },
 	};
 	uint64_t status, error, features = P2P_FEAT_CUT;
 	unsigned int i;
@@ -78,6 +76,10 @@ int drv_step_configure(struct drv *d, struct drv_nic *nic)
 		return drv_fail(d, -EOPNOTSUPP, "%s can't receive into another NIC's memory; leave --placement cut out", nic->name);
 	for (i = 0; !rc && i < P2P_ARRAY_SIZE(reg); i++)
 		rc = drv_reg_write(d, nic, reg[i].off, 4, reg[i].v);
+	if (!rc && drv_has_queues(nic))
+		rc = drv_reg_write(d, nic, P2P_QUEUES, 4, d->queues);
+	if (!rc)
+		rc = drv_reg_write(d, nic, P2P_CONTROL, 4, P2P_CTL_CONFIGURE);
 	if (!rc)
 		rc = drv_reg_read(d, nic, P2P_STATUS, 4, &status);
 	if (!rc)

@@ -123,7 +123,7 @@ int drv_step_master(struct drv *d, struct drv_nic *nic)
 	return drv_set_command(d, nic, DRV_PCI_COMMAND_MASTER, "bus mastering");
 }
 
-static int drv_identify_magic(struct drv *d, struct drv_nic *nic)
+static int drv_identify_version(struct drv *d, struct drv_nic *nic)
 {
 	uint64_t magic, version;
 	int rc;
@@ -141,16 +141,17 @@ static int drv_identify_magic(struct drv *d, struct drv_nic *nic)
 		return drv_fail(d, -EPROTO,
 				"%s: device interface version %u, this driver speaks %u; use the same release on both",
 				nic->name, (unsigned int)(version >> 16), P2P_REG_VERSION_VALUE >> 16);
+	nic->minor = version & 0xffff;
 	return 0;
 }
 
 static int drv_identify(struct drv *d, struct drv_nic *nic)
 {
-	uint64_t ports, buf_size, status, queues;
+	uint64_t ports, buf_size, status, queues = 1;
 	unsigned int p;
 	int rc;
 
-	rc = drv_identify_magic(d, nic);
+	rc = drv_identify_version(d, nic);
 	if (!rc)
 		rc = drv_reg_read(d, nic, P2P_NUM_PORTS, 4, &ports);
 	if (!rc)
@@ -159,18 +160,19 @@ static int drv_identify(struct drv *d, struct drv_nic *nic)
 		rc = drv_reg_read(d, nic, P2P_MEM_SIZE, 8, &nic->mem_bytes);
 	if (!rc)
 		rc = drv_reg_read(d, nic, P2P_STATUS, 4, &status);
-	if (!rc)
+	if (!rc && drv_has_queues(nic))
 		rc = drv_reg_read(d, nic, P2P_QUEUES_MAX, 4, &queues);
 	if (rc)
 		return rc;
 	if (!ports || ports > P2P_MAX_PORTS || !buf_size || buf_size % 64 || buf_size > 16384)
 		return drv_fail(d, -EPROTO, "%s: says %" PRIu64 " ports and buffers of %" PRIu64
 				" bytes, which can't be", nic->name, ports, buf_size);
+	if (!queues || queues > P2P_MAX_QUEUES)
+		return drv_fail(d, -EPROTO, "%s: says %" PRIu64 " queues, which can't be", nic->name, queues);
 	nic->ports = (uint32_t)ports;
 	nic->buf_size = (uint32_t)buf_size;
 	nic->status = (uint32_t)status;
-	/* A NIC that does not know the register reads ones. */
-	nic->max_queues = queues && queues <= P2P_MAX_QUEUES ? (uint32_t)queues : 1;
+	nic->max_queues = (uint32_t)queues;
 	for (p = 0; p < nic->ports; p++) {
 		rc = drv_reg_read(d, nic, drv_port_reg(p, P2P_PORT_MAC), 8, &nic->mac[p]);
 		if (rc)

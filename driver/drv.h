@@ -79,6 +79,7 @@ struct drv_nic {
 	struct transport *t;
 	char name[DRV_NAME_MAX];
 	unsigned int index; /* NIC_INDEX in the mesh */
+	uint32_t minor; /* of its interface version: regs.h, VERSION */
 	uint32_t ports, buf_size, max_queues;
 	uint64_t mem_bytes;
 	uint64_t mac[P2P_MAX_PORTS];

@@ -25,6 +25,12 @@ static inline uint32_t drv_port_reg(unsigned int port, uint32_t off)
 	return P2P_PORT_BLOCK + port * P2P_PORT_BLOCK_BYTES + off;
 }
 
+/* Its QUEUES registers are there; a NIC without them has one queue. */
+static inline bool drv_has_queues(const struct drv_nic *nic)
+{
+	return nic->minor >= 1;
+}
+
 /* Writes d->error and returns rc. */
 int drv_fail(struct drv *d, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -114,7 +114,7 @@ int drv_peer_unmap(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
 
 int drv_peer_forget(struct drv *d, struct drv_nic *nic, unsigned int peer)
 {
-	struct peer_view v;
+	struct peer_view v = { .queue_step = 0 };
 	struct p2p_shape s = { .nics = d->n };
 	uint64_t ports, slots, buf_size, rx_bytes;
 	int rc;
@@ -130,7 +130,7 @@ int drv_peer_forget(struct drv *d, struct drv_nic *nic, unsigned int peer)
 		rc = drv_reg_read(d, nic, drv_peer_reg(peer, P2P_PEER_RX), 8, &v.rx);
 	if (!rc)
 		rc = drv_reg_read(d, nic, drv_peer_reg(peer, P2P_PEER_RX_BYTES), 8, &rx_bytes);
-	if (!rc)
+	if (!rc && drv_has_queues(nic))
 		rc = drv_reg_read(d, nic, drv_peer_reg(peer, P2P_PEER_QUEUE_STEP), 8, &v.queue_step);
 	if (!rc)
 		rc = drv_reg_read(d, nic, drv_peer_reg(peer, P2P_PEER_PORTS), 4, &ports);
@@ -166,8 +166,6 @@ int drv_peer_introduce(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
 		{ P2P_PEER_PORTS, 4, s->ports },
 		{ P2P_PEER_SLOTS, 4, s->slots },
 		{ P2P_PEER_BUF_SIZE, 4, s->buf_size },
-		{ P2P_PEER_QUEUE_STEP, 8, p2p_plane_bytes(s) },
-		{ P2P_PEER_CTRL, 4, 1 },
 	};
 	uint64_t taken;
 	unsigned int i;
@@ -175,6 +173,10 @@ int drv_peer_introduce(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
 
 	for (i = 0; !rc && i < P2P_ARRAY_SIZE(reg); i++)
 		rc = drv_reg_write(d, nic, drv_peer_reg(peer->index, reg[i].off), reg[i].bytes, reg[i].v);
+	if (!rc && drv_has_queues(nic))
+		rc = drv_reg_write(d, nic, drv_peer_reg(peer->index, P2P_PEER_QUEUE_STEP), 8, p2p_plane_bytes(s));
+	if (!rc)
+		rc = drv_reg_write(d, nic, drv_peer_reg(peer->index, P2P_PEER_CTRL), 4, 1);
 	if (!rc)
 		rc = drv_reg_read(d, nic, drv_peer_reg(peer->index, P2P_PEER_CTRL), 4, &taken);
 	if (!rc && !(taken & 1))

@@ -547,6 +547,16 @@ static void strap_fill(const struct soft_nic_opts *o, struct fw_strap *strap)
 	}
 }
 
+static void queues_lack(struct soft_nic *nic, const struct port *port, unsigned int have, char err[SOFT_ERR_MAX])
+{
+	if (!port->ops->queue)
+		snprintf(err, SOFT_ERR_MAX, "%s: port %s has one queue, the NIC %u: leave --queues out, or use memif, xdp or gen ports",
+			 nic->name, port->name, nic->queues);
+	else
+		snprintf(err, SOFT_ERR_MAX, "%s: port %s has %u queue%s, the NIC %u: give the port queues=%u, or the NIC fewer", nic->name,
+			 port->name, have, have == 1 ? "" : "s", nic->queues, nic->queues);
+}
+
 /* Queue q's own of everything. */
 static int context_make(struct soft_nic *nic, unsigned int q, const struct soft_nic_opts *o, const struct fw_strap *strap,
 			char err[SOFT_ERR_MAX])
@@ -565,9 +575,7 @@ static int context_make(struct soft_nic *nic, unsigned int q, const struct soft_
 		if (q)
 			port = port->ops->queue ? port->ops->queue(port, q) : NULL;
 		if (!port) {
-			snprintf(err, SOFT_ERR_MAX, "%s: port %s has %u queue%s, the NIC %u: each port needs as many, as memif, gen and"
-				 " xdp have them with queues=%u", nic->name, o->port[p]->name, q, q == 1 ? "" : "s", strap->max_queues,
-				 strap->max_queues);
+			queues_lack(nic, o->port[p], q, err);
 			return -EINVAL;
 		}
 		c->ctx.port[p] = port;

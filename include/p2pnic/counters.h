@@ -45,7 +45,7 @@
 	X(host_full, "bn: no free host buffer or send-ring slot") \
 	X(stopped, "held in the NIC when it was stopped or reset")
 
-/* Events and bytes per NIC. */
+/* Events and bytes per NIC.  Their registers (regs.h) follow from the order: what is new goes to the end. */
 #define P2P_EVENTS(X) \
 	X(p2p_bytes, "payload bytes written to or read from peers") \
 	X(host_bytes, "payload bytes written to or read from main memory") \
@@ -57,8 +57,6 @@
 	X(doorbells, "doorbells rung (wake-ups of sleeping peers)") \
 	X(forwarded, "frames handed to a ring, each copy of a flooded frame counted") \
 	X(flood_copies, "extra copies made by flooding (each needs a delivery of its own)") \
-	X(cut_frames, "frames received in place, in the egress NIC's memory") \
-	X(cut_diverted, "frames received in place and read back because they had to go elsewhere") \
 	X(flushes, "descriptor batches written") \
 	X(pokes, "control lines written because completions were overdue") \
 	X(poke_answers, "control lines answered") \
@@ -75,6 +73,8 @@
 	X(backpressure, "times receiving paused because a ring was full") \
 	X(stalls, "times this NIC was not run for 20 ms or more: its worker was starved or stopped") \
 	X(dma_faults, "DMA outside the address map or without bus mastering") \
-	X(bad_line, "completion or control lines out of range, ignored")
+	X(bad_line, "completion or control lines out of range, ignored") \
+	X(cut_frames, "frames received in place, in the egress NIC's memory") \
+	X(cut_diverted, "frames received in place and read back because they had to go elsewhere")
 
 #endif

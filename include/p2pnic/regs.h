@@ -14,6 +14,11 @@
  * first; PEER_STATE, the worst of down, absent, waiting, up; EPOCH, the least;
  * anything else is the same in all.
  *
+ * VERSION  The major number rises when what there was changes, the minor one when something is added.  A driver takes
+ * its own major number alone, and of it every minor one: what an older device has not got is neither read nor written.
+ *   1.1  QUEUES_MAX, QUEUES, PEER_QUEUE_STEP (older: one queue); PORT_PLACEMENT, P2P_FEAT_CUT, P2P_FLAG_CUT (older:
+ *        frames are copied); the counters cut_frames and cut_diverted
+ *
  * A register is accessed with its own width at its own alignment; anything else
  * reads all ones and writes nothing.
  */
@@ -25,7 +30,7 @@
 
 #define P2P_BAR0_BYTES 0x10000u
 #define P2P_REG_MAGIC_VALUE 0x4e503250u /* "P2PN" */
-#define P2P_REG_VERSION_VALUE 0x00010000u
+#define P2P_REG_VERSION_VALUE 0x00010001u
 
 #define P2P_REGS(X) \
 	X(MAGIC, 0x000, 4, RO, P2P_REG_MAGIC_VALUE, "\"P2PN\"") \

@@ -49,7 +49,7 @@ static void fake_clear(struct fake *f)
 	for (p = 0; p < P2P_MAX_PORTS; p++)
 		*fake_reg(f, P2P_PORT_BLOCK + p * P2P_PORT_BLOCK_BYTES + P2P_PORT_MAC) = mac[p];
 	*fake_reg(f, P2P_MAGIC) = P2P_REG_MAGIC_VALUE;
-	*fake_reg(f, P2P_VERSION) = P2P_REG_VERSION_VALUE;
+	*fake_reg(f, P2P_VERSION) = f->older ? P2P_REG_VERSION_VALUE & 0xffff0000 : P2P_REG_VERSION_VALUE;
 	*fake_reg(f, P2P_NUM_PORTS) = ports;
 	*fake_reg(f, P2P_MEM_SIZE) = mem;
 	*fake_reg(f, P2P_BUF_SIZE) = buf;
@@ -57,6 +57,21 @@ static void fake_clear(struct fake *f)
 	*fake_reg(f, P2P_FEATURES) = features;
 	f->configured = f->running = f->persist = false;
 	f->command = 0;
+}
+
+void fake_make_older(struct fake *f)
+{
+	f->older = true;
+	fake_clear(f);
+}
+
+/* A driver must not touch them in an older NIC. */
+static bool fake_lacks(const struct fake *f, uint32_t off)
+{
+	bool peer = off >= P2P_PEER_BLOCK && off < P2P_PEER_BLOCK + P2P_MAX_NICS * P2P_PEER_BLOCK_BYTES;
+
+	return f->older && (off == P2P_QUEUES_MAX || off == P2P_QUEUES ||
+			    (peer && (off - P2P_PEER_BLOCK) % P2P_PEER_BLOCK_BYTES == P2P_PEER_QUEUE_STEP));
 }
 
 void fake_power_cycle(struct fake *f)
@@ -133,7 +148,7 @@ static int64_t fake_region_read(void *fn, unsigned int region, uint64_t off, voi
 		memcpy(buf, &f->command, 2);
 		return 2;
 	}
-	if (region || (len != 4 && len != 8) || off + len > P2P_BAR0_BYTES || !(f->command & 2))
+	if (region || (len != 4 && len != 8) || off + len > P2P_BAR0_BYTES || !(f->command & 2) || fake_lacks(f, (uint32_t)off))
 		return -EIO; /* memory decode is off */
 	v = fake_reg_value(f, (uint32_t)off);
 	memcpy(buf, &v, len);
@@ -202,7 +217,7 @@ static int64_t fake_region_write(void *fn, unsigned int region, uint64_t off, co
 			fake_note(f, FAKE_MASTER, 0);
 		return 2;
 	}
-	if (region || !(f->command & 2))
+	if (region || !(f->command & 2) || fake_lacks(f, (uint32_t)off))
 		return -EIO;
 	fake_reg_write(f, (uint32_t)off, v);
 	return (int64_t)len;

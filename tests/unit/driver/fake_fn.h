@@ -58,6 +58,7 @@ struct fake {
 	struct fake_map map[FAKE_MAX_MAPS];
 	bool wake[P2P_MAX_QUEUES], bell[P2P_MAX_QUEUES * P2P_MAX_NICS];
 	bool attached, refuse_configure;
+	bool older; /* interface version 1.0, without what came later; fake_make_older() */
 };
 
 struct fake_world {
@@ -67,6 +68,8 @@ struct fake_world {
 };
 
 extern const struct p2p_function_ops fake_ops;
+
+void fake_make_older(struct fake *f);
 
 /* n NICs with so many ports, memory and buffers, each a MAC address of its own. */
 struct fake_world *fake_world_make(unsigned int n, unsigned int ports, uint64_t mem, uint32_t buf_size);

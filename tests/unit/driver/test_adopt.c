@@ -249,6 +249,31 @@ static void test_keeps_placement(void **state)
 	fake_world_free(w);
 }
 
+/* NICs of before there were queues run on under this driver, and one that returns is introduced to them. */
+static void test_adopts_older(void **state)
+{
+	struct fake_world *w = fake_world_make(NICS, 2, MEM, 2048);
+	struct drv_opts o;
+	struct drv *d;
+
+	fake_make_older(&w->nic[0]);
+	fake_make_older(&w->nic[1]);
+	d = open_all(w, straight, NICS);
+	options(&o);
+	assert_int_equal(drv_bring_up(d, &o), 0);
+	drv_destroy(d);
+	fake_power_cycle(&w->nic[1]);
+	d = open_all(w, straight, NICS);
+	drv_opts_init(&o);
+	assert_int_equal(drv_bring_up(d, &o), 0);
+	assert_int_equal(d->adopted, 2);
+	assert_int_equal(d->introduced, 1);
+	assert_int_equal(d->queues, 1);
+	assert_int_equal(drv_wait_ready(d, 0), 0);
+	drv_destroy(d);
+	fake_world_free(w);
+}
+
 static void test_introduces_two(void **state)
 {
 	struct fake_world *like = world_up(), *w = world_up();
@@ -329,6 +354,7 @@ int main(void)
 		cmocka_unit_test(test_refuses),
 		cmocka_unit_test(test_keeps_placement),
 		cmocka_unit_test(test_introduces_returning),
+		cmocka_unit_test(test_adopts_older),
 		cmocka_unit_test(test_introduces_two),
 		cmocka_unit_test(test_failed_introduction),
 		cmocka_unit_test(test_too_little_memory),

@@ -185,7 +185,7 @@ static void test_queues(void **state)
 	}
 	/* One that can have but one. */
 	w = fake_world_make(2, 1, MEM, 2048);
-	*fake_reg(&w->nic[1], P2P_QUEUES_MAX) = UINT32_MAX;
+	*fake_reg(&w->nic[1], P2P_QUEUES_MAX) = 1;
 	options(&o, P2P_MODE_WR);
 	assert_int_equal(drv_create(&d), 0);
 	assert_int_equal(up(d, w, &o), 0);
@@ -306,6 +306,45 @@ static void test_identity(void **state)
 	assert_int_equal(add_all(d, w), -EPROTO);
 	drv_destroy(d);
 	assert_int_equal(fake_count(w, FAKE_RESET), 0);
+	fake_world_free(w);
+}
+
+/* Beside an older NIC all have one queue; what it lacks is not touched.  A newer minor is taken. */
+static void test_versions(void **state)
+{
+	struct fake_world *w = fake_world_make(2, 1, MEM, 2048);
+	struct drv_opts o;
+	struct drv *d;
+
+	fake_make_older(&w->nic[1]);
+	*fake_reg(&w->nic[0], P2P_FEATURES) = P2P_FEAT_ALL | P2P_FEAT_CUT;
+	options(&o, P2P_MODE_WR);
+	assert_int_equal(drv_create(&d), 0);
+	assert_int_equal(up(d, w, &o), 0);
+	assert_int_equal(d->queues, 1);
+	check_reach(w, d, P2P_MODE_WR);
+	assert_int_equal(drv_down(d), 0);
+	o.queues = 2;
+	assert_int_equal(drv_bring_up(d, &o), -EINVAL);
+	assert_non_null(strstr(drv_error(d), "nic1"));
+	o.queues = 0;
+	o.cut = true;
+	assert_int_equal(drv_bring_up(d, &o), -EOPNOTSUPP);
+	assert_non_null(strstr(drv_error(d), "nic1"));
+	drv_destroy(d);
+	check_nothing_left(w);
+	fake_world_free(w);
+
+	w = fake_world_make(2, 1, MEM, 2048);
+	*fake_reg(&w->nic[1], P2P_VERSION) = P2P_REG_VERSION_VALUE + 1;
+	assert_int_equal(drv_create(&d), 0);
+	assert_int_equal(add_all(d, w), 0);
+	assert_int_equal(d->nic[1].max_queues, FAKE_QUEUES);
+	drv_destroy(d);
+	*fake_reg(&w->nic[1], P2P_QUEUES_MAX) = P2P_MAX_QUEUES + 1;
+	assert_int_equal(drv_create(&d), 0);
+	assert_int_equal(add_all(d, w), -EPROTO);
+	drv_destroy(d);
 	fake_world_free(w);
 }
 
@@ -482,6 +521,7 @@ int main(void)
 		cmocka_unit_test(test_doorbell_memory),
 		cmocka_unit_test(test_refused_configuration),
 		cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_one_address_twice),
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_cut),
