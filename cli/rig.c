@@ -424,6 +424,17 @@ static int rig_look_for_end(struct soft_nic *soft, void *arg)
 	return 0;
 }
 
+/* A call wakes the NIC's worker: only where it may learn something. */
+static bool rig_may_end(const struct rig_nic *nic)
+{
+	unsigned int p;
+
+	for (p = 0; p < nic->ports; p++)
+		if (nic->port[p]->ops->exhausted)
+			return true;
+	return false;
+}
+
 bool rig_exhausted(struct rig *r, bool *any)
 {
 	struct rig_end e = { .all = true };
@@ -431,6 +442,8 @@ bool rig_exhausted(struct rig *r, bool *any)
 
 	for (i = 0; i < r->n; i++) {
 		e.nic = &r->nic[i];
+		if (!rig_may_end(e.nic))
+			continue;
 		soft_nic_call(r->nic[i].soft, rig_look_for_end, &e);
 	}
 	*any = e.any;

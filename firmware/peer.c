@@ -195,6 +195,15 @@ static void peer_ready(struct fw_nic *n, struct fw_peer *peer, unsigned int i)
 	peer->ready = true;
 }
 
+/*
+ * A sleeper's beats go together, up to a tick early: one wake-up for all its peers, and all NICs that sleep with it.
+ * Two in step would share a lossy fabric's every second loss so that one hears nothing: there each goes when it is due.
+ */
+static bool peer_beat_due(const struct fw_nic *n, const struct fw_peer *peer)
+{
+	return n->now_ns + (n->asleep && !n->scrub ? FW_TICK_NS : 0) >= peer->next_beat_ns;
+}
+
 void fw_peer_tick(struct fw_nic *n, unsigned int i)
 {
 	struct fw_peer *peer = &n->peer[i];
@@ -204,9 +213,8 @@ void fw_peer_tick(struct fw_nic *n, unsigned int i)
 	peer_watch(n, i);
 	if (peer->state == P2P_PEER_UP && !peer->ready)
 		peer_ready(n, peer, i);
-	if (n->now_ns >= peer->next_beat_ns) {
+	if (peer_beat_due(n, peer)) {
 		peer->beat++;
-		/* Two peers in step would share a fabric's every second loss so that one hears nothing. */
 		peer->next_beat_ns = n->now_ns + P2P_BEAT_NS - board_random(n->board) % FW_TICK_NS;
 		fw_peer_line(n, peer);
 	}

@@ -438,6 +438,7 @@ static bool step_nic(struct mesh *m, unsigned int i)
 		if (*m->now < n->until_ns && !nic_bell(m, i) && !port_event(m, i))
 			return false;
 		n->sleeping = false;
+		n->wakes++;
 		m->ops->sleep(m->mb, i, false);
 	}
 	n->until_ns = m->ops->step(m->mb, i);
@@ -624,6 +625,16 @@ void mesh_station(uint8_t mac[6], unsigned int k)
 uint32_t mesh_untaken(struct mesh *m, unsigned int nic, unsigned int port)
 {
 	return m->port[nic][port].outs - m->port[nic][port].taken;
+}
+
+uint64_t mesh_wakes(const struct mesh *m, int nic)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < m->cfg.nics; i++)
+		sum += nic < 0 || (unsigned int)nic == i ? m->nic[i].wakes : 0;
+	return sum;
 }
 
 uint64_t mesh_event(struct mesh *m, int nic, enum p2p_event e)

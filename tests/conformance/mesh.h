@@ -120,7 +120,7 @@ struct mesh_nic {
 	bool rung; /* bn: by the host */
 	uint32_t idle;
 	uint64_t until_ns, stall_ns;
-	uint64_t kills;
+	uint64_t kills, wakes;
 };
 
 /* bn: the host loop, stepped like a NIC (mesh_host.c). */
@@ -200,6 +200,7 @@ uint32_t mesh_untaken(struct mesh *m, unsigned int nic, unsigned int port);
 /* Counters. */
 uint64_t mesh_event(struct mesh *m, int nic, enum p2p_event e); /* nic < 0: sum */
 uint64_t mesh_drops(struct mesh *m, int nic, enum p2p_drop d);
+uint64_t mesh_wakes(const struct mesh *m, int nic); /* how often sleepers were woken, by bells, ports and deadlines */
 uint64_t mesh_held(struct mesh *m);
 uint64_t mesh_port_sum(struct mesh *m, size_t stat_offset);
 /* rx + copies - (tx + port losses + drops) - held: 0 if the books are exact. */

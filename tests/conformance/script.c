@@ -390,6 +390,8 @@ static int counter(struct run *r, const char *name, int nic, uint64_t *v)
 	for (k = 0; k < P2P_ARRAY_SIZE(port); k++)
 		if (!strcmp(name, port[k].name))
 			return *v = mesh_port_sum(r->m, port[k].off), 0;
+	if (!strcmp(name, "wakes"))
+		return *v = mesh_wakes(r->m, nic), 0;
 	return bad(r, "'%s' is no counter", name);
 }
 

@@ -28,7 +28,7 @@
  *                             at most so much; takes them
  *   silent                    no frame left any port unasked
  *   pending a.0 N             N frames wait on the cable, not accepted
- *   count NAME OP N [nic=a]   NAME: drop.x, event.x or a port counter; OP: = < > (also >=, <=)
+ *   count NAME OP N [nic=a]   NAME: drop.x, event.x, a port counter or `wakes` of sleepers; OP: = < > (also >=, <=)
  *   delta NAME OP N           the same, since the last delta of NAME
  *   peer a b up|down|waiting|absent
  *   reg a OFFSET = VALUE
