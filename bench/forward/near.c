@@ -12,8 +12,9 @@
 #define NEAR_LOOKS 20u
 #define NEAR_LOOK_NS 50000000l
 #define NEAR_FACTOR 1.5                 /* as near as that is the same */
-#define NEAR_ONCE_NS 10000000000ull     /* patience: for one measurement */
-#define NEAR_ALL_NS 180000000000ull     /* and in all */
+/* Patience, for measurements of a second; less for shorter ones. */
+#define NEAR_ONCE_NS 10e9 /* for one of them */
+#define NEAR_ALL_NS 180e9 /* and in all */
 
 static void near_pause(void)
 {
@@ -48,9 +49,11 @@ bool fwd_near(const struct fwd_bench *b)
 
 void fwd_near_wait(struct fwd_bench *b)
 {
+	double share = b->req->seconds < 1 ? b->req->seconds : 1;
 	uint64_t once = 0;
 
-	while (!fwd_stopped(b) && once < NEAR_ONCE_NS && b->waited_ns < NEAR_ALL_NS && !fwd_near(b)) {
+	while (!fwd_stopped(b) && (double)once < NEAR_ONCE_NS * share && (double)b->waited_ns < NEAR_ALL_NS * share &&
+	       !fwd_near(b)) {
 		near_pause();
 		once += NEAR_LOOK_NS;
 		b->waited_ns += NEAR_LOOK_NS;

@@ -337,6 +337,10 @@ def refused(b, argv, *words, status=None, seconds=20, env=None):
     b.check(not wrong, f'{short}: {r.status}: {(said or [""])[0].replace(b.dir, "")[:150]}' + ''.join('; ' + w for w in wrong))
 
 
+# `full` as argument: all combinations; else each thing once.
+FULL = 'full' in sys.argv[1:]
+
+
 def run(main):
     """Runs main(bench) and ends the process as the test runner wants it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

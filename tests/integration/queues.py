@@ -80,7 +80,7 @@ def memif_args(sock, role, queues, *args, rings=None):
 def memif_between(b, mode, rings):
     """What is accepted before the link is up is dropped by name; of all else nothing is lost, each way."""
     sock = b.path(f'between-{mode}-{rings}')
-    p = [b.run('--mode', mode, *memif_args(sock, role, 2, '--seconds', '5', rings=rings), name=role) for role in ('server', 'client')]
+    p = [b.run('--mode', mode, *memif_args(sock, role, 2, '--seconds', '4', rings=rings), name=role) for role in ('server', 'client')]
     for x in p:
         b.equal(x.wait(40), 0, f'memif {mode}, {rings} rings: {x.name} ends with status')
     o = [json.loads(x.out) for x in p]

@@ -12,8 +12,8 @@ import time
 
 from lib import CABLE, Failed, cpu_ns, run
 
-FRAMES = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-SILENCE = float(sys.argv[2]) if len(sys.argv) > 2 else 3
+FRAMES = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+SILENCE = float(sys.argv[2]) if len(sys.argv) > 2 else 2
 GAP_US = (20000, 60000)
 SEED = 7
 
