@@ -116,10 +116,61 @@ static void test_traffic(void **state)
 	env_close_queues(client, QUEUES);
 }
 
+static bool lanes_up(struct env *e)
+{
+	bool up = true;
+
+	for (unsigned int q = 0; q < QUEUES; q++) {
+		env_control(&e[q]);
+		up &= e[q].port->ops->link_up(e[q].port);
+	}
+	return up;
+}
+
+/* Rings stay where they are until the last lane has left them, however long it stands still: longer than is drained for. */
+static void stand_still(struct env *stays, struct env *goes)
+{
+	uint64_t end = env_now_ns() + LIMIT_NS, until;
+
+	for (bool up = false; !up;) {
+		up = lanes_up(stays);
+		up &= lanes_up(goes);
+		assert_true(env_now_ns() < end);
+	}
+	env_close_queues(goes, QUEUES);
+	for (until = env_now_ns() + 1300000000; env_now_ns() < until;) {
+		env_control(&stays[0]);
+		env_control(&stays[1]);
+		env_receive(&stays[2], 0);
+		env_send(&stays[2], 1, 60, 2048);
+		env_reap(&stays[2]);
+	}
+	assert_false(stays[0].port->ops->link_up(stays[0].port));
+	assert_false(stays[1].port->ops->link_up(stays[1].port));
+	assert_true(stays[2].port->ops->link_up(stays[2].port));
+	env_control(&stays[2]);
+	assert_false(stays[2].port->ops->link_up(stays[2].port));
+}
+
+static void test_stands_still(void **state)
+{
+	char spec[2][160];
+
+	snprintf(spec[0], sizeof(spec[0]), "memif:@p2pnic-still-%d,role=server", getpid());
+	snprintf(spec[1], sizeof(spec[1]), "memif:@p2pnic-still-%d,queues=%d,rings=64", getpid(), QUEUES);
+	env_open_queues(server, QUEUES, spec[0], BUFS, 2048);
+	env_open_queues(client, QUEUES, spec[1], BUFS, 2048);
+	stand_still(server, client);
+	env_open_queues(client, QUEUES, spec[1], BUFS, 2048);
+	stand_still(client, server);
+	env_close_queues(client, QUEUES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_traffic),
+		cmocka_unit_test(test_stands_still),
 	};
 
 	return cmocka_run_group_tests_name("memif/lanes", tests, NULL, NULL);

@@ -54,6 +54,17 @@ static void forwarder_route(uint8_t *d, bool wrong)
 	d[25] = (uint8_t)sum;
 }
 
+static void forwarder_backwards(struct forwarder *f, struct env *out, const uint8_t *data, uint32_t len, uint32_t every)
+{
+	memcpy(f->kept + f->kept_len, data, len);
+	f->kept_len += len;
+	if (f->kept_len != every * len)
+		return;
+	p2p_count(&f->faults, 1);
+	for (; f->kept_len; f->kept_len -= len)
+		forwarder_send(f, out, f->kept + f->kept_len - len, len);
+}
+
 static void forwarder_frame(struct forwarder *f, struct env *out, uint8_t *data, uint32_t len)
 {
 	static const uint8_t foreign[60] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 9, 0x08, 0x06 };
@@ -61,6 +72,10 @@ static void forwarder_frame(struct forwarder *f, struct env *out, uint8_t *data,
 	enum fault fault = (enum fault)__atomic_load_n(&f->fault, __ATOMIC_RELAXED);
 	const bool late = f->kept_len && fault != FAULT_KEEP;
 
+	if (fault == FAULT_BACKWARDS) {
+		forwarder_backwards(f, out, data, len, every);
+		return;
+	}
 	p2p_count(&f->seen, 1);
 	if (p2p_count_read(&f->seen) % (every ? every : 1))
 		fault = FAULT_NONE;

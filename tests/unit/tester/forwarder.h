@@ -15,6 +15,7 @@ enum fault {
 	FAULT_SHORT,    /* the last byte is missing */
 	FAULT_TWICE,
 	FAULT_LATE,     /* after the frame behind it */
+	FAULT_BACKWARDS, /* as many at a time, the last of them first; all of one length, and their sum what `kept` holds */
 	FAULT_FOREIGN,  /* and a frame of nobody's behind it */
 	FAULT_ROUTE,    /* as a router: MAC addresses, TTL, IP checksum */
 	FAULT_CHECKSUM, /* as a router, the checksum wrong */

@@ -197,6 +197,13 @@ static void test_bench_finds(void **state)
 	forwarder_fault(&fwd, FAULT_LAST, 1);
 	run(t, &load);
 	assert_int_equal(res.corrupted, res.checked);
+	/* As far apart as those that it looks at, on average. */
+	forwarder_fault(&fwd, FAULT_BACKWARDS, 60);
+	run(t, &load);
+	assert_int_equal(p2p_count_read(&fwd.faults), COUNT / 60);
+	assert_in_range(res.reordered, 1, res.checked);
+	assert_int_equal(res.lost + res.corrupted + res.duplicated, 0);
+	assert_false(tester_result_clean(&res));
 	down(t);
 }
 
