@@ -179,31 +179,34 @@ static inline int board_port_restart(struct board_ctx *b, unsigned int port)
 #endif
 
 /*
- * A piece of a window, looked up once for a burst of payloads.  A board that gains by it defines BOARD_SPAN and its own.
- *   board_span_open		valid until the next board call but board_span_*, board_prefetch_read and board_charge
- *   board_span_write_sum	as board_write_sum(); what is moved lies within the piece, off counts from its beginning
- *   board_span_prefetch	something is soon written there
+ * For bursts; a board that gains by it defines BOARD_FEW and its own.
+ *   board_write_few	board_write_sum() of the payloads of n slots that lie side by side, `step` bytes apart from off
+ *			on: the first segments segs[0..n), h[k] and sum[k] of each.  The token is the last one's.
+ *   board_prefetch_few	n slots are soon written to
+ *   board_sum_few	board_sum_check() of n slots that lie side by side in local memory, len[k] bytes each
  */
-#ifndef BOARD_SPAN
-struct board_span {
-	struct board_win *win;
-	uint64_t off;
-};
-
-static inline void board_span_open(struct board_ctx *b, struct board_span *s, struct board_win *w, uint64_t off,
-				   uint64_t bytes)
+#ifndef BOARD_FEW
+static inline uint32_t board_write_few(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t step,
+				       const struct p2p_seg *segs, uint32_t n, const uint32_t *h, uint32_t stride, uint32_t *sum)
 {
-	*s = (struct board_span){ w, off };
+	uint32_t k, tok = 0;
+
+	for (k = 0; k < n; k++, off += step)
+		tok = board_write_sum(b, w, off, segs[k].data, segs[k].len, h[k], stride, &sum[k]);
+	return tok;
 }
 
-static inline uint32_t board_span_write_sum(struct board_ctx *b, const struct board_span *s, uint64_t off,
-					    const void *src, uint32_t len, uint32_t h, uint32_t stride, uint32_t *sum)
+static inline void board_prefetch_few(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t step, uint32_t n)
 {
-	return board_write_sum(b, s->win, s->off + off, src, len, h, stride, sum);
 }
 
-static inline void board_span_prefetch(struct board_ctx *b, const struct board_span *s, uint64_t off)
+static inline void board_sum_few(struct board_ctx *b, const uint8_t *mem, uint32_t step, const uint32_t *len, uint32_t n,
+				 const uint32_t *h, uint32_t stride, uint32_t *sum)
 {
+	uint32_t k;
+
+	for (k = 0; k < n; k++, mem += step)
+		sum[k] = board_sum_check(b, mem, len[k], h[k], stride);
 }
 #endif
 

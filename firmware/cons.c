@@ -163,6 +163,16 @@ static inline bool cons_fields_ok(const struct fw_nic *n, const struct fw_cons *
 	return len && P2P_D0_OUT_PORT(w0) == out;
 }
 
+/* The running sum over a slot's payload, which nobody moved where it was placed; h = p2p_mix(its seq). */
+static inline uint32_t cons_sum(struct fw_nic *n, const struct p2p_desc *d, uint32_t h, const uint8_t *buf)
+{
+	uint32_t w0 = from_le32(d->w0);
+
+	if (p2p_unlikely(P2P_D0_FLAGS(w0) & P2P_DF_PLACED) && n->cut)
+		return ~0u;
+	return board_sum_check(n->board, buf, P2P_D0_LEN(w0), h, n->stride);
+}
+
 /* Is the checksum of descriptor d that of what lies at buf?  No more than a buffer is looked at. */
 static inline bool cons_sum_ok(struct fw_nic *n, const struct p2p_desc *d, const uint8_t *buf, uint32_t buf_size)
 {
@@ -171,10 +181,7 @@ static inline bool cons_sum_ok(struct fw_nic *n, const struct p2p_desc *d, const
 	if (p2p_unlikely(len > buf_size))
 		return false;
 	board_charge(n->board, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, len));
-	if (p2p_unlikely(P2P_D0_FLAGS(w0) & P2P_DF_PLACED) && n->cut)
-		sum = ~0u;
-	else
-		sum = board_sum_check(n->board, buf, len, p2p_mix(seq), n->stride);
+	sum = cons_sum(n, d, p2p_mix(seq), buf);
 	return board_sum_finish(sum, w0, from_le32(d->where), seq) == from_le32(d->csum);
 }
 
@@ -240,7 +247,9 @@ static int cons_judge_summed(struct fw_nic *n, struct fw_cons *c, const struct p
 
 static int cons_judge(struct fw_nic *n, struct fw_cons *c, const struct p2p_desc *d)
 {
-	return cons_judge_summed(n, c, d, cons_sum_ok(n, d, cons_buf(c, c->next & c->mask), c->buf_size));
+	const uint8_t *buf = cons_buf(c, c->next & c->mask);
+
+	return cons_judge_summed(n, c, d, cons_sum_ok(n, d, buf, c->buf_size));
 }
 
 /* rd: submit the read of one slot's payload.  False: the descriptor makes no sense. */
@@ -351,66 +360,130 @@ static void cons_hold(struct fw_cons *c, uint32_t slot, uint32_t count)
 /* Of a frame of one slot, all but its length and ingress port is known beforehand. */
 #define CONS_SIMPLE_MASK (~P2P_D0(0x3fff, 0, 7, 0, 0))
 
-/* As prod_burst(): all in the loop's own variables. */
-static inline uint32_t cons_take(struct fw_nic *n, struct fw_cons *c, struct p2p_seg *seg, uint32_t max, bool *dry, bool *bad,
-				 struct p2p_desc *d)
+/* Why a burst ended: no more wanted, or not that simple; the ring is empty; the payload of *bad is not what was sent. */
+enum cons_end { CONS_MORE, CONS_DRY, CONS_BAD };
+
+/* How many of the descriptors from `next` on are simple, before the deficit is used up; the length of each. */
+static inline uint32_t cons_simple(const struct fw_nic *n, const struct fw_cons *c, uint32_t next, const struct p2p_desc *d,
+				   uint32_t have, int32_t deficit, uint32_t *lens)
 {
 	const bool flood = c->ring == n->ports;
-	const uint32_t want = P2P_D0(0, 0, 0, flood ? P2P_PORT_FLOOD : c->ring, 0);
+	const uint32_t want = P2P_D0(0, 0, 0, flood ? P2P_PORT_FLOOD : c->ring, 0), buf_size = c->buf_size;
 	const uint32_t known = n->cut && !flood ? CONS_SIMPLE_MASK & ~P2P_D0(0, P2P_DF_PLACED, 0, 0, 0) : CONS_SIMPLE_MASK;
-	const uint32_t mask = c->mask, buf_size = c->buf_size, begin = c->next, region = c->region;
-	const uint8_t ahead = (uint8_t)(c->expect - begin);
-	const struct p2p_desc *descs = c->descs;
-	int32_t deficit = c->deficit;
-	uint8_t *const bufs = c->bufs, *buf;
-	uint32_t next = begin, w0, len;
+	const uint8_t ahead = (uint8_t)(c->expect - c->next);
+	uint32_t k, w0, len;
 
-	for (; next - begin != max && deficit > 0; next++, seg++) {
-		if (!p2p_desc_take(&descs[next & mask], next, d)) {
-			*dry = !cons_is_hole(n, c, next);
-			board_charge(n->board, BOARD_STEP_POLL_RING, *dry);
-			break;
-		}
-		w0 = from_le32(d->w0);
+	for (k = 0; k < have && deficit > 0; k++) {
+		w0 = from_le32(d[k].w0);
 		len = P2P_D0_LEN(w0);
 		if (p2p_unlikely(((w0 ^ want) & known) || len - 1 >= buf_size ||
-				 (uint8_t)(P2P_DW_FRAME(from_le32(d->where)) - next) != ahead))
+				 (uint8_t)(P2P_DW_FRAME(from_le32(d[k].where)) - (next + k)) != ahead))
 			break;
-		board_charge(n->board, BOARD_STEP_POLL_RING, 1);
-		buf = bufs + (size_t)(next & mask) * buf_size;
-		*bad = !cons_sum_ok(n, d, buf, buf_size);
-		if (p2p_unlikely(*bad))
-			break;
-		board_charge(n->board, BOARD_STEP_CHECK, 1);
-		*seg = (struct p2p_seg){ .data = buf, .len = len, .region = (uint16_t)region };
-		board_charge(n->board, BOARD_STEP_TX, 1);
+		lens[k] = len;
 		deficit -= (int32_t)len;
 	}
+	return k;
+}
+
+/*
+ * Verifies them and makes segments of those that come before the first with another checksum than it says.  Payloads of
+ * placed frames are not looked at.
+ */
+static inline uint32_t cons_verify(struct fw_nic *n, struct fw_cons *c, uint32_t next, const struct p2p_desc *d,
+				   uint32_t count, const uint32_t *lens, struct p2p_seg *seg)
+{
+	uint8_t *buf = cons_buf(c, next & c->mask);
+	const uint32_t step = c->buf_size, region = c->region;
+	uint32_t k, h[FW_FEW], sum[FW_FEW];
+
+	fw_mix_few(next, h);
+	if (n->cut)
+		for (k = 0; k < count; k++)
+			sum[k] = cons_sum(n, &d[k], h[k], buf + (size_t)k * step);
+	else
+		board_sum_few(n->board, buf, step, lens, count, h, n->stride, sum);
+	for (k = 0; k < count; k++, buf += step) {
+		board_charge(n->board, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, lens[k]));
+		if (p2p_unlikely(board_sum_finish(sum[k], from_le32(d[k].w0), from_le32(d[k].where), next + k) !=
+				 from_le32(d[k].csum)))
+			break;
+		seg[k].data = buf;
+		seg[k].len = lens[k];
+		seg[k].region = (uint16_t)region;
+		seg[k].flags = 0;
+	}
+	return k;
+}
+
+/* As prod_burst(): a few at a time, each thing for all of them. */
+static __attribute__((noinline)) enum cons_end cons_take(struct fw_nic *n, struct fw_cons *c, struct p2p_seg *seg, uint32_t max, uint32_t *got,
+				      struct p2p_desc *bad)
+{
+	const uint32_t mask = c->mask, begin = c->next;
+	uint32_t next = begin, m = 0, have = 0, good = 0, simple, slot, k, lens[FW_FEW];
+	struct p2p_desc d[FW_FEW];
+	int32_t deficit = c->deficit;
+	enum cons_end end = CONS_MORE;
+
+	while (good == m && next - begin != max && deficit > 0) {
+		slot = next & mask;
+		m = max - (next - begin) < FW_FEW ? max - (next - begin) : FW_FEW;
+		m = m < mask + 1 - slot ? m : mask + 1 - slot;
+		for (have = 0; have < m; have++)
+			if (!p2p_desc_take(&c->descs[slot + have], next + have, &d[have]))
+				break;
+		simple = cons_simple(n, c, next, d, have, deficit, lens);
+		good = cons_verify(n, c, next, d, simple, lens, seg);
+		board_charge(n->board, BOARD_STEP_POLL_RING, good + (good != simple));
+		board_charge(n->board, BOARD_STEP_CHECK, good);
+		board_charge(n->board, BOARD_STEP_TX, good);
+		for (k = 0; k < good; k++)
+			deficit -= (int32_t)lens[k];
+		seg += good;
+		next += good;
+		if (p2p_unlikely(good != simple)) {
+			*bad = d[good];
+			end = CONS_BAD;
+			break;
+		}
+	}
+	if (end != CONS_BAD && good == have && have < m && deficit > 0 && !cons_is_hole(n, c, next)) {
+		board_charge(n->board, BOARD_STEP_POLL_RING, 1);
+		end = CONS_DRY;
+	}
+	c->expect += (uint8_t)(next - begin);
 	c->deficit = deficit;
 	c->next = next;
-	c->expect = (uint8_t)(next + ahead);
-	return next - begin;
+	*got = next - begin;
+	return end;
 }
 
 unsigned int fw_cons_burst(struct fw_nic *n, struct fw_cons *c, struct p2p_seg *segs, unsigned int max, uint32_t *first,
 			   bool *dry)
 {
 	uint32_t got, left = c->done + c->mask + 1 - c->next;
-	struct p2p_desc d;
-	bool bad = false;
+	struct p2p_desc bad = { .w0 = to_le32(0) };
+	enum cons_end end;
 
 	*dry = false;
 	if (c->active)
 		return 0;
 	*first = c->next & c->mask;
-	got = cons_take(n, c, segs, max < left ? max : left, dry, &bad, &d);
+	/* Most rings have nothing most of the time. */
+	if (!n->scrub && le32_load_acquire(&c->descs[*first].seq) != c->next) {
+		board_charge(n->board, BOARD_STEP_POLL_RING, 1);
+		*dry = true;
+		return 0;
+	}
+	end = cons_take(n, c, segs, max < left ? max : left, &got, &bad);
+	*dry = end == CONS_DRY;
 	if (got) {
 		cons_hold(c, *first, got);
 		n->completing |= FW_BIT(c->peer);
 		n->consumed += got;
 	}
-	if (bad)
-		cons_judge_summed(n, c, &d, false);
+	if (end == CONS_BAD)
+		cons_judge_summed(n, c, &bad, false);
 	return got;
 }
 

@@ -130,69 +130,67 @@ static inline bool prod_done(struct fw_nic *n, const struct fw_prod *p, uint32_t
 	return board_at_once(n->board) || board_done(n->board, BOARD_Q_WRITE, p->tok[slot]);
 }
 
-/* The ring's buffers, for a burst; the last one with what its payload may be rounded up to. */
-static inline void prod_span(struct fw_nic *n, struct fw_prod *p, struct board_span *span)
-{
-	uint32_t unit = n->stride > P2P_DW_UNIT ? n->stride : P2P_DW_UNIT;
+/* A slot being filled: what its descriptor says of the payload. */
+struct prod_fill {
+	uint32_t sum, place;
+	uint32_t tok; /* of the write that reads the payload; 0: none */
+};
 
-	board_span_open(n->board, span, &p->win_buf, 0,
-			(uint64_t)p->buf_size * p->mask + P2P_ALIGN_UP(p->buf_size, unit));
-}
-
-/*
- * Fills the slot of `seq`, of frame number `frame`, from a contiguous piece.  Returns the token of the write that
- * reads it, 0 for none.
- */
-static inline __attribute__((always_inline)) uint32_t prod_put(struct fw_nic *n, struct fw_prod *p, enum prod_way way,
-							       const struct board_span *span, uint32_t seq,
-							       uint8_t frame, uint8_t *data, uint32_t len, uint32_t w0,
-							       uint32_t ref)
+/* The payload of the slot of `seq`, a contiguous piece; h = p2p_mix(seq). */
+static inline __attribute__((always_inline)) void prod_move(struct fw_nic *n, struct fw_prod *p, enum prod_way way,
+							    uint32_t seq, uint32_t h, uint8_t *data, uint32_t len,
+							    uint32_t ref, struct prod_fill *f)
 {
 	struct board_ctx *b = n->board;
-	uint32_t slot = seq & p->mask, h = p2p_mix(seq), sum, tok = 0, where, place = 0;
+	uint32_t slot = seq & p->mask;
 
 	board_charge(b, BOARD_STEP_RESERVE, 1);
 	board_charge(b, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, len));
+	f->place = 0;
+	f->tok = 0;
 	if (way == PROD_LEND) {
-		place = (uint32_t)(n->port[ref >> 24].rx_rel + (data - n->port[ref >> 24].rx_base)) / P2P_DW_UNIT;
-		sum = board_sum(b, data, len, h, n->stride);
+		f->place = (uint32_t)(n->port[ref >> 24].rx_rel + (data - n->port[ref >> 24].rx_base)) / P2P_DW_UNIT;
+		f->sum = board_sum(b, data, len, h, n->stride);
 		p->held[ref >> 24]++;
 		p->src[slot] = ref;
-	} else {
-		if (way == PROD_HOST) {
-			place = fw_bn_place(n, p->ring);
-		} else if (way == PROD_HERE) {
-			p->src[slot] = FW_REF_NONE;
-			w0 |= P2P_D0(0, P2P_DF_HERE, 0, 0, 0);
-		}
-		board_charge(b, BOARD_STEP_DMA_ISSUE, 1);
-		if (way == PROD_HOST)
-			tok = board_write_sum(b, &p->win_buf, (uint64_t)place * P2P_DW_UNIT, data, len, h, n->stride, &sum);
-		else
-			tok = board_span_write_sum(b, span, (uint64_t)slot * p->buf_size, data, len, h, n->stride, &sum);
+		return;
 	}
-	w0 |= len;
-	where = P2P_DW(place, frame);
-	p2p_desc_fill(&p->shadow[slot], w0, board_sum_finish(sum, w0, where, seq), where, seq);
-	prod_note(n, p, slot, tok);
-	return tok;
+	if (way == PROD_HOST)
+		f->place = fw_bn_place(n, p->ring);
+	else if (way == PROD_HERE)
+		p->src[slot] = FW_REF_NONE;
+	board_charge(b, BOARD_STEP_DMA_ISSUE, 1);
+	if (way == PROD_HOST)
+		f->tok = board_write_sum(b, &p->win_buf, (uint64_t)f->place * P2P_DW_UNIT, data, len, h, n->stride, &f->sum);
+	else
+		f->tok = board_write_sum(b, &p->win_buf, (uint64_t)slot * p->buf_size, data, len, h, n->stride, &f->sum);
 }
 
-/* The same for any piece; what it reads stays held until it is read. */
+/* Its descriptor; w0 without the length. */
+static inline void prod_describe(struct fw_nic *n, struct fw_prod *p, enum prod_way way, uint32_t seq, uint8_t frame,
+				 uint32_t len, uint32_t w0, const struct prod_fill *f)
+{
+	uint32_t slot = seq & p->mask, where = P2P_DW(f->place, frame);
+
+	w0 |= len | (way == PROD_HERE ? P2P_D0(0, P2P_DF_HERE, 0, 0, 0) : 0);
+	p2p_desc_fill(&p->shadow[slot], w0, board_sum_finish(f->sum, w0, where, seq), where, seq);
+	prod_note(n, p, slot, f->tok);
+}
+
+/* One slot; what its payload is read from stays held until it is read. */
 static void prod_piece(struct fw_nic *n, struct fw_prod *p, uint8_t *data, uint32_t len, uint32_t w0, uint32_t ref)
 {
 	enum prod_way way = prod_way(n, p, ref);
-	struct board_span span;
-	uint32_t tok;
+	struct prod_fill f;
 
-	prod_span(n, p, &span);
-	tok = prod_put(n, p, way, &span, p->prod, p->frame, data, len, w0, ref);
+	prod_move(n, p, way, p->prod, p2p_mix(p->prod), data, len, ref, &f);
+	prod_describe(n, p, way, p->prod, p->frame, len, w0, &f);
 	p->prod++;
 	if (way == PROD_LEND) {
 		fw_hold(n, ref);
 	} else {
 		prod_count_bytes(n, p, len);
-		fw_hold_until(n, tok, ref);
+		fw_hold_until(n, f.tok, ref);
 	}
 }
 
@@ -283,26 +281,23 @@ int fw_prod_send(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *segs
 	return 0;
 }
 
-/* The source of write `tok`, a receive buffer that nobody else holds, is free when it has finished. */
-static inline void prod_pass(struct fw_nic *n, struct fw_port *port, uint32_t *nfree, uint32_t tok, uint32_t ref)
+/* How many of the frames may go now: of one segment each, and there is room for their writes. */
+static inline uint32_t prod_ready(struct fw_nic *n, enum prod_way way, const struct p2p_seg *segs, uint32_t count,
+				  uint32_t buf_size)
 {
-	if (p2p_likely(board_done(n->board, BOARD_Q_WRITE, tok))) {
-		port->free[(*nfree)++] = ref & FW_REF_BUF;
-		return;
-	}
-	port->refs[ref & FW_REF_BUF] = 1;
-	n->wait[n->wait_head++ & n->wait_mask] = (struct fw_wait){ tok, ref };
-}
+	uint32_t room, k;
 
-/* May this frame of one segment go now? */
-static inline bool prod_may_put(struct fw_nic *n, struct fw_prod *p, enum prod_way way, const struct p2p_seg *seg,
-				uint32_t buf_size)
-{
-	if (p2p_unlikely((seg->flags & P2P_SEG_MORE) || seg->len - FW_MIN_FRAME > buf_size - FW_MIN_FRAME))
-		return false;
-	if (way != PROD_LEND && !board_at_once(n->board) && (!board_room(n->board, BOARD_Q_WRITE) || !fw_wait_room(n)))
-		return false;
-	return true;
+	if (way != PROD_LEND && !board_at_once(n->board)) {
+		room = board_room(n->board, BOARD_Q_WRITE);
+		if (room > fw_wait_room(n))
+			room = fw_wait_room(n);
+		if (count > room)
+			count = room;
+	}
+	for (k = 0; k < count; k++)
+		if (p2p_unlikely((segs[k].flags & P2P_SEG_MORE) || segs[k].len - FW_MIN_FRAME > buf_size - FW_MIN_FRAME))
+			break;
+	return k;
 }
 
 static void prod_advance(struct fw_nic *n, struct fw_prod *p, uint32_t seq, uint8_t frame)
@@ -314,42 +309,96 @@ static void prod_advance(struct fw_nic *n, struct fw_prod *p, uint32_t seq, uint
 		fw_prod_flush(n, p, false);
 }
 
-/* What the loop needs is in its own variables: a store through a byte pointer could have changed anything else. */
-static inline __attribute__((always_inline)) uint32_t prod_burst(struct fw_nic *n, struct fw_prod *p, enum prod_way way,
-								 unsigned int x, const struct p2p_seg *segs,
-								 uint32_t count, uint32_t w0)
+/* wr: a few frames into their slots, which lie side by side; then their descriptors; then their buffers are free. */
+static inline void prod_few_write(struct fw_nic *n, struct fw_prod *p, unsigned int x, const struct p2p_seg *segs,
+				  uint32_t m, uint32_t w0)
 {
-	const uint32_t buf_size = p->buf_size, mask = p->mask, begin = p->prod, ref = FW_REF_RX(x, 0);
-	const struct p2p_seg *seg = segs, *end = segs + count;
-	uint32_t tok, seq = begin, due = p->pub + n->batch, nfree = n->port[x].nfree;
-	const uint8_t ahead = (uint8_t)(p->frame - begin); /* of a frame's number to its sequence number */
-	struct board_span span;
+	const uint32_t seq = p->prod, slot = seq & p->mask, buf_size = p->buf_size;
+	struct p2p_desc *d = &p->shadow[slot];
+	struct fw_port *port = &n->port[x];
+	uint32_t k, tok, h[FW_FEW], sum[FW_FEW], *to = port->free + port->nfree, frame = p->frame;
+
+	for (k = 0; k < m; k++)
+		board_charge(n->board, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, segs[k].len));
+	board_charge(n->board, BOARD_STEP_RESERVE, m);
+	board_charge(n->board, BOARD_STEP_DMA_ISSUE, m);
+	fw_mix_few(seq, h);
+	tok = board_write_few(n->board, &p->win_buf, (uint64_t)slot * buf_size, buf_size, segs, m, h, n->stride, sum);
+	for (k = 0; k < m; k++) {
+		uint32_t where = P2P_DW(0, frame + k), w = w0 | segs[k].len;
+
+		p2p_desc_fill(&d[k], w, board_sum_finish(sum[k], w, where, seq + k), where, seq + k);
+	}
+	if (p2p_unlikely(!board_done(n->board, BOARD_Q_WRITE, tok))) {
+		prod_note(n, p, slot, tok);
+		port->refs[segs[0].cookie] = 1;
+		n->wait[n->wait_head++ & n->wait_mask] = (struct fw_wait){ tok, FW_REF_RX(x, segs[0].cookie) };
+		return;
+	}
+	for (k = 0; k < m; k++)
+		to[k] = segs[k].cookie;
+	port->nfree += m;
+}
+
+/* rd: they stay where they are, held until their slots are complete. */
+static void prod_few_lend(struct fw_nic *n, struct fw_prod *p, unsigned int x, const struct p2p_seg *segs, uint32_t m,
+			  uint32_t w0)
+{
+	struct prod_fill f;
+	uint32_t k, seq;
+
+	for (k = 0; k < m; k++) {
+		seq = p->prod + k;
+		prod_move(n, p, PROD_LEND, seq, p2p_mix(seq), segs[k].data, segs[k].len, FW_REF_RX(x, segs[k].cookie), &f);
+		prod_describe(n, p, PROD_LEND, seq, (uint8_t)(p->frame + k), segs[k].len, w0, &f);
+		n->port[x].refs[segs[k].cookie] = 1;
+	}
+}
+
+/*
+ * A few frames at a time, one thing after the other for all of them: each loop keeps what it needs in registers, and
+ * what is the same arithmetic for each becomes SIMD.  One at a time where a write may finish later than the next begins.
+ */
+static uint32_t prod_burst(struct fw_nic *n, struct fw_prod *p, enum prod_way way, unsigned int x, const struct p2p_seg *segs,
+			   uint32_t count, uint32_t w0)
+{
+	const uint32_t begin = p->prod;
+	uint32_t m, slot, k;
 	uint64_t bytes = 0;
 
-	prod_span(n, p, &span);
-	for (; seg != end && prod_may_put(n, p, way, seg, buf_size); seg++) {
-		board_charge(n->board, BOARD_STEP_LOOKUP, 1);
-		if (way == PROD_WRITE)
-			board_span_prefetch(n->board, &span, (uint64_t)((seq + FW_AHEAD) & mask) * buf_size);
-		tok = prod_put(n, p, way, &span, seq, (uint8_t)(seq + ahead), seg->data, seg->len, w0, ref | seg->cookie);
+	while (count) {
+		slot = p->prod & p->mask;
+		m = p->pub + n->batch - p->prod;
+		m = !board_at_once(n->board) || (int32_t)m <= 0 ? 1 : m < FW_FEW ? m : FW_FEW;
+		m = m < count ? m : count;
+		m = m < p->mask + 1 - slot ? m : p->mask + 1 - slot;
+		m = prod_ready(n, way, segs, m, p->buf_size);
+		if (!m)
+			break;
+		board_charge(n->board, BOARD_STEP_LOOKUP, m);
 		if (way == PROD_LEND)
-			n->port[x].refs[seg->cookie] = 1;
+			prod_few_lend(n, p, x, segs, m, w0);
 		else
-			prod_pass(n, &n->port[x], &nfree, tok, ref | seg->cookie);
-		bytes += seg->len;
-		if (p2p_unlikely((int32_t)(++seq - due) >= 0)) {
-			prod_advance(n, p, seq, (uint8_t)(seq + ahead));
-			prod_span(n, p, &span);
-			due = p->pub + n->batch;
-		}
+			prod_few_write(n, p, x, segs, m, w0);
+		for (k = 0; k < m; k++)
+			bytes += segs[k].len;
+		segs += m;
+		count -= m;
+		prod_advance(n, p, p->prod + m, (uint8_t)(p->frame + m));
 	}
-	n->port[x].nfree = nfree;
-	if (seq == begin)
-		return 0;
-	prod_advance(n, p, seq, (uint8_t)(seq + ahead));
-	if (way != PROD_LEND)
+	if (p->prod != begin && way != PROD_LEND)
 		prod_count_bytes(n, p, bytes);
-	return seq - begin;
+	return p->prod - begin;
+}
+
+/* The slots that a burst fills are in the far core's cache. */
+static inline void prod_prefetch(struct fw_nic *n, struct fw_prod *p, uint32_t count)
+{
+	uint32_t slot = p->prod & p->mask, room = p->mask + 1 - slot;
+
+	board_prefetch_few(n->board, &p->win_buf, (uint64_t)slot * p->buf_size, p->buf_size, count < room ? count : room);
+	if (count > room)
+		board_prefetch_few(n->board, &p->win_buf, 0, p->buf_size, count - room);
 }
 
 uint32_t fw_prod_burst(struct fw_nic *n, struct fw_prod *p, unsigned int x, const struct p2p_seg *segs, uint32_t count,
@@ -364,9 +413,8 @@ uint32_t fw_prod_burst(struct fw_nic *n, struct fw_prod *p, unsigned int x, cons
 		return 0;
 	prod_begin(n, p);
 	if (way == PROD_WRITE)
-		k = prod_burst(n, p, PROD_WRITE, x, segs, count, w0);
-	else
-		k = prod_burst(n, p, PROD_LEND, x, segs, count, w0);
+		prod_prefetch(n, p, count);
+	k = prod_burst(n, p, way, x, segs, count, w0);
 	n->produced += k;
 	prod_peer(n, p)->sent_frames += k;
 	fw_event(n, P2P_EV_forwarded, k);

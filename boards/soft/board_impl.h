@@ -15,7 +15,9 @@
 #define BOARDS_SOFT_BOARD_IMPL_H
 
 #include <string.h>
-#if defined(__SSE2__)
+#if defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 #include <p2pnic/types.h>
@@ -98,7 +100,18 @@ static inline uint32_t board_write(struct board_ctx *b, struct board_win *w, uin
 /* One line of a frame of len <= 64 bytes, its tail zero. */
 static inline void soft_copy_line(uint8_t *dst, const uint8_t *src, uint32_t len)
 {
-#if defined(__SSE2__)
+#if defined(__AVX2__)
+	__m256i lo = _mm256_loadu_si256((const __m256i *)src), hi = _mm256_loadu_si256((const __m256i *)(src + 32));
+
+	if (len < SOFT_LINE) {
+		const uint8_t *m = soft_keep_mask + SOFT_LINE - len;
+
+		lo = _mm256_and_si256(lo, _mm256_loadu_si256((const __m256i *)m));
+		hi = _mm256_and_si256(hi, _mm256_loadu_si256((const __m256i *)(m + 32)));
+	}
+	_mm256_storeu_si256((__m256i *)dst, lo);
+	_mm256_storeu_si256((__m256i *)(dst + 32), hi);
+#elif defined(__SSE2__)
 	__m128i v[4];
 
 	for (int i = 0; i < 4; i++)
@@ -117,15 +130,14 @@ static inline void soft_copy_line(uint8_t *dst, const uint8_t *src, uint32_t len
 #endif
 }
 
-static inline void soft_write_sum(uint8_t *dst, const void *src, uint32_t len, uint32_t h, uint32_t stride,
-				  uint32_t *sum)
+/* One payload of which all is in reach. */
+static inline uint32_t soft_copy_sum(uint8_t *dst, void *src, uint32_t len, uint32_t moved, uint32_t h, uint32_t stride)
 {
 	if (p2p_likely(len - 1 < SOFT_LINE && stride == SOFT_LINE)) {
 		soft_copy_line(dst, src, len);
-		*sum = soft_crc32(~0u, soft_load32(dst + p2p_sample_offset(h, 0, SOFT_LINE)));
-	} else {
-		*sum = soft_copy_ops.copy_sum(dst, (uint8_t *)src, len, soft_copy_round(len, stride), h, stride);
+		return soft_crc32(~0u, soft_load32(dst + p2p_sample_offset(h, 0, SOFT_LINE)));
 	}
+	return soft_copy_ops.copy_sum(dst, src, len, moved, h, stride);
 }
 
 static inline uint32_t board_write_sum(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src,
@@ -135,7 +147,7 @@ static inline uint32_t board_write_sum(struct board_ctx *b, struct board_win *w,
 	uint8_t *dst = soft_win_ptr(b, w, off, moved, true);
 
 	if (p2p_likely(dst != NULL)) {
-		soft_write_sum(dst, src, len, h, stride, sum);
+		*sum = soft_copy_sum(dst, (void *)src, len, moved, h, stride);
 		return 0;
 	}
 	memset((uint8_t *)src + len, 0, moved - len);
@@ -144,40 +156,45 @@ static inline uint32_t board_write_sum(struct board_ctx *b, struct board_win *w,
 	return 0;
 }
 
-#define BOARD_SPAN
-struct board_span {
-	uint8_t *host; /* NULL: not reachable as one piece of host memory */
-	struct board_win *win;
-	uint64_t off;
-};
-
-static inline void board_span_open(struct board_ctx *b, struct board_span *s, struct board_win *w, uint64_t off,
-				   uint64_t bytes)
+/* Frames of one line each, the common small ones, without a call in the loop; returns how many. */
+static inline uint32_t soft_copy_lines(uint8_t *dst, uint32_t step, const struct p2p_seg *segs, uint32_t n, const uint32_t *h,
+				       uint32_t *sum)
 {
-	uint64_t rel = off - w->lo;
+	uint32_t k;
 
-	s->win = w;
-	s->off = off;
-	s->host = w->gen == b->gen && rel <= w->span_write && bytes <= w->span_write - rel ? w->host + rel : NULL;
+	for (k = 0; k < n && p2p_likely(segs[k].len - 1 < SOFT_LINE); k++, dst += step) {
+		soft_copy_line(dst, segs[k].data, segs[k].len);
+		sum[k] = soft_crc32(~0u, soft_load32(dst + p2p_sample_offset(h[k], 0, SOFT_LINE)));
+	}
+	return k;
 }
 
-static inline uint32_t board_span_write_sum(struct board_ctx *b, const struct board_span *s, uint64_t off,
-					    const void *src, uint32_t len, uint32_t h, uint32_t stride, uint32_t *sum)
+#define BOARD_FEW
+static inline uint32_t board_write_few(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t step,
+				       const struct p2p_seg *segs, uint32_t n, const uint32_t *h, uint32_t stride, uint32_t *sum)
 {
-	if (p2p_unlikely(!s->host))
-		return board_write_sum(b, s->win, s->off + off, src, len, h, stride, sum);
-	soft_write_sum(s->host + off, src, len, h, stride, sum);
+	uint8_t *dst = soft_win_ptr(b, w, off, n * step, true);
+	uint32_t k = 0;
+
+	if (p2p_likely(dst && stride == SOFT_LINE))
+		k = soft_copy_lines(dst, step, segs, n, h, sum);
+	for (; k < n; k++)
+		board_write_sum(b, w, off + (uint64_t)k * step, segs[k].data, segs[k].len, h[k], stride, &sum[k]);
 	return 0;
 }
 
-static inline void board_span_prefetch(struct board_ctx *b, const struct board_span *s, uint64_t off)
+static inline void board_prefetch_few(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t step, uint32_t n)
 {
-	if (p2p_unlikely(!s->host))
+	uint64_t rel = off - w->lo;
+	const uint8_t *p = w->host + rel;
+
+	if (p2p_unlikely(w->gen != b->gen || rel > w->span_write || (uint64_t)n * step > w->span_write - rel))
 		return;
+	for (uint32_t k = 0; k < n; k++, p += step)
 #ifdef __x86_64__
-	__asm__ volatile("prefetchw %0" : : "m"(s->host[off]));
+		__asm__ volatile("prefetchw %0" : : "m"(*p));
 #else
-	__builtin_prefetch(s->host + off, 1, 3);
+		__builtin_prefetch(p, 1, 3);
 #endif
 }
 
@@ -276,6 +293,17 @@ static inline uint32_t board_sum_check(struct board_ctx *b, const uint8_t *mem, 
 	if (p2p_likely(len - 1 < SOFT_LINE && stride >= SOFT_LINE))
 		return soft_crc32(~0u, soft_load32(mem + p2p_sample_offset(h, 0, stride)));
 	return soft_copy_ops.sum(mem, len, h, stride);
+}
+
+static inline void board_sum_few(struct board_ctx *b, const uint8_t *mem, uint32_t step, const uint32_t *len, uint32_t n,
+				 const uint32_t *h, uint32_t stride, uint32_t *sum)
+{
+	uint32_t k = 0;
+
+	for (; k < n && p2p_likely(len[k] - 1 < SOFT_LINE && stride >= SOFT_LINE); k++, mem += step)
+		sum[k] = soft_crc32(~0u, soft_load32(mem + p2p_sample_offset(h[k], 0, stride)));
+	for (; k < n; k++, mem += step)
+		sum[k] = board_sum_check(b, mem, len[k], h[k], stride);
 }
 
 static inline uint32_t board_sum(struct board_ctx *b, uint8_t *mem, uint32_t len, uint32_t h, uint32_t stride)

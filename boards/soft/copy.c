@@ -173,6 +173,16 @@ enum soft_copy_path soft_copy_best(void)
 	return SOFT_COPY_TABLE;
 }
 
+bool soft_copy_wide(void)
+{
+#ifdef __x86_64__
+	return soft_copy_ops.copy_sum == copy_sum_avx2 && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+	       __builtin_cpu_supports("popcnt");
+#else
+	return false;
+#endif
+}
+
 int soft_copy_select(enum soft_copy_path path)
 {
 	if (path >= SOFT_NUM_COPY_PATHS || path > soft_copy_best())

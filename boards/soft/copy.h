@@ -44,6 +44,8 @@ extern const uint8_t soft_keep_mask[128]; /* 64 times 0xff, 64 times 0 */
 int soft_copy_select(enum soft_copy_path path);
 const char *soft_copy_path_name(enum soft_copy_path path);
 enum soft_copy_path soft_copy_best(void);
+/* May code run that was compiled for AVX2, BMI and BMI2 (meson.build)?  Not after a lesser path was selected. */
+bool soft_copy_wide(void);
 
 static inline uint32_t soft_crc32_table(uint32_t crc, uint32_t v)
 {

@@ -50,6 +50,7 @@ struct soft_published {
 struct soft_context {
 	struct board_ctx ctx; /* first: boards and firmware hand it round */
 	struct fw_nic *fw;
+	uint64_t (*step)(struct fw_nic *nic); /* fw_step() as compiled for this CPU */
 	unsigned int queue;
 	int bell_fd[P2P_MAX_NICS];
 	int wake_fd;

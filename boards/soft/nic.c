@@ -259,6 +259,9 @@ void soft_nic_unplace(struct soft_nic *nic, uint64_t bus, uint64_t bytes)
 
 /* --- the worker's side --- */
 
+/* Firmware's step for CPUs that have AVX2 (meson.build); NULL where there is none, as in tests with a firmware of their own. */
+extern uint64_t soft_avx2_fw_step(struct fw_nic *nic) __attribute__((weak));
+
 void soft_nic_retranslate(struct soft_nic *nic)
 {
 	for (unsigned int q = 0; q < nic->queues; q++)
@@ -274,7 +277,7 @@ uint64_t soft_context_step(struct soft_context *c, uint64_t now_ns)
 	if (now_ns > c->ctx.now_ns)
 		c->ctx.now_ns = now_ns;
 	c->in_step = true;
-	until = fw_step(c->fw);
+	until = c->step(c->fw);
 	c->in_step = false;
 	if (p2p_likely(!c->num_posted && !c->reset_posted && !c->gate_posted))
 		return until;
@@ -585,6 +588,7 @@ static int context_make(struct soft_nic *nic, unsigned int q, const struct soft_
 		snprintf(err, SOFT_ERR_MAX, "%s: can't make the NIC: out of memory", nic->name);
 		return -ENOMEM;
 	}
+	c->step = soft_copy_wide() && soft_avx2_fw_step ? soft_avx2_fw_step : fw_step;
 	return fw_nic_init(c->fw, &c->ctx, &own);
 }
 
