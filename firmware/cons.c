@@ -416,7 +416,7 @@ static inline uint32_t cons_verify(struct fw_nic *n, struct fw_cons *c, uint32_t
 }
 
 /* As prod_burst(): a few at a time, each thing for all of them. */
-static __attribute__((noinline)) enum cons_end cons_take(struct fw_nic *n, struct fw_cons *c, struct p2p_seg *seg, uint32_t max, uint32_t *got,
+static inline enum cons_end cons_take(struct fw_nic *n, struct fw_cons *c, struct p2p_seg *seg, uint32_t max, uint32_t *got,
 				      struct p2p_desc *bad)
 {
 	const uint32_t mask = c->mask, begin = c->next;
@@ -469,12 +469,6 @@ unsigned int fw_cons_burst(struct fw_nic *n, struct fw_cons *c, struct p2p_seg *
 	if (c->active)
 		return 0;
 	*first = c->next & c->mask;
-	/* Most rings have nothing most of the time. */
-	if (!n->scrub && le32_load_acquire(&c->descs[*first].seq) != c->next) {
-		board_charge(n->board, BOARD_STEP_POLL_RING, 1);
-		*dry = true;
-		return 0;
-	}
 	end = cons_take(n, c, segs, max < left ? max : left, &got, &bad);
 	*dry = end == CONS_DRY;
 	if (got) {

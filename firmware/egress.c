@@ -142,6 +142,11 @@ static unsigned int egress_burst(struct fw_nic *n, struct fw_port *port, struct 
 	if (n->mode != P2P_MODE_WR || !port->link || !c->open || (n->bridge && c->peer != n->self) ||
 	    port->stage_n + P2P_MAX_SEGS > FW_TX_STAGE)
 		return 0;
+	if (fw_cons_empty(n, c)) {
+		board_charge(n->board, BOARD_STEP_POLL_RING, 1);
+		*dry = true;
+		return 0;
+	}
 	got = fw_cons_burst(n, c, port->stage + port->stage_n, FW_TX_STAGE - P2P_MAX_SEGS + 1 - port->stage_n, &first, dry);
 	if (!got)
 		return 0;
@@ -267,7 +272,7 @@ static void egress_flood_begin(struct fw_nic *n, struct fw_cons *c)
 	fw_event(n, P2P_EV_flood_copies, (uint32_t)__builtin_popcount(c->flood_mask) - 1);
 }
 
-unsigned int fw_egress_flood(struct fw_nic *n, struct fw_peer *peer)
+static __attribute__((noinline)) unsigned int egress_flood_serve(struct fw_nic *n, struct fw_peer *peer)
 {
 	struct fw_cons *c = &peer->cons[n->ports];
 	struct fw_peer *self = &n->peer[n->self];
@@ -302,6 +307,16 @@ unsigned int fw_egress_flood(struct fw_nic *n, struct fw_peer *peer)
 more:
 	n->look_again |= FW_BIT(c->peer);
 	return moved;
+}
+
+unsigned int fw_egress_flood(struct fw_nic *n, struct fw_peer *peer)
+{
+	struct fw_cons *c = &peer->cons[n->ports];
+
+	if (c->flood_mask || !fw_cons_empty(n, c))
+		return egress_flood_serve(n, peer);
+	board_charge(n->board, BOARD_STEP_POLL_RING, 1);
+	return 0;
 }
 
 uint64_t fw_egress_stop(struct fw_nic *n)

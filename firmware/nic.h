@@ -245,6 +245,13 @@ static inline struct fw_cons *fw_cons_of(struct fw_nic *n, uint32_t id)
 	return &n->peer[id / P2P_MAX_RINGS].cons[id % P2P_MAX_RINGS];
 }
 
+/* wr, where nothing is lost: an open ring that has nothing.  Most have, most of the time. */
+static inline bool fw_cons_empty(const struct fw_nic *n, const struct fw_cons *c)
+{
+	return n->mode == P2P_MODE_WR && !n->scrub && c->open &&
+	       le32_load_acquire(&c->descs[c->next & c->mask].seq) != c->next;
+}
+
 #define FW_BIT(i) (1ull << (i))
 
 /* The first bit of a mask, not 0, at or after `from`, or else the first of all. */

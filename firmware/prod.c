@@ -283,7 +283,7 @@ int fw_prod_send(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *segs
 
 /* How many of the frames may go now: of one segment each, and there is room for their writes. */
 static inline uint32_t prod_ready(struct fw_nic *n, enum prod_way way, const struct p2p_seg *segs, uint32_t count,
-				  uint32_t buf_size)
+				  uint32_t buf_size, uint64_t *bytes)
 {
 	uint32_t room, k;
 
@@ -294,9 +294,11 @@ static inline uint32_t prod_ready(struct fw_nic *n, enum prod_way way, const str
 		if (count > room)
 			count = room;
 	}
-	for (k = 0; k < count; k++)
+	for (k = 0; k < count; k++) {
 		if (p2p_unlikely((segs[k].flags & P2P_SEG_MORE) || segs[k].len - FW_MIN_FRAME > buf_size - FW_MIN_FRAME))
 			break;
+		*bytes += segs[k].len;
+	}
 	return k;
 }
 
@@ -363,7 +365,7 @@ static uint32_t prod_burst(struct fw_nic *n, struct fw_prod *p, enum prod_way wa
 			   uint32_t count, uint32_t w0)
 {
 	const uint32_t begin = p->prod;
-	uint32_t m, slot, k;
+	uint32_t m, slot;
 	uint64_t bytes = 0;
 
 	while (count) {
@@ -372,7 +374,7 @@ static uint32_t prod_burst(struct fw_nic *n, struct fw_prod *p, enum prod_way wa
 		m = !board_at_once(n->board) || (int32_t)m <= 0 ? 1 : m < FW_FEW ? m : FW_FEW;
 		m = m < count ? m : count;
 		m = m < p->mask + 1 - slot ? m : p->mask + 1 - slot;
-		m = prod_ready(n, way, segs, m, p->buf_size);
+		m = prod_ready(n, way, segs, m, p->buf_size, &bytes);
 		if (!m)
 			break;
 		board_charge(n->board, BOARD_STEP_LOOKUP, m);
@@ -380,8 +382,6 @@ static uint32_t prod_burst(struct fw_nic *n, struct fw_prod *p, enum prod_way wa
 			prod_few_lend(n, p, x, segs, m, w0);
 		else
 			prod_few_write(n, p, x, segs, m, w0);
-		for (k = 0; k < m; k++)
-			bytes += segs[k].len;
 		segs += m;
 		count -= m;
 		prod_advance(n, p, p->prod + m, (uint8_t)(p->frame + m));

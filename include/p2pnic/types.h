@@ -73,6 +73,18 @@ static inline uint64_t p2p_random(uint64_t *state)
 #define P2P_APART_BYTES 128u
 
 #define P2P_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+/* ThreadSanitizer sees a race in what the CPU does whole but C knows nothing of. */
+#if defined(__SANITIZE_THREAD__)
+#define P2P_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define P2P_TSAN 1
+#endif
+#endif
+#ifndef P2P_TSAN
+#define P2P_TSAN 0
+#endif
+
 #define P2P_ALIGN_UP(x, a) (((x) + ((a) - 1)) & ~((a) - 1))
 #define p2p_likely(x) __builtin_expect(!!(x), 1)
 #define p2p_unlikely(x) __builtin_expect(!!(x), 0)
