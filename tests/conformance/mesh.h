@@ -76,7 +76,8 @@ struct mesh_ops {
 };
 
 extern const struct mesh_ops *const mesh_boards[]; /* NULL-terminated */
-extern const struct mesh_ops mesh_late, mesh_soft, mesh_sim, mesh_free, mesh_cut;
+extern const struct mesh_ops *const mesh_script_boards[]; /* and the soft board as other CPUs have it */
+extern const struct mesh_ops mesh_late, mesh_soft, mesh_sim, mesh_free, mesh_cut, mesh_plain;
 
 /* What a NIC's random numbers begin with on boards that carry out at once: the same on each.  life: NICs made before. */
 static inline uint64_t mesh_board_seed(uint64_t seed, unsigned int life)

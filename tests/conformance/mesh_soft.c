@@ -39,6 +39,14 @@ static struct mesh_board *soft_open(const struct mesh_board_cfg *cfg)
 	return mb;
 }
 
+/* The step and the copying as on a CPU with no more than CRC32. */
+static struct mesh_board *plain_open(const struct mesh_board_cfg *cfg)
+{
+	if (soft_copy_best() > SOFT_COPY_CRC && soft_copy_select(SOFT_COPY_CRC))
+		abort();
+	return soft_open(cfg);
+}
+
 static void soft_close(struct mesh_board *mb)
 {
 	unsigned int i;
@@ -250,11 +258,19 @@ static uint64_t soft_faults(struct mesh_board *mb, unsigned int nic)
 }
 
 #define SOFT_OPS \
-	.open = soft_open, .close = soft_close, .clock = soft_clock, .advance = soft_advance, .next = soft_next, \
+	.clock = soft_clock, .advance = soft_advance, .next = soft_next, \
 	.nic_create = soft_create, .nic_kill = soft_kill, .step = soft_step, .sleep = soft_sleep, .busy = soft_busy, \
 	.take_bell = soft_take_bell, .reg_read = soft_reg_read, .reg_write = soft_reg_write, .bus_master = soft_bus_master, \
 	.map = soft_map, .map_host = soft_map_host, .mem = soft_mem, .unmap = soft_unmap, .events = soft_events, \
 	.drops = soft_drops, .held = soft_held, .peer = soft_peer, .faults = soft_faults
 
-const struct mesh_ops mesh_soft = { .name = "soft", SOFT_OPS };
-const struct mesh_ops mesh_cut = { .name = "cut", .no_bn = true, .cut = true, SOFT_OPS };
+const struct mesh_ops mesh_soft = { .name = "soft", .open = soft_open, .close = soft_close, SOFT_OPS };
+static void plain_close(struct mesh_board *mb)
+{
+	soft_close(mb);
+	if (soft_copy_select(soft_copy_best()))
+		abort();
+}
+
+const struct mesh_ops mesh_cut = { .name = "cut", .no_bn = true, .cut = true, .open = soft_open, .close = soft_close, SOFT_OPS };
+const struct mesh_ops mesh_plain = { .name = "soft", .open = plain_open, .close = plain_close, SOFT_OPS };

@@ -75,20 +75,20 @@ static int run_mode(const char *path, const struct script_head *head, enum p2p_m
 	char what[128];
 	int fails = 0;
 
-	for (b = 0; mesh_boards[b]; b++) {
-		if ((head->boards[0] && !strstr(head->boards, mesh_boards[b]->name)) ||
-		    (mode == P2P_MODE_BN && mesh_boards[b]->no_bn) ||
-		    (mesh_boards[b]->cut && (mode != P2P_MODE_WR || head->nocut)))
+	for (b = 0; mesh_script_boards[b]; b++) {
+		if ((head->boards[0] && !strstr(head->boards, mesh_script_boards[b]->name)) ||
+		    (mode == P2P_MODE_BN && mesh_script_boards[b]->no_bn) ||
+		    (mesh_script_boards[b]->cut && (mode != P2P_MODE_WR || head->nocut)))
 			continue;
-		for (seed = 1; seed <= (mesh_boards[b]->late ? head->seeds : 1) && fails < 3; seed++) {
-			snprintf(what, sizeof(what), "%s %s seed %u", mesh_boards[b]->name, mode_name[mode], seed);
-			script_run(path, mesh_boards[b], mode, seed, &res);
+		for (seed = 1; seed <= (mesh_script_boards[b]->late ? head->seeds : 1) && fails < 3; seed++) {
+			snprintf(what, sizeof(what), "%s %s seed %u", mesh_script_boards[b]->name, mode_name[mode], seed);
+			script_run(path, mesh_script_boards[b], mode, seed, &res);
 			(*runs)++;
 			if (res.error[0]) {
 				fprintf(stderr, "%s: %s\n", what, res.error);
 				fails++;
 			} else {
-				fails += compare(&models, &res, mesh_boards[b], head->untraced, what);
+				fails += compare(&models, &res, mesh_script_boards[b], head->untraced, what);
 			}
 			result_free(&res);
 		}
@@ -110,11 +110,11 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (argc == 5) {
-		for (b = 0; mesh_boards[b]; b++) {
+		for (b = 0; mesh_script_boards[b]; b++) {
 			for (mode = 0; mode < P2P_NUM_MODES; mode++) {
-				if (strcmp(mesh_boards[b]->name, argv[2]) || strcmp(mode_name[mode], argv[3]))
+				if (strcmp(mesh_script_boards[b]->name, argv[2]) || strcmp(mode_name[mode], argv[3]))
 					continue;
-				script_run(argv[1], mesh_boards[b], mode, strtoull(argv[4], NULL, 0), &res);
+				script_run(argv[1], mesh_script_boards[b], mode, strtoull(argv[4], NULL, 0), &res);
 				printf("%s%s%s\n", res.trace ? res.trace : "", res.full ? res.full : "", res.error);
 				result_free(&res);
 				return res.error[0] != 0;
