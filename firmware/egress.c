@@ -142,11 +142,6 @@ static unsigned int egress_burst(struct fw_nic *n, struct fw_port *port, struct 
 	if (n->mode != P2P_MODE_WR || !port->link || !c->open || (n->bridge && c->peer != n->self) ||
 	    port->stage_n + P2P_MAX_SEGS > FW_TX_STAGE)
 		return 0;
-	if (fw_cons_empty(n, c)) {
-		board_charge(n->board, BOARD_STEP_POLL_RING, 1);
-		*dry = true;
-		return 0;
-	}
 	got = fw_cons_burst(n, c, port->stage + port->stage_n, FW_TX_STAGE - P2P_MAX_SEGS + 1 - port->stage_n, &first, dry);
 	if (!got)
 		return 0;
@@ -220,6 +215,14 @@ unsigned int fw_egress_port(struct fw_nic *n, unsigned int x)
 		if (i != port->rr || !port->rr_resume)
 			peer->cons[x].deficit += FW_QUANTUM_BYTES;
 		debt = peer->cons[x].deficit <= 0;
+		if (!debt && fw_cons_empty(n, &peer->cons[x])) {
+			board_charge(n->board, BOARD_STEP_POLL_RING, 1);
+			peer->cons[x].deficit = 0;
+			port->rr_resume &= i != port->rr;
+			left &= ~FW_BIT(i);
+			at = i + 1;
+			continue;
+		}
 		got = egress_serve(n, x, peer, &more);
 		moved += got;
 		at = more ? i : i + 1;
