@@ -49,6 +49,15 @@ uint64_t bench_last_seed(const struct bench *b, uint64_t n)
 	return b->seed ? b->seed : n;
 }
 
+unsigned int bench_share(unsigned int n)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return (n + 2) / 3;
+#else
+	return n;
+#endif
+}
+
 void bench_end(struct bench *b, const char *name, struct mesh *m)
 {
 	const char *why = mesh_failure(m);

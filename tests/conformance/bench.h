@@ -25,6 +25,8 @@ bool bench_wants_mode(const struct bench *b, const struct mesh_ops *ops, enum p2
 /* Seeds from 1 to n, or the one asked for. */
 uint64_t bench_first_seed(const struct bench *b);
 uint64_t bench_last_seed(const struct bench *b, uint64_t n);
+/* Of a usual run's n so many: all, or a third where AddressSanitizer makes each three to five times as long. */
+unsigned int bench_share(unsigned int n);
 /* Ends one run: prints the mesh's failure, if any, and destroys it. */
 void bench_end(struct bench *b, const char *name, struct mesh *m);
 int bench_exit(const struct bench *b);

@@ -182,21 +182,22 @@ static void kill_host(struct bench *b, const struct mesh_ops *ops, uint64_t seed
 
 int main(int argc, char **argv)
 {
-	unsigned int k, mode;
+	unsigned int k, mode, seeds;
 	struct bench b;
 	uint64_t seed;
 
 	if (bench_init(&b, argc, argv))
 		return 2;
+	seeds = b.deep ? 60 : bench_share(4);
 	for (k = 0; mesh_boards[k]; k++)
 		for (mode = P2P_MODE_WR; mode < P2P_NUM_MODES; mode++)
 			for (seed = bench_first_seed(&b);
-			     bench_wants_mode(&b, mesh_boards[k], mode) && seed <= bench_last_seed(&b, b.deep ? 60 : 4); seed++)
+			     bench_wants_mode(&b, mesh_boards[k], mode) && seed <= bench_last_seed(&b, seeds); seed++)
 				if (bench_wants(&b, "kill"))
 					kill_one(&b, mesh_boards[k], mode, seed, b.deep ? 10 : 3);
 	for (k = 0; mesh_boards[k] && bench_wants(&b, "host"); k++)
 		for (seed = bench_first_seed(&b); bench_wants_mode(&b, mesh_boards[k], P2P_MODE_BN) &&
-		     seed <= bench_last_seed(&b, b.deep ? 60 : 4); seed++)
+		     seed <= bench_last_seed(&b, seeds); seed++)
 			kill_host(&b, mesh_boards[k], seed, b.deep ? 20 : 6);
 	return bench_exit(&b);
 }

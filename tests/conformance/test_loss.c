@@ -106,7 +106,7 @@ int main(int argc, char **argv)
 		for (mode = P2P_MODE_WR; mode < P2P_NUM_MODES; mode++)
 			for (kind = 0; bench_wants_mode(&b, mesh_boards[k], mode) && kind <= MESH_NUM_KINDS; kind++)
 				for (e = 0; e < P2P_ARRAY_SIZE(every); e++)
-					for (seed = bench_first_seed(&b); seed <= bench_last_seed(&b, b.deep ? 12 : 2); seed++)
+					for (seed = bench_first_seed(&b); seed <= bench_last_seed(&b, b.deep ? 12 : bench_share(2)); seed++)
 						lossy(&b, mesh_boards[k], mode, kind, every[e], seed, b.deep ? 300 : 60);
 	}
 	return bench_exit(&b);

@@ -111,6 +111,6 @@ int main(int argc, char **argv)
 			for (mode = P2P_MODE_WR; mode < P2P_NUM_MODES; mode++)
 				for (seed = bench_first_seed(&b);
 				     bench_wants_mode(&b, mesh_boards[k], mode) && seed <= bench_last_seed(&b, b.deep ? 8 : 1); seed++)
-					stress(&b, mesh_boards[k], names[n], mode, seed, b.deep ? 1000 : 60);
+					stress(&b, mesh_boards[k], names[n], mode, seed, b.deep ? 1000 : bench_share(60));
 	return bench_exit(&b);
 }

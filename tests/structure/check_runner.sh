@@ -36,6 +36,7 @@ test('flaky', sh, args: ['-c', 'test -e flaky.seen && exit 0; touch flaky.seen; 
 test('broken', sh, args: ['-c', 'echo still; exit 5'], suite: 'integration')
 test('lone', sh, args: ['-c', 'exit 0'], suite: ['unit', 'one-thread'])
 test('slow', sh, args: ['-c', 'exit 0'], suite: ['integration', 'long'])
+executable('unused', 'leak.c')
 test('leak', executable('leak', 'leak.c'), suite: 'unit')
 test('ub', executable('ub', 'ub.c'), suite: 'unit')
 test('race', executable('race', 'race.c', dependencies: dependency('threads')), suite: 'unit')
@@ -58,6 +59,8 @@ has() {
 }
 
 run 1 --build gcc --build asan --build tsan
+[ -e "$work/build-asan/unused" ] || fail 'the asan build lacks what no test needs'
+[ ! -e "$work/build-tsan/unused" ] || fail 'the tsan build has what none of its tests needs'
 times='\([0-9.]+ s\)'
 has "FAIL gcc    bad: exit status 3 $times"
 has '    \| it is broken'
