@@ -55,6 +55,7 @@ void memif_lane_up(struct memif_port *m)
 	m->ntx = m->share_tx;
 	for (unsigned int i = 0; i < m->nrx; i++)
 		__atomic_store_n(&m->rx[i].ring->flags, m->armed ? 0 : MEMIF_RING_MASK_INT, __ATOMIC_SEQ_CST);
+	m->single = !m->server && m->nrx == 1 && m->ntx == 1;
 	m->rx_on = true;
 	m->tx_on = true;
 	m->reason[0] = '\0';
@@ -68,6 +69,7 @@ void memif_lane_down(struct memif_port *m)
 	m->rx_on = false;
 	m->tx_on = false;
 	m->tx_short = false;
+	m->single = false;
 	if (!m->server)
 		memif_client_release(m);
 	m->nrx = m->ntx = 0;
@@ -86,7 +88,7 @@ static void memif_queue_close(struct memif_queue *q)
 	if (q->evfd >= 0)
 		close(q->evfd);
 	free(q->slot);
-	free(q->meta);
+	free(q->sum);
 	memset(q, 0, sizeof(*q));
 	q->evfd = -1;
 }
@@ -187,13 +189,10 @@ static void memif_eventfd_drain(int fd)
 
 /* ---- packet path ---- */
 
-static unsigned int memif_rx_burst(struct port *p, struct p2p_seg *segs, unsigned int n)
+static __attribute__((noinline)) unsigned int memif_rx_queues(struct memif_port *m, struct p2p_seg *segs, unsigned int n)
 {
-	struct memif_port *m = memif_of(p);
 	unsigned int out = 0, first;
 
-	if (p2p_unlikely(!m->rx_on))
-		return 0;
 	if (!m->server && memif_pool_count(m))
 		memif_client_refill(m);
 	first = m->rx_next;
@@ -205,6 +204,22 @@ static unsigned int memif_rx_burst(struct port *p, struct p2p_seg *segs, unsigne
 		out += m->server ? memif_server_rx(m, q, segs + out, n - out) :
 				   memif_client_rx(m, q, segs + out, n - out);
 	}
+	m->owned -= out;
+	return out;
+}
+
+static unsigned int memif_rx_burst(struct port *p, struct p2p_seg *segs, unsigned int n)
+{
+	struct memif_port *m = memif_of(p);
+	unsigned int out;
+
+	if (p2p_unlikely(!m->rx_on))
+		return 0;
+	if (p2p_unlikely(!m->single))
+		return memif_rx_queues(m, segs, n);
+	if (p2p_unlikely(memif_client_short(m, &m->rx[0])))
+		memif_client_refill(m);
+	out = memif_client_rx(m, &m->rx[0], segs, n);
 	m->owned -= out;
 	return out;
 }
@@ -643,6 +658,8 @@ static int memif_start_lane(struct memif_port *m, const struct port_memory *mem)
 	m->owned = 0;
 	m->owned_max = mem->rx_bufs;
 	m->mem = *mem;
+	for (unsigned int i = 0; i < mem->n; i++)
+		m->base[i] = mem->region[i].base;
 	m->done = 0;
 	m->armed = false;
 	m->reason[0] = '\0';

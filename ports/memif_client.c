@@ -4,7 +4,7 @@
  * for each connection; region 1 + r is the board's region r.
  *
  *   rx queue (S2C)  [tail, head): buffers placed; slot[] says which
- *   tx queue (C2S)  [tail, head): segments under way; meta[] says how long
+ *   tx queue (C2S)  [tail, head): segments under way; sum[] says how many bytes and frames
  */
 #include "ports/memif_int.h"
 
@@ -67,8 +67,8 @@ static int client_queue_setup(struct memif_port *m, struct memif_queue *q, unsig
 		/* Other lanes see to their own. */
 		return m == m->first ? memif_watch(m, q->evfd, MEMIF_EV_QUEUE + (uint64_t)(q - m->rx)) : 0;
 	}
-	q->meta = calloc(q->size, sizeof(*q->meta));
-	return q->meta ? 0 : -ENOMEM;
+	q->sum = calloc(q->size, sizeof(*q->sum));
+	return q->sum ? 0 : -ENOMEM;
 }
 
 static int client_ring_memory(struct memif_port *m, size_t size)
@@ -250,6 +250,16 @@ void memif_client_msg(struct memif_port *m, const struct memif_msg *msg, uint64_
 	}
 }
 
+/* The buffer in slot t as it was posted. */
+static struct p2p_seg client_slot(const struct memif_port *m, const struct memif_queue *q, uint16_t t)
+{
+	const struct memif_desc *s = &q->slot[t & q->mask];
+	const uint16_t region = (uint16_t)(s->region - m->region0);
+
+	return (struct p2p_seg){ .data = m->base[region] + s->offset, .len = s->length, .region = region,
+				 .cookie = s->metadata };
+}
+
 void memif_client_release(struct memif_port *m)
 {
 	uint64_t lost = 0;
@@ -259,9 +269,8 @@ void memif_client_release(struct memif_port *m)
 
 		/* Older than what is in the pool: before it, the newest first. */
 		while (q->slot && q->tail != q->head) {
-			struct p2p_seg s = q->slot[--q->head & q->mask];
+			struct p2p_seg s = client_slot(m, q, --q->head);
 
-			s.pad = 0;
 			memif_pool_unget(m, &s);
 		}
 	}
@@ -269,12 +278,13 @@ void memif_client_release(struct memif_port *m)
 		m->done += m->order_head - m->order_tail;
 	for (unsigned int i = 0; i < m->ntx; i++) {
 		struct memif_queue *q = &m->tx[i];
-		uint32_t got = m->broken || !q->meta ? 0 : memif_client_reap(m, q);
+		uint32_t got = m->broken || !q->sum ? 0 : memif_client_reap(m, q), left = (uint16_t)(q->head - q->tail);
 
 		if (m->ntx == 1)
-			m->done += got + (uint16_t)(q->head - q->tail);
-		for (; q->tail != q->head; q->tail++)
-			lost += !(q->meta[q->tail & q->mask] & MEMIF_META_MORE);
+			m->done += got + left;
+		lost += left - (uint32_t)((q->sent - q->taken) >> 32);
+		q->tail = q->head;
+		q->taken = q->sent;
 	}
 	p2p_count(&m->port.stats.tx_lost, lost);
 	free(m->order);
@@ -294,32 +304,95 @@ void memif_client_unmap(struct memif_port *m)
 
 /* ---- packet path ---- */
 
-static inline void client_place(const struct memif_port *m, struct memif_queue *q, uint16_t at, const struct p2p_seg *s)
-{
-	const unsigned int k = at & q->mask;
-	struct memif_desc d;
+static_assert(offsetof(struct p2p_seg, flags) == offsetof(struct p2p_seg, len) + 4 &&
+	      offsetof(struct p2p_seg, region) == offsetof(struct p2p_seg, len) + 6, "the words of segment and descriptor");
+static_assert(P2P_SEG_MORE == MEMIF_DESC_NEXT, "flags of segment and descriptor");
 
-	d.flags = 0;
-	d.region = (uint16_t)(s->region + m->region0);
-	d.length = s->len;
-	d.offset = (uint32_t)(s->data - m->mem.region[s->region].base);
-	d.metadata = 0;
-	q->slot[k] = *s;
-	q->slot[k].pad = d.offset;
-	memif_desc_store(&q->ring->desc[k], d);
+/* Length, flags and region of a segment, as a descriptor's first word and back. */
+static inline uint64_t client_half_turn(uint64_t w)
+{
+	return w << 32 | w >> 32;
+}
+
+static inline uint64_t client_seg_word(const struct p2p_seg *s)
+{
+	uint64_t w;
+
+	memcpy(&w, &s->len, sizeof(w));
+	return w;
+}
+
+/* What a segment adds to memif_queue.sent. */
+static inline uint64_t client_seg_sum(uint64_t w)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return w & ((uint64_t)P2P_SEG_MORE << 32 | UINT32_MAX);
+#else
+	return w >> 32 | (w & P2P_SEG_MORE << 16) << 16;
+#endif
+}
+
+static inline void client_prefetch_own(const void *p)
+{
+#ifdef __x86_64__
+	__asm__ volatile("prefetchw %0" : : "m"(*(const uint8_t *)p));
+#else
+	__builtin_prefetch(p, 1, 3);
+#endif
+}
+
+static inline unsigned int client_least(unsigned int a, unsigned int b)
+{
+	return a < b ? a : b;
+}
+
+/* Groups of four: the descriptors of one line, and a loop's own cost a fourth. */
+#define CLIENT_GROUP 4
+
+static inline __attribute__((always_inline)) void client_place_one(const struct p2p_seg *s, uint8_t *const *base, uint64_t region0,
+								   struct memif_desc *desc, struct memif_desc *slot)
+{
+	const uint32_t offset = (uint32_t)(s->data - base[s->region]);
+	const struct memif_desc d = { .word = { client_half_turn(client_seg_word(s)) + region0, MEMIF_WORD(offset, 0) } };
+
+	memif_desc_store(desc, d);
+	slot->word[0] = d.word[0];
+	slot->word[1] = MEMIF_WORD(offset, s->cookie);
+}
+
+/* Places k buffers from segs on, which q has room for. */
+static void client_place(const struct memif_port *m, struct memif_queue *q, const struct p2p_seg *segs, unsigned int k)
+{
+	const uint64_t region0 = MEMIF_WORD(MEMIF_REGION_KEY(m->region0), 0);
+	uint8_t *const *base = m->base;
+	uint16_t head = q->head;
+
+	while (k) {
+		const unsigned int at = head & q->mask, run = client_least(k, q->size - at);
+		struct memif_desc *desc = &q->ring->desc[at], *slot = &q->slot[at];
+		const struct p2p_seg *end = segs + run;
+
+		for (; end - segs >= CLIENT_GROUP; segs += CLIENT_GROUP, desc += CLIENT_GROUP, slot += CLIENT_GROUP) {
+			client_place_one(&segs[0], base, region0, &desc[0], &slot[0]);
+			client_place_one(&segs[1], base, region0, &desc[1], &slot[1]);
+			client_place_one(&segs[2], base, region0, &desc[2], &slot[2]);
+			client_place_one(&segs[3], base, region0, &desc[3], &slot[3]);
+		}
+		for (; segs != end; segs++, desc++, slot++)
+			client_place_one(segs, base, region0, desc, slot);
+		head = (uint16_t)(head + run);
+		k -= run;
+	}
+	q->head = head;
 }
 
 unsigned int memif_client_post(struct memif_port *m, const struct p2p_seg *segs, unsigned int n)
 {
 	struct memif_queue *q = &m->rx[0];
-	unsigned int room = q->fill_max - (uint16_t)(q->head - q->tail), k = n < room ? n : room;
+	unsigned int k = client_least(n, q->fill_max - (uint16_t)(q->head - q->tail));
 
-	uint16_t head = q->head;
-
-	for (unsigned int i = 0; i < k; i++)
-		client_place(m, q, head++, &segs[i]);
-	q->head = head;
-	memif_index_store(&q->ring->head, head);
+	client_place(m, q, segs, k);
+	memif_index_store(&q->ring->head, q->head);
 	return k;
 }
 
@@ -327,14 +400,12 @@ void memif_client_refill(struct memif_port *m)
 {
 	for (unsigned int i = 0; i < m->nrx && memif_pool_count(m); i++) {
 		struct memif_queue *q = &m->rx[i];
-		unsigned int room = q->fill_max - (uint16_t)(q->head - q->tail), share = memif_pool_count(m);
+		unsigned int share = client_least(memif_pool_count(m), q->fill_max - (uint16_t)(q->head - q->tail));
 
-		if (share > room)
-			share = room;
 		if (!share)
 			continue;
-		for (unsigned int k = 0; k < share; k++)
-			client_place(m, q, q->head++, &m->pool[m->pool_tail++ & m->pool_mask]);
+		while (share--)
+			client_place(m, q, &m->pool[m->pool_tail++ & m->pool_mask], 1);
 		memif_index_store(&q->ring->head, q->head);
 	}
 }
@@ -350,9 +421,8 @@ static bool client_skip(struct memif_port *m, struct memif_queue *q, uint16_t ta
 		if (m->mem.place)
 			q->back = (uint16_t)(t - q->tail);
 		while (!m->mem.place && q->tail != t) {
-			struct p2p_seg s = q->slot[q->tail++ & q->mask];
+			struct p2p_seg s = client_slot(m, q, q->tail++);
 
-			s.pad = 0;
 			memif_pool_push(m, &s);
 		}
 		p2p_count(&m->port.stats.rx_refused, 1);
@@ -368,9 +438,8 @@ static __attribute__((noinline)) unsigned int client_back(struct memif_port *m, 
 	unsigned int k = 0;
 
 	for (; k < n && q->back; q->back--) {
-		struct p2p_seg s = q->slot[q->tail++ & q->mask];
+		struct p2p_seg s = client_slot(m, q, q->tail++);
 
-		s.pad = 0;
 		if (s.region != m->mem.place) {
 			memif_pool_push(m, &s);
 			continue;
@@ -379,13 +448,6 @@ static __attribute__((noinline)) unsigned int client_back(struct memif_port *m, 
 		segs[k++] = s;
 	}
 	return k;
-}
-
-/* Is it anything but a frame of one descriptor as it was placed? */
-static inline bool client_desc_odd(const struct memif_desc *d, const struct p2p_seg *s, unsigned int region0)
-{
-	return ((d->region ^ (s->region + region0)) | (d->offset ^ s->pad) | (d->flags & MEMIF_DESC_NEXT)) ||
-	       d->length - 1 >= s->len;
 }
 
 /*
@@ -404,20 +466,20 @@ static __attribute__((noinline)) int client_rx_odd(struct memif_port *m, struct 
 
 	do {
 		const uint16_t t = (uint16_t)(q->tail + k);
-		const struct p2p_seg *s = &q->slot[t & q->mask];
+		const struct memif_desc *s = &q->slot[t & q->mask];
 
 		if (k == left || k == P2P_MAX_SEGS)
 			break;
 		if (k == n)
 			return -1;
 		d = memif_desc_load(&q->ring->desc[t & q->mask]);
-		if (d.region != s->region + m->region0 || d.offset != s->pad || d.length > s->len) {
+		if (d.region != s->region || d.offset != s->offset || d.length > s->length) {
 			memif_violation(m, "S2C descriptor changed beyond length and flags");
 			return 0;
 		}
-		segs[k] = (struct p2p_seg){ .data = s->data, .len = d.length, .region = s->region,
-					     .flags = d.flags & MEMIF_DESC_NEXT ? P2P_SEG_MORE : 0,
-					     .cookie = s->cookie };
+		segs[k] = client_slot(m, q, t);
+		segs[k].len = d.length;
+		segs[k].flags = d.flags & MEMIF_DESC_NEXT ? P2P_SEG_MORE : 0;
 		empty |= !d.length;
 		sum += d.length;
 		k++;
@@ -434,63 +496,128 @@ static __attribute__((noinline)) int client_rx_odd(struct memif_port *m, struct 
 	return -1;
 }
 
+/* What the frames of a run have in common. */
+struct client_run {
+	uint8_t *base;    /* of the region that the buffers lie in */
+	uint64_t seg_key; /* a segment's flags and region, beside its length */
+	uint32_t key;     /* the descriptors' */
+	bool touched;     /* not cut-through, where nobody here looks at the frames */
+};
+
+/* A frame of one descriptor, in a buffer as it was placed: its length.  0: anything else. */
+static inline __attribute__((always_inline)) uint32_t client_rx_one(const struct client_run *r, const struct memif_desc *desc,
+								    const struct memif_desc *slot, struct p2p_seg *seg)
+{
+	const uint64_t w = __atomic_load_n(&desc->word[0], __ATOMIC_RELAXED);
+	const uint32_t offset = __atomic_load_n(&desc->offset, __ATOMIC_RELAXED), len = MEMIF_SECOND(w);
+	uint64_t seg_word;
+
+	if (p2p_unlikely(MEMIF_FIRST(w) != r->key || MEMIF_FIRST(slot->word[0]) != r->key ||
+			 offset != slot->offset || len - 1 >= slot->length))
+		return 0;
+	if (r->touched)
+		__builtin_prefetch(r->base + offset);
+	seg->data = r->base + offset;
+	seg_word = r->seg_key + client_half_turn(MEMIF_WORD(0, len));
+	memcpy(&seg->len, &seg_word, sizeof(seg_word));
+	seg->cookie = slot->metadata;
+	return len;
+}
+
+/*
+ * Up to n frames as client_rx_one() takes them, from slot `at` on, where the
+ * ring does not wrap.  Returns how many; what follows is something else, or
+ * there is no more.
+ */
+static inline __attribute__((always_inline)) unsigned int client_rx_run(const struct client_run *r, const struct memif_desc *desc,
+									const struct memif_desc *slot, struct p2p_seg *segs,
+									unsigned int n, uint64_t *bytes)
+{
+	const struct p2p_seg *first = segs, *end = segs + n;
+	uint64_t sum = 0;
+	uint32_t a, b, c, d;
+
+	for (; end - segs >= CLIENT_GROUP; segs += CLIENT_GROUP, desc += CLIENT_GROUP, slot += CLIENT_GROUP) {
+		if (p2p_unlikely(!(a = client_rx_one(r, &desc[0], &slot[0], &segs[0])) ||
+				 !(b = client_rx_one(r, &desc[1], &slot[1], &segs[1])) ||
+				 !(c = client_rx_one(r, &desc[2], &slot[2], &segs[2])) ||
+				 !(d = client_rx_one(r, &desc[3], &slot[3], &segs[3]))))
+			break;
+		sum += (uint64_t)a + b + c + d;
+	}
+	for (; segs != end; segs++, desc++, slot++) {
+		a = client_rx_one(r, desc, slot, segs);
+		if (p2p_unlikely(!a))
+			break;
+		sum += a;
+	}
+	*bytes += sum;
+	return (unsigned int)(segs - first);
+}
+
+static __attribute__((noinline)) unsigned int client_rx_plain(const struct memif_port *m, const struct memif_queue *q,
+							      unsigned int at, struct p2p_seg *segs, unsigned int n,
+							      uint64_t *bytes)
+{
+	const struct memif_desc *desc = &q->ring->desc[at], *slot = &q->slot[at];
+	const uint16_t region = (uint16_t)(slot->region - m->region0);
+	struct client_run r = { .key = MEMIF_FIRST(slot->word[0]), .base = m->base[region],
+				.seg_key = client_half_turn(MEMIF_WORD(MEMIF_REGION_KEY(region), 0)) };
+
+	if (p2p_unlikely(m->mem.place))
+		return client_rx_run(&r, desc, slot, segs, n, bytes);
+	r.touched = true;
+	return client_rx_run(&r, desc, slot, segs, n, bytes);
+}
+
+/* A look at the far end's index where what it said last does not do.  False: nothing there. */
+static inline bool client_rx_look(struct memif_port *m, struct memif_queue *q, unsigned int n)
+{
+	uint16_t tail;
+
+	if ((uint16_t)(q->seen - q->tail) >= n)
+		return true;
+	tail = memif_index_load(&q->ring->tail);
+	if (tail == q->tail)
+		return false;
+	if (p2p_unlikely((uint16_t)(tail - q->tail) > (uint16_t)(q->head - q->tail))) {
+		memif_violation(m, "S2C tail beyond head");
+		return false;
+	}
+	q->seen = tail;
+	return true;
+}
+
 unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct p2p_seg *segs, unsigned int n)
 {
-	const uint16_t tail = memif_index_load(&q->ring->tail);
-	const struct memif_desc *desc = q->ring->desc;
-	const struct p2p_seg *slot = q->slot;
-	const unsigned int mask = q->mask;
-	const unsigned int region0 = m->region0;
-	const bool touched = !m->mem.place; /* cut-through: nobody here looks at the frames */
 	uint64_t frames = 0, bytes = 0;
 	unsigned int out = 0;
-	uint16_t t = q->tail;
+	uint16_t t;
 
-	if (p2p_likely(t == tail))
+	if (!client_rx_look(m, q, n))
 		return 0;
-	if (p2p_unlikely(q->back)) {
+	if (p2p_unlikely(q->back))
 		out = client_back(m, q, segs, n);
-		t = q->tail;
-	}
-	if (p2p_unlikely((uint16_t)(tail - t) > (uint16_t)(q->head - t))) {
-		memif_violation(m, "S2C tail beyond head");
-		return 0;
-	}
-	while (t != tail && out < n) {
-		const struct memif_desc d = memif_desc_load(&desc[t & mask]);
-		const struct p2p_seg *s = &slot[t & mask];
+	for (t = q->tail; t != q->seen && out < n; t = q->tail) {
+		const unsigned int at = t & q->mask, run = client_least(client_least((uint16_t)(q->seen - t), n - out), q->size - at);
+		const unsigned int plain = client_rx_plain(m, q, at, segs + out, run, &bytes);
+		int k;
 
-		if (p2p_unlikely(client_desc_odd(&d, s, region0))) {
-			int k;
-
-			q->tail = t;
-			k = client_rx_odd(m, q, tail, segs + out, n - out, &bytes);
-			t = q->tail;
-			if (k < 0 || m->broken)
-				break;
-			out += (unsigned int)k;
-			frames += k > 0;
-			if (p2p_unlikely(q->back)) {
-				out += client_back(m, q, segs + out, n - out);
-				t = q->tail;
-			}
+		out += plain;
+		frames += plain;
+		q->tail = (uint16_t)(t + plain);
+		if (p2p_likely(plain == run))
 			continue;
-		}
-		if (p2p_likely(touched))
-			__builtin_prefetch(s->data);
-		__builtin_prefetch(&desc[(t + 8) & mask]);
-		segs[out].data = s->data;
-		segs[out].len = d.length;
-		segs[out].region = s->region;
-		segs[out].flags = 0;
-		segs[out].cookie = s->cookie;
-		segs[out].pad = 0;
-		bytes += d.length;
-		frames++;
-		out++;
-		t++;
+		k = client_rx_odd(m, q, q->seen, segs + out, n - out, &bytes);
+		if (p2p_unlikely(k < 0))
+			q->seen = q->tail; /* look for its end next time */
+		if (k < 0 || m->broken)
+			break;
+		out += (unsigned int)k;
+		frames += k > 0;
+		if (p2p_unlikely(q->back))
+			out += client_back(m, q, segs + out, n - out);
 	}
-	q->tail = t;
 	p2p_count(&m->port.stats.rx_frames, frames);
 	p2p_count(&m->port.stats.rx_bytes, bytes);
 	return out;
@@ -498,7 +625,7 @@ unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct
 
 uint32_t memif_client_reap(struct memif_port *m, struct memif_queue *q)
 {
-	uint64_t frames = 0, bytes = 0;
+	uint64_t sum;
 	uint16_t tail;
 	uint32_t n;
 
@@ -513,58 +640,80 @@ uint32_t memif_client_reap(struct memif_port *m, struct memif_queue *q)
 		memif_violation(m, "C2S tail beyond head");
 		return 0;
 	}
-	for (uint16_t t = q->tail; t != tail; t++) {
-		uint32_t meta = q->meta[t & q->mask];
-
-		frames += !(meta & MEMIF_META_MORE);
-		bytes += meta & ~MEMIF_META_MORE;
-	}
+	sum = q->sum[(uint16_t)(tail - 1) & q->mask] - q->taken;
+	q->taken += sum;
 	q->tail = tail;
-	p2p_count(&m->port.stats.tx_frames, frames);
-	p2p_count(&m->port.stats.tx_bytes, bytes);
+	p2p_count(&m->port.stats.tx_frames, n - (uint32_t)(sum >> 32));
+	p2p_count(&m->port.stats.tx_bytes, (uint32_t)sum);
 	return n;
+}
+
+/* Room for n segments, or as many as there is room for. */
+static unsigned int client_tx_room(struct memif_port *m, struct memif_queue *q, unsigned int n)
+{
+	unsigned int room = q->size - (uint16_t)(q->head - q->tail);
+	uint32_t got;
+
+	if (p2p_likely(room >= n))
+		return n;
+	got = memif_client_reap(m, q);
+	if (m->ntx == 1)
+		m->done += got;
+	else
+		q->finished += got;
+	return client_least(n, q->size - (uint16_t)(q->head - q->tail));
+}
+
+static inline __attribute__((always_inline)) uint64_t client_tx_one(const struct p2p_seg *s, uint8_t *const *base, uint64_t region0,
+								    struct memif_desc *desc, uint64_t *sum, uint64_t sent)
+{
+	const uint64_t w = client_seg_word(s);
+	const uint32_t offset = (uint32_t)(s->data - base[s->region]);
+	const struct memif_desc d = { .word = { client_half_turn(w) + region0, MEMIF_WORD(offset, 0) } };
+
+	memif_desc_store(desc, d);
+	sent += client_seg_sum(w);
+	*sum = sent;
+	return sent;
+}
+
+static void client_send_all(const struct memif_port *m, struct memif_queue *q, const struct p2p_seg *segs, unsigned int n)
+{
+	const uint64_t region0 = MEMIF_WORD(MEMIF_REGION_KEY(m->region0), 0);
+	uint8_t *const *base = m->base;
+	uint64_t sent = q->sent;
+	uint16_t head = q->head;
+
+	while (n) {
+		const unsigned int at = head & q->mask, run = client_least(n, q->size - at);
+		struct memif_desc *desc = &q->ring->desc[at];
+		uint64_t *sum = &q->sum[at];
+		const struct p2p_seg *end = segs + run;
+
+		for (; end - segs >= CLIENT_GROUP; segs += CLIENT_GROUP, desc += CLIENT_GROUP, sum += CLIENT_GROUP) {
+			sent = client_tx_one(&segs[0], base, region0, &desc[0], &sum[0], sent);
+			sent = client_tx_one(&segs[1], base, region0, &desc[1], &sum[1], sent);
+			sent = client_tx_one(&segs[2], base, region0, &desc[2], &sum[2], sent);
+			sent = client_tx_one(&segs[3], base, region0, &desc[3], &sum[3], sent);
+		}
+		for (; segs != end; segs++, desc++, sum++)
+			sent = client_tx_one(segs, base, region0, desc, sum, sent);
+		head = (uint16_t)(head + run);
+		n -= run;
+	}
+	q->sent = sent;
+	q->head = head;
 }
 
 unsigned int memif_client_tx(struct memif_port *m, struct memif_queue *q, const struct p2p_seg *segs,
 			     unsigned int n)
 {
-	const unsigned int mask = q->mask;
-	unsigned int room = q->size - (uint16_t)(q->head - q->tail), i;
-	struct memif_desc *desc;
-	uint32_t *meta;
-	uint16_t h = q->head;
-
-	if (p2p_unlikely(room < n)) {
-		uint32_t got = memif_client_reap(m, q);
-
-		if (m->ntx == 1)
-			m->done += got;
-		else
-			q->finished += got;
-		room = q->size - (uint16_t)(q->head - q->tail);
-		if (n > room)
-			n = room;
-	}
+	n = client_tx_room(m, q, n);
 	while (n && (segs[n - 1].flags & P2P_SEG_MORE))
 		n--;
 	if (!n || !m->tx_on)
 		return 0;
-	desc = q->ring->desc;
-	meta = q->meta;
-	for (i = 0; i < n; i++, h++) {
-		const struct p2p_seg *s = &segs[i];
-		const unsigned int more = s->flags & P2P_SEG_MORE;
-		struct memif_desc d;
-
-		d.flags = more ? MEMIF_DESC_NEXT : 0;
-		d.region = (uint16_t)(s->region + m->region0);
-		d.length = s->len;
-		d.offset = (uint32_t)(s->data - m->mem.region[s->region].base);
-		d.metadata = 0;
-		meta[h & mask] = s->len | (more ? MEMIF_META_MORE : 0);
-		memif_desc_store(&desc[h & mask], d);
-	}
-	q->head = h;
-	memif_index_store(&q->ring->head, h);
+	client_send_all(m, q, segs, n);
+	memif_index_store(&q->ring->head, q->head);
 	return n;
 }

@@ -75,19 +75,22 @@ struct memif_queue {
 	uint16_t size;
 	uint16_t head; /* client: what ring->head says or will say after this burst.  server: last seen */
 	uint16_t tail; /* oldest not finished: see the direction's code */
-	uint16_t seen; /* client C2S: ring->tail last seen */
+	uint16_t seen; /* client S2C: ring->tail last seen, checked */
 	uint16_t fill_max; /* client S2C: most buffers placed at once */
-	struct p2p_seg *slot; /* client S2C: what lies in each slot; pad holds the offset */
-	uint32_t *meta;        /* client C2S: length | MEMIF_META_MORE */
-	uint32_t finished;     /* client C2S: finished but not yet in order, several queues only */
-	uint16_t back;         /* client S2C: descriptors from tail on whose buffers are given back in order */
+	uint16_t back;     /* client S2C: descriptors from tail on whose buffers are given back in order */
+	uint16_t region;
+	struct memif_desc *slot; /* client S2C: what each descriptor was placed as; metadata is the buffer's cookie */
+	uint64_t *sum;           /* client C2S: `sent` as it was with each slot's segment */
+	/*
+	 * Client C2S: all that was ever put into the ring, and all that was taken out: bytes, plus
+	 * 2^32 for each segment that was not the last of its frame.  A ring's worth of bytes is less.
+	 */
+	uint64_t sent, taken;
+	uint32_t finished; /* client C2S: finished but not yet in order, several queues only */
 	int evfd;
 	uint32_t offset; /* server: where ADD_RING put it */
-	uint16_t region;
 	uint8_t log2;
 } __attribute__((aligned(64)));
-
-#define MEMIF_META_MORE 0x80000000u
 
 struct memif_region {
 	uint8_t *base;
@@ -113,6 +116,7 @@ struct memif_port {
 	bool armed;
 	bool broken; /* a violation was seen: control() takes the link down */
 	bool tx_short; /* the last tx_burst ran out of room */
+	bool single;   /* client, one queue each way */
 	volatile int bus_hit; /* guard: the far end cut its memory short; lane 0's */
 	unsigned int nrx, ntx, rx_next;
 	unsigned int region0; /* client: what region 0 of `mem` is to the far end */
@@ -121,6 +125,7 @@ struct memif_port {
 	struct p2p_seg *pool; /* buffers posted, not in a ring: FIFO */
 	uint32_t pool_mask, pool_head, pool_tail;
 	uint32_t owned, owned_max; /* buffers posted and not returned */
+	uint8_t *base[PORT_MAX_REGIONS]; /* of the regions of `mem` */
 	uint8_t *order; /* queue of each segment under way, several queues only */
 	uint32_t order_mask, order_head, order_tail;
 	struct port_memory mem;
@@ -203,6 +208,12 @@ static inline uint32_t memif_pool_count(const struct memif_port *m)
 static inline void memif_pool_unget(struct memif_port *m, const struct p2p_seg *s)
 {
 	m->pool[--m->pool_tail & m->pool_mask] = *s;
+}
+
+/* Something waits for a ring, and q has room for it. */
+static inline bool memif_client_short(const struct memif_port *m, const struct memif_queue *q)
+{
+	return m->pool_head != m->pool_tail && (uint16_t)(q->head - q->tail) != q->fill_max;
 }
 
 static inline void memif_pool_push(struct memif_port *m, const struct p2p_seg *s)

@@ -189,6 +189,22 @@ static inline struct memif_desc memif_desc_load(const struct memif_desc *d)
 	return c;
 }
 
+/*
+ * A descriptor's word in its halves, as they lie in memory.  Of word[0] the
+ * first is the key, flags and region in one; the second is the length.
+ */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define MEMIF_FIRST(w) ((uint32_t)(w))
+#define MEMIF_SECOND(w) ((uint32_t)((w) >> 32))
+#define MEMIF_WORD(first, second) ((uint64_t)(second) << 32 | (uint32_t)(first))
+#define MEMIF_REGION_KEY(n) ((uint32_t)(n) << 16)
+#else
+#define MEMIF_FIRST(w) ((uint32_t)((w) >> 32))
+#define MEMIF_SECOND(w) ((uint32_t)(w))
+#define MEMIF_WORD(first, second) ((uint64_t)(first) << 32 | (uint32_t)(second))
+#define MEMIF_REGION_KEY(n) ((uint32_t)(n))
+#endif
+
 static inline void memif_desc_store(struct memif_desc *d, struct memif_desc c)
 {
 	__atomic_store_n(&d->word[0], c.word[0], __ATOMIC_RELAXED);
