@@ -189,7 +189,8 @@ static void memif_eventfd_drain(int fd)
 
 /* ---- packet path ---- */
 
-static __attribute__((noinline)) unsigned int memif_rx_queues(struct memif_port *m, struct p2p_seg *segs, unsigned int n)
+static __attribute__((noinline)) unsigned int memif_rx_queues(struct memif_port *m, struct p2p_seg *segs,
+								 unsigned int n)
 {
 	unsigned int out = 0, first;
 

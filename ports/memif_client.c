@@ -278,7 +278,8 @@ void memif_client_release(struct memif_port *m)
 		m->done += m->order_head - m->order_tail;
 	for (unsigned int i = 0; i < m->ntx; i++) {
 		struct memif_queue *q = &m->tx[i];
-		uint32_t got = m->broken || !q->sum ? 0 : memif_client_reap(m, q), left = (uint16_t)(q->head - q->tail);
+		uint32_t got = m->broken || !q->sum ? 0 : memif_client_reap(m, q);
+		uint32_t left = (uint16_t)(q->head - q->tail);
 
 		if (m->ntx == 1)
 			m->done += got + left;
@@ -348,9 +349,10 @@ static inline unsigned int client_least(unsigned int a, unsigned int b)
 
 /* Groups of four: the descriptors of one line, and a loop's own cost a fourth. */
 #define CLIENT_GROUP 4
+#define CLIENT_INLINE static inline __attribute__((always_inline))
 
-static inline __attribute__((always_inline)) void client_place_one(const struct p2p_seg *s, uint8_t *const *base, uint64_t region0,
-								   struct memif_desc *desc, struct memif_desc *slot)
+CLIENT_INLINE void client_place_one(const struct p2p_seg *s, uint8_t *const *base, uint64_t region0, struct memif_desc *desc,
+				    struct memif_desc *slot)
 {
 	const uint32_t offset = (uint32_t)(s->data - base[s->region]);
 	const struct memif_desc d = { .word = { client_half_turn(client_seg_word(s)) + region0, MEMIF_WORD(offset, 0) } };
@@ -505,8 +507,8 @@ struct client_run {
 };
 
 /* A frame of one descriptor, in a buffer as it was placed: its length.  0: anything else. */
-static inline __attribute__((always_inline)) uint32_t client_rx_one(const struct client_run *r, const struct memif_desc *desc,
-								    const struct memif_desc *slot, struct p2p_seg *seg)
+CLIENT_INLINE uint32_t client_rx_one(const struct client_run *r, const struct memif_desc *desc, const struct memif_desc *slot,
+				     struct p2p_seg *seg)
 {
 	const uint64_t w = __atomic_load_n(&desc->word[0], __ATOMIC_RELAXED);
 	const uint32_t offset = __atomic_load_n(&desc->offset, __ATOMIC_RELAXED), len = MEMIF_SECOND(w);
@@ -529,9 +531,8 @@ static inline __attribute__((always_inline)) uint32_t client_rx_one(const struct
  * ring does not wrap.  Returns how many; what follows is something else, or
  * there is no more.
  */
-static inline __attribute__((always_inline)) unsigned int client_rx_run(const struct client_run *r, const struct memif_desc *desc,
-									const struct memif_desc *slot, struct p2p_seg *segs,
-									unsigned int n, uint64_t *bytes)
+CLIENT_INLINE unsigned int client_rx_run(const struct client_run *r, const struct memif_desc *desc, const struct memif_desc *slot,
+					 struct p2p_seg *segs, unsigned int n, uint64_t *bytes)
 {
 	const struct p2p_seg *first = segs, *end = segs + n;
 	uint64_t sum = 0;
@@ -588,6 +589,13 @@ static inline bool client_rx_look(struct memif_port *m, struct memif_queue *q, u
 	return true;
 }
 
+/* The lines of n descriptors from slot t on, to be written soon. */
+static void client_own(const struct memif_queue *q, uint16_t t, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i += CLIENT_GROUP)
+		client_prefetch_own(&q->ring->desc[(t + i) & q->mask]);
+}
+
 unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct p2p_seg *segs, unsigned int n)
 {
 	uint64_t frames = 0, bytes = 0;
@@ -598,8 +606,10 @@ unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct
 		return 0;
 	if (p2p_unlikely(q->back))
 		out = client_back(m, q, segs, n);
+	client_own(q, q->tail, client_least((uint16_t)(q->seen - q->tail), 2 * n));
 	for (t = q->tail; t != q->seen && out < n; t = q->tail) {
-		const unsigned int at = t & q->mask, run = client_least(client_least((uint16_t)(q->seen - t), n - out), q->size - at);
+		const unsigned int at = t & q->mask, most = client_least((uint16_t)(q->seen - t), n - out);
+		const unsigned int run = client_least(most, q->size - at);
 		const unsigned int plain = client_rx_plain(m, q, at, segs + out, run, &bytes);
 		int k;
 
@@ -664,8 +674,8 @@ static unsigned int client_tx_room(struct memif_port *m, struct memif_queue *q, 
 	return client_least(n, q->size - (uint16_t)(q->head - q->tail));
 }
 
-static inline __attribute__((always_inline)) uint64_t client_tx_one(const struct p2p_seg *s, uint8_t *const *base, uint64_t region0,
-								    struct memif_desc *desc, uint64_t *sum, uint64_t sent)
+CLIENT_INLINE uint64_t client_tx_one(const struct p2p_seg *s, uint8_t *const *base, uint64_t region0, struct memif_desc *desc,
+				     uint64_t *sum, uint64_t sent)
 {
 	const uint64_t w = client_seg_word(s);
 	const uint32_t offset = (uint32_t)(s->data - base[s->region]);
@@ -715,5 +725,6 @@ unsigned int memif_client_tx(struct memif_port *m, struct memif_queue *q, const 
 		return 0;
 	client_send_all(m, q, segs, n);
 	memif_index_store(&q->ring->head, q->head);
+	client_own(q, q->head, client_least(n, q->size - (uint16_t)(q->head - q->tail)));
 	return n;
 }
