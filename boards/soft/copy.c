@@ -68,7 +68,32 @@ static uint32_t copy_sum_crc(uint8_t *dst, uint8_t *src, uint32_t len, uint32_t 
 	return sum_crc(dst, len, h, stride);
 }
 
-__attribute__((target("avx2"))) static inline void line_avx2(uint8_t *dst, const uint8_t *src)
+/* `rep movsb`: the CPU's own way, fast in its microcode on CPUs with ERMS or FSRM. */
+static inline void rep_movsb(void *dst, const void *src, size_t len)
+{
+	__asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(len) : : "memory");
+}
+
+static uint32_t copy_sum_rep(uint8_t *dst, uint8_t *src, uint32_t len, uint32_t moved, uint32_t h, uint32_t stride)
+{
+	rep_movsb(dst, src, len);
+	memset(dst + len, 0, moved - len);
+	return sum_crc(dst, len, h, stride);
+}
+
+static void copy_rep(void *dst, const void *src, size_t len)
+{
+	rep_movsb(dst, src, len);
+}
+
+#define AVX2_INLINE __attribute__((target("avx2"), always_inline)) static inline
+#define AVX512_INLINE __attribute__((target("avx512f,avx512bw"), always_inline)) static inline
+
+/* How a path moves a line, and the first `keep` bytes (1-64) of one, the rest zero. */
+typedef void (*line_fn)(uint8_t *dst, const uint8_t *src);
+typedef void (*tail_fn)(uint8_t *dst, const uint8_t *src, uint32_t keep);
+
+AVX2_INLINE void line_avx2(uint8_t *dst, const uint8_t *src)
 {
 	__m256i a = _mm256_loadu_si256((const __m256i *)src);
 	__m256i b = _mm256_loadu_si256((const __m256i *)(src + 32));
@@ -77,8 +102,7 @@ __attribute__((target("avx2"))) static inline void line_avx2(uint8_t *dst, const
 	_mm256_storeu_si256((__m256i *)(dst + 32), b);
 }
 
-/* The first `keep` bytes of a line (1-64), the rest zero. */
-__attribute__((target("avx2"))) static inline void line_tail_avx2(uint8_t *dst, const uint8_t *src, uint32_t keep)
+AVX2_INLINE void tail_avx2(uint8_t *dst, const uint8_t *src, uint32_t keep)
 {
 	const uint8_t *m = soft_keep_mask + SOFT_LINE - keep;
 
@@ -90,28 +114,37 @@ __attribute__((target("avx2"))) static inline void line_tail_avx2(uint8_t *dst, 
 	}
 }
 
+AVX512_INLINE void line_avx512(uint8_t *dst, const uint8_t *src)
+{
+	_mm512_storeu_si512(dst, _mm512_loadu_si512(src));
+}
+
+AVX512_INLINE void tail_avx512(uint8_t *dst, const uint8_t *src, uint32_t keep)
+{
+	_mm512_storeu_si512(dst, _mm512_maskz_loadu_epi8(~0ull >> (SOFT_LINE - keep), src));
+}
+
 /* Stride 64: each line gives its word as it goes by. */
-__attribute__((target("avx2"))) static uint32_t copy_sum64_avx2(uint8_t *dst, const uint8_t *src, uint32_t len,
-								uint32_t h)
+AVX2_INLINE uint32_t copy_sum64(uint8_t *dst, const uint8_t *src, uint32_t len, uint32_t h, line_fn line, tail_fn tail)
 {
 	uint32_t crc = ~0u, last = (len - 1) & ~(SOFT_LINE - 1), at;
 
 	for (at = 0; at + SOFT_LINE <= last; at += 2 * SOFT_LINE, h += 2 * UNIT_STEP) {
-		line_avx2(dst + at, src + at);
+		line(dst + at, src + at);
 		if (at + SOFT_LINE == last)
 			break;
-		line_avx2(dst + at + SOFT_LINE, src + at + SOFT_LINE);
+		line(dst + at + SOFT_LINE, src + at + SOFT_LINE);
 		crc = crc_pair(crc, sample(dst + at, h, SOFT_LINE),
 			       sample(dst + at + SOFT_LINE, h + UNIT_STEP, SOFT_LINE));
 	}
-	line_tail_avx2(dst + last, src + last, len - last);
+	tail(dst + last, src + last, len - last);
 	if (at == last)
 		return soft_crc32_insn(crc, sample(dst + last, h, SOFT_LINE));
 	return crc_pair(crc, sample(dst + at, h, SOFT_LINE), sample(dst + last, h + UNIT_STEP, SOFT_LINE));
 }
 
-__attribute__((target("avx2"))) static uint32_t copy_sum_avx2(uint8_t *dst, uint8_t *src, uint32_t len,
-							      uint32_t moved, uint32_t h, uint32_t stride)
+AVX2_INLINE uint32_t copy_sum_lines(uint8_t *dst, const uint8_t *src, uint32_t len, uint32_t moved, uint32_t h,
+				    uint32_t stride, line_fn line, tail_fn tail)
 {
 	uint32_t last = (len - 1) & ~(SOFT_LINE - 1), at;
 
@@ -120,37 +153,128 @@ __attribute__((target("avx2"))) static uint32_t copy_sum_avx2(uint8_t *dst, uint
 		return ~0u;
 	}
 	if (p2p_likely(stride == SOFT_LINE))
-		return copy_sum64_avx2(dst, src, len, h);
+		return copy_sum64(dst, src, len, h, line, tail);
 	for (at = 0; at < last; at += SOFT_LINE)
-		line_avx2(dst + at, src + at);
-	line_tail_avx2(dst + at, src + at, len - last);
+		line(dst + at, src + at);
+	tail(dst + at, src + at, len - last);
 	if (at + SOFT_LINE < moved)
 		memset(dst + at + SOFT_LINE, 0, moved - at - SOFT_LINE);
 	return sum_crc(dst, len, h, stride);
 }
 
-__attribute__((target("avx2"))) static void copy_avx2(void *dst, const void *src, size_t len)
+AVX2_INLINE void copy_lines(uint8_t *dst, const uint8_t *src, size_t len, line_fn line)
 {
 	size_t at = 0;
 
 	for (; at + SOFT_LINE <= len; at += SOFT_LINE)
-		line_avx2((uint8_t *)dst + at, (const uint8_t *)src + at);
+		line(dst + at, src + at);
 	if (at < len)
-		memcpy((uint8_t *)dst + at, (const uint8_t *)src + at, len - at);
+		memcpy(dst + at, src + at, len - at);
+}
+
+__attribute__((target("avx2"))) static uint32_t copy_sum_avx2(uint8_t *dst, uint8_t *src, uint32_t len,
+							      uint32_t moved, uint32_t h, uint32_t stride)
+{
+	return copy_sum_lines(dst, src, len, moved, h, stride, line_avx2, tail_avx2);
+}
+
+__attribute__((target("avx2"))) static void copy_avx2(void *dst, const void *src, size_t len)
+{
+	copy_lines(dst, src, len, line_avx2);
+}
+
+/* Both ends of a frame come from another core's cache: ask for all its lines before the first is needed. */
+__attribute__((target("avx2"))) static uint32_t copy_sum_ahead(uint8_t *dst, uint8_t *src, uint32_t len,
+							       uint32_t moved, uint32_t h, uint32_t stride)
+{
+	for (uint32_t at = SOFT_LINE; at < len; at += SOFT_LINE) {
+		__builtin_prefetch(src + at);
+		__asm__ volatile("prefetchw %0" : : "m"(dst[at]));
+	}
+	return copy_sum_lines(dst, src, len, moved, h, stride, line_avx2, tail_avx2);
+}
+
+/*
+ * Past the caches into memory. What was copied is summed, not what the source has become meanwhile, so each line goes
+ * through a bounce buffer as well. Such stores are not ordered with others until the fence.
+ */
+__attribute__((target("avx2"))) static uint32_t copy_sum_stream(uint8_t *dst, uint8_t *src, uint32_t len,
+								uint32_t moved, uint32_t h, uint32_t stride)
+{
+	_Alignas(SOFT_LINE) uint8_t bounce[SOFT_LINE];
+	uint32_t crc = ~0u;
+
+	if (!len || stride != SOFT_LINE || (uintptr_t)dst % 32)
+		return copy_sum_avx2(dst, src, len, moved, h, stride);
+	for (uint32_t at = 0; at < len; at += SOFT_LINE, h += UNIT_STEP) {
+		if (len - at >= SOFT_LINE)
+			line_avx2(bounce, src + at);
+		else
+			tail_avx2(bounce, src + at, len - at);
+		for (int i = 0; i < 64; i += 32)
+			_mm256_stream_si256((__m256i *)(dst + at + i), _mm256_load_si256((const __m256i *)(bounce + i)));
+		crc = soft_crc32_insn(crc, sample(bounce, h, SOFT_LINE));
+	}
+	_mm_sfence();
+	return crc;
+}
+
+__attribute__((target("avx512f,avx512bw"))) static uint32_t copy_sum_avx512(uint8_t *dst, uint8_t *src, uint32_t len,
+									    uint32_t moved, uint32_t h, uint32_t stride)
+{
+	return copy_sum_lines(dst, src, len, moved, h, stride, line_avx512, tail_avx512);
+}
+
+__attribute__((target("avx512f,avx512bw"))) static void copy_avx512(void *dst, const void *src, size_t len)
+{
+	copy_lines(dst, src, len, line_avx512);
 }
 #endif
 
+static bool can_always(void)
+{
+	return true;
+}
+
+#ifdef __x86_64__
+/* Whether the operating system keeps the registers is in the answer. */
+static bool can_crc(void)
+{
+	return __builtin_cpu_supports("sse4.2");
+}
+
+static bool can_avx2(void)
+{
+	return can_crc() && __builtin_cpu_supports("avx2");
+}
+
+static bool can_avx512(void)
+{
+	return can_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+}
+#endif
+
+/* can NULL: not on such CPUs. */
 static const struct {
 	const char *name;
+	bool (*can)(void);
 	struct soft_copy_ops ops;
 } paths[SOFT_NUM_COPY_PATHS] = {
-	[SOFT_COPY_TABLE] = { "table", { copy_sum_table, sum_table, copy_plain } },
+	[SOFT_COPY_TABLE] = { "table", can_always, { copy_sum_table, sum_table, copy_plain } },
 #ifdef __x86_64__
-	[SOFT_COPY_CRC] = { "sse4.2", { copy_sum_crc, sum_crc, copy_plain } },
-	[SOFT_COPY_AVX2] = { "avx2", { copy_sum_avx2, sum_crc, copy_avx2 } },
+	[SOFT_COPY_CRC] = { "sse4.2", can_crc, { copy_sum_crc, sum_crc, copy_plain } },
+	[SOFT_COPY_REP] = { "rep-movsb", can_crc, { copy_sum_rep, sum_crc, copy_rep } },
+	[SOFT_COPY_AVX2] = { "avx2", can_avx2, { copy_sum_avx2, sum_crc, copy_avx2 } },
+	[SOFT_COPY_AHEAD] = { "avx2-ahead", can_avx2, { copy_sum_ahead, sum_crc, copy_avx2 } },
+	[SOFT_COPY_STREAM] = { "avx2-stream", can_avx2, { copy_sum_stream, sum_crc, copy_avx2 } },
+	[SOFT_COPY_AVX512] = { "avx512", can_avx512, { copy_sum_avx512, sum_crc, copy_avx512 } },
 #else
-	[SOFT_COPY_CRC] = { "sse4.2", { NULL, NULL, NULL } },
-	[SOFT_COPY_AVX2] = { "avx2", { NULL, NULL, NULL } },
+	[SOFT_COPY_CRC] = { "sse4.2" },
+	[SOFT_COPY_REP] = { "rep-movsb" },
+	[SOFT_COPY_AVX2] = { "avx2" },
+	[SOFT_COPY_AHEAD] = { "avx2-ahead" },
+	[SOFT_COPY_STREAM] = { "avx2-stream" },
+	[SOFT_COPY_AVX512] = { "avx512" },
 #endif
 };
 
@@ -161,15 +285,21 @@ const char *soft_copy_path_name(enum soft_copy_path path)
 	return paths[path].name;
 }
 
-enum soft_copy_path soft_copy_best(void)
+const struct soft_copy_ops *soft_copy_path_ops(enum soft_copy_path path)
 {
 #ifdef __x86_64__
 	__builtin_cpu_init();
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("sse4.2"))
-		return SOFT_COPY_AVX2;
-	if (__builtin_cpu_supports("sse4.2"))
-		return SOFT_COPY_CRC;
 #endif
+	return path < SOFT_NUM_COPY_PATHS && paths[path].can && paths[path].can() ? &paths[path].ops : NULL;
+}
+
+enum soft_copy_path soft_copy_best(void)
+{
+	static const enum soft_copy_path order[] = { SOFT_COPY_AVX2, SOFT_COPY_CRC };
+
+	for (unsigned int i = 0; i < P2P_ARRAY_SIZE(order); i++)
+		if (soft_copy_path_ops(order[i]))
+			return order[i];
 	return SOFT_COPY_TABLE;
 }
 
@@ -185,9 +315,11 @@ bool soft_copy_wide(void)
 
 int soft_copy_select(enum soft_copy_path path)
 {
-	if (path >= SOFT_NUM_COPY_PATHS || path > soft_copy_best())
+	const struct soft_copy_ops *ops = soft_copy_path_ops(path);
+
+	if (!ops)
 		return -ENOTSUP;
-	soft_copy_ops = paths[path].ops;
+	soft_copy_ops = *ops;
 #ifndef __SSE4_2__
 	soft_cpu_crc = path != SOFT_COPY_TABLE;
 #endif

@@ -17,8 +17,17 @@
 
 #define SOFT_LINE 64u
 
-/* The ways to do it, best last. */
-enum soft_copy_path { SOFT_COPY_TABLE, SOFT_COPY_CRC, SOFT_COPY_AVX2, SOFT_NUM_COPY_PATHS };
+/* The ways to do it.  Which are used is in soft_copy_best(); the others are there to be measured beside them. */
+enum soft_copy_path {
+	SOFT_COPY_TABLE,  /* any CPU: the library's memcpy(), CRC by table */
+	SOFT_COPY_CRC,    /* memcpy(), then the sum by the crc32 instruction, as in all below */
+	SOFT_COPY_REP,    /* `rep movsb`, then the sum */
+	SOFT_COPY_AVX2,   /* line by line in two registers, each line summed as it goes by */
+	SOFT_COPY_AHEAD,  /* the same after all lines of source and destination were prefetched */
+	SOFT_COPY_STREAM, /* the same with stores past the caches */
+	SOFT_COPY_AVX512, /* line by line in one register */
+	SOFT_NUM_COPY_PATHS
+};
 
 struct soft_copy_ops {
 	/*
@@ -46,6 +55,8 @@ const char *soft_copy_path_name(enum soft_copy_path path);
 enum soft_copy_path soft_copy_best(void);
 /* May code run that was compiled for AVX2, BMI and BMI2 (meson.build)?  Not after a lesser path was selected. */
 bool soft_copy_wide(void);
+/* NULL: the CPU, or its operating system, can't. */
+const struct soft_copy_ops *soft_copy_path_ops(enum soft_copy_path path);
 
 static inline uint32_t soft_crc32_table(uint32_t crc, uint32_t v)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copy and checksum, each way there is, against csum.h and CRC32C spelled out bit by bit. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -117,14 +118,17 @@ static void one(struct fixture *f, uint32_t len, uint32_t stride)
 		assert_int_equal(src[i], 0);
 }
 
-static void every_length(struct fixture *f, enum soft_copy_path path)
+/* Every length up to a full Ethernet frame, then some of each kind up to the longest. */
+static void every_length(void **state, enum soft_copy_path path)
 {
+	struct fixture *f = *state;
+
 	if (soft_copy_select(path) != 0) {
 		print_message("%s: this CPU can't\n", soft_copy_path_name(path));
 		return;
 	}
 	for (uint32_t stride = P2P_MIN_STRIDE; stride <= P2P_MAX_STRIDE; stride *= 2) {
-		for (uint32_t len = 1; len <= 300; len++)
+		for (uint32_t len = 0; len <= (stride == 64 ? 2200 : 300); len++)
 			one(f, len, stride);
 		for (uint32_t len = 301; len <= MAX_LEN; len += 1 + rnd() % 97)
 			one(f, len, stride);
@@ -132,19 +136,50 @@ static void every_length(struct fixture *f, enum soft_copy_path path)
 	}
 }
 
-static void test_table(void **state)
+#define PATH_TEST(name, path) \
+	static void test_##name(void **state) \
+	{ \
+		every_length(state, path); \
+	}
+PATH_TEST(table, SOFT_COPY_TABLE)
+PATH_TEST(crc, SOFT_COPY_CRC)
+PATH_TEST(rep, SOFT_COPY_REP)
+PATH_TEST(avx2, SOFT_COPY_AVX2)
+PATH_TEST(ahead, SOFT_COPY_AHEAD)
+PATH_TEST(stream, SOFT_COPY_STREAM)
+PATH_TEST(avx512, SOFT_COPY_AVX512)
+
+/* Without a sum: nothing but the bytes asked for, wherever they begin. */
+static void test_copy(void **state)
 {
-	every_length(*state, SOFT_COPY_TABLE);
+	struct fixture *f = *state;
+	uint8_t *dst = malloc(AREA);
+
+	for (int path = 0; path < SOFT_NUM_COPY_PATHS; path++) {
+		if (soft_copy_select(path) != 0)
+			continue;
+		for (uint32_t len = 0; len <= 2200; len++) {
+			uint32_t from = rnd() % 64, to = GUARD + rnd() % 64;
+
+			fill(f->src, from + len);
+			memset(dst, 0xa5, to + len + GUARD);
+			soft_copy_ops.copy(dst + to, f->src + from, len);
+			assert_memory_equal(dst + to, f->src + from, len);
+			for (uint32_t i = 1; i <= GUARD; i++) {
+				assert_int_equal(dst[to - i], 0xa5);
+				assert_int_equal(dst[to + len - 1 + i], 0xa5);
+			}
+		}
+	}
+	free(dst);
 }
 
-static void test_crc(void **state)
+/* The default is a path that this CPU has, and none that was only measured. */
+static void test_default(void **state)
 {
-	every_length(*state, SOFT_COPY_CRC);
-}
-
-static void test_avx2(void **state)
-{
-	every_length(*state, SOFT_COPY_AVX2);
+	assert_non_null(soft_copy_path_ops(soft_copy_best()));
+	assert_memory_equal(&soft_copy_ops, soft_copy_path_ops(soft_copy_best()), sizeof(soft_copy_ops));
+	assert_int_equal(soft_copy_select(SOFT_NUM_COPY_PATHS), -ENOTSUP);
 }
 
 static void test_every_length_once(void **state)
@@ -197,9 +232,15 @@ static void test_zero_length(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_default),
 		cmocka_unit_test_setup_teardown(test_table, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_crc, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rep, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_avx2, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ahead, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stream, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_avx512, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_every_length_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_vectors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_finish, setup, teardown),
