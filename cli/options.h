@@ -156,6 +156,13 @@
 	X(STR, cores, "cores", 0, "G,F", 0, 0, "core of the cables' far ends, core of the forwarder (the first two)") \
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
 
+#define CLI_BENCH_COPY_OPTIONS(X) \
+	X(STR, frames, "frames", 'f', "LIST", 0, 0, "frame sizes in bytes, FCS included (64,128,256,512,1024,1518)") \
+	X(U64, rounds, "rounds", 'r', "N", 1, 100, "how often each is measured (7)") \
+	X(SECONDS, seconds, "seconds", 's', "S", 0, 0, "of each measurement (0.003)") \
+	X(STR, cores, "cores", 0, "W,C", 0, 0, "core that writes frames, core that copies them (the first two)") \
+	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
+
 #define CLI_HELP_OPTIONS(X) \
 	X(FLAG, man, "man", 0, "", 0, 0, "print the manual page's source instead")
 
@@ -188,6 +195,9 @@ struct cli_bench_soak_opts {
 };
 struct cli_bench_idle_opts {
 	CLI_BENCH_IDLE_OPTIONS(CLI_FIELD)
+};
+struct cli_bench_copy_opts {
+	CLI_BENCH_COPY_OPTIONS(CLI_FIELD)
 };
 struct cli_help_opts {
 	CLI_HELP_OPTIONS(CLI_FIELD)

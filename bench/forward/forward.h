@@ -70,5 +70,7 @@ int fwd_forward(const struct fwd_request *r, FILE *to, char err[FWD_ERR_MAX]);
 int fwd_soak(const struct fwd_request *r, FILE *to, char err[FWD_ERR_MAX]);
 /* CPU time of an idle `p2pnic run` with two cables over r->seconds. 0 or -errno. */
 int fwd_idle(const struct fwd_request *r, FILE *to, char err[FWD_ERR_MAX]);
+/* Each copy routine at r->frames, r->rounds samples of r->seconds; the writer on cpu_gen, the copier on cpu_fwd. 0 or -errno. */
+int fwd_copy(const struct fwd_request *r, FILE *to, char err[FWD_ERR_MAX]);
 
 #endif

@@ -58,6 +58,9 @@ bool soft_copy_wide(void);
 /* NULL: the CPU, or its operating system, can't. */
 const struct soft_copy_ops *soft_copy_path_ops(enum soft_copy_path path);
 
+/* What board_write_sum() does with memory that it reaches, as copy_sum. */
+uint32_t soft_copy_board(uint8_t *dst, uint8_t *src, uint32_t len, uint32_t moved, uint32_t h, uint32_t stride);
+
 static inline uint32_t soft_crc32_table(uint32_t crc, uint32_t v)
 {
 	for (int i = 0; i < 4; i++, v >>= 8)
