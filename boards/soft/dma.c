@@ -143,8 +143,5 @@ void soft_dma_read(struct board_ctx *b, struct board_win *w, uint64_t off, void 
 
 uint32_t soft_copy_board(uint8_t *dst, uint8_t *src, uint32_t len, uint32_t moved, uint32_t h, uint32_t stride)
 {
-	uint32_t sum;
-
-	soft_write_sum(dst, src, len, h, stride, &sum);
-	return sum;
+	return soft_copy_sum(dst, src, len, moved, h, stride);
 }

@@ -42,9 +42,38 @@ static void test_moves(void **state)
 	}
 }
 
+static uint32_t calls;
+
+/* Counts itself: it is what copies, and is told what copy_sum is told. */
+static uint32_t counting(uint8_t *dst, uint8_t *src, uint32_t len, uint32_t moved, uint32_t h, uint32_t stride)
+{
+	calls += len == 60 && moved == 64 && stride == 64 && dst != src;
+	return h;
+}
+
+static void test_routine(void **state)
+{
+	struct raw_copy_opts o = { .frame_bytes = 60, .depth = 64, .seconds = 0.02, .copy_sum = counting };
+	struct raw_copy_result r;
+	int core[2];
+
+	if (cores(core) < 2)
+		skip();
+	o.writer_core = core[0];
+	o.copier_core = core[1];
+	calls = 0;
+	assert_int_equal(raw_copy_run(&o, &r), 0);
+	assert_true(r.frames >= 32);
+	assert_int_equal(calls, (uint32_t)r.frames);
+	calls = 0;
+	assert_int_equal(raw_copy_own(&o, &r), 0);
+	assert_true(r.frames >= 32);
+	assert_int_equal(calls, (uint32_t)r.frames);
+}
+
 static void test_refuses(void **state)
 {
-	const struct raw_copy_opts good = { 64, 64, 2048, 0.01, 0, 1 };
+	const struct raw_copy_opts good = { .frame_bytes = 64, .depth = 64, .buf_bytes = 2048, .seconds = 0.01, .copier_core = 1 };
 	struct raw_copy_opts bad[8];
 	struct raw_copy_result r;
 
@@ -64,7 +93,8 @@ static void test_refuses(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_moves), cmocka_unit_test(test_refuses) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_moves),
+		cmocka_unit_test(test_routine), cmocka_unit_test(test_refuses) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
