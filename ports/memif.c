@@ -660,7 +660,7 @@ static int memif_start_lane(struct memif_port *m, const struct port_memory *mem)
 	m->owned_max = mem->rx_bufs;
 	m->mem = *mem;
 	for (unsigned int i = 0; i < mem->n; i++)
-		m->base[i] = mem->region[i].base;
+		m->base[i].address = (uintptr_t)mem->region[i].base;
 	m->done = 0;
 	m->armed = false;
 	m->reason[0] = '\0';

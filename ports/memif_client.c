@@ -16,6 +16,9 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 /* ---- handshake ---- */
 
@@ -103,6 +106,17 @@ static int client_order_setup(struct memif_port *l, unsigned int log2)
 	return l->order ? 0 : -ENOMEM;
 }
 
+/* Length, flags and region of a segment, as a descriptor's first word and back. */
+static inline uint64_t client_half_turn(uint64_t w)
+{
+	return w << 32 | w >> 32;
+}
+
+static inline uint64_t client_seg_region(unsigned int n)
+{
+	return client_half_turn(MEMIF_WORD(MEMIF_REGION_KEY(n), 0));
+}
+
 static int client_rings_setup(struct memif_port *m, unsigned int log2)
 {
 	size_t ring = P2P_ALIGN_UP(memif_ring_bytes(log2), 64), page = (size_t)sysconf(_SC_PAGESIZE);
@@ -117,6 +131,8 @@ static int client_rings_setup(struct memif_port *m, unsigned int log2)
 					 (uint32_t)((m->total_tx + i) * ring), true);
 	for (unsigned int k = 0; k < m->lanes && !ret; k++) {
 		m->lane[k]->region0 = region;
+		for (unsigned int r = 0; r < m->lane[k]->mem.n; r++)
+			m->lane[k]->base[r].word = 0 - client_seg_region(region);
 		region += m->lane[k]->mem.n;
 		ret = client_order_setup(m->lane[k], log2);
 	}
@@ -250,14 +266,19 @@ void memif_client_msg(struct memif_port *m, const struct memif_msg *msg, uint64_
 	}
 }
 
+static inline uint16_t client_key_region(uint32_t key)
+{
+	return ((struct memif_desc){ .word = { MEMIF_WORD(key, 0), 0 } }).region;
+}
+
 /* The buffer in slot t as it was posted. */
 static struct p2p_seg client_slot(const struct memif_port *m, const struct memif_queue *q, uint16_t t)
 {
-	const struct memif_desc *s = &q->slot[t & q->mask];
-	const uint16_t region = (uint16_t)(s->region - m->region0);
+	const struct memif_slot *s = &q->slot[t & q->mask];
+	const uint16_t region = (uint16_t)(client_key_region(s->key) - m->region0);
 
-	return (struct p2p_seg){ .data = m->base[region] + s->offset, .len = s->length, .region = region,
-				 .cookie = s->metadata };
+	return (struct p2p_seg){ .data = m->mem.region[region].base + s->offset, .len = s->length, .region = region,
+				 .cookie = s->cookie };
 }
 
 void memif_client_release(struct memif_port *m)
@@ -307,13 +328,8 @@ void memif_client_unmap(struct memif_port *m)
 
 static_assert(offsetof(struct p2p_seg, flags) == offsetof(struct p2p_seg, len) + 4 &&
 	      offsetof(struct p2p_seg, region) == offsetof(struct p2p_seg, len) + 6, "the words of segment and descriptor");
+static_assert(offsetof(struct p2p_seg, len) == 8 && offsetof(struct p2p_seg, cookie) == 16, "a segment's words");
 static_assert(P2P_SEG_MORE == MEMIF_DESC_NEXT, "flags of segment and descriptor");
-
-/* Length, flags and region of a segment, as a descriptor's first word and back. */
-static inline uint64_t client_half_turn(uint64_t w)
-{
-	return w << 32 | w >> 32;
-}
 
 static inline uint64_t client_seg_word(const struct p2p_seg *s)
 {
@@ -351,37 +367,73 @@ static inline unsigned int client_least(unsigned int a, unsigned int b)
 #define CLIENT_GROUP 4
 #define CLIENT_INLINE static inline __attribute__((always_inline))
 
-CLIENT_INLINE void client_place_one(const struct p2p_seg *s, uint8_t *const *base, uint64_t region0, struct memif_desc *desc,
-				    struct memif_desc *slot)
+/* Segments as descriptors, base[] being that of their region: whole ones where the processor can. */
+#if defined(__SSE2__)
+CLIENT_INLINE __m128i client_desc(const struct p2p_seg *s, const struct memif_base *base)
 {
-	const uint32_t offset = (uint32_t)(s->data - base[s->region]);
-	const struct memif_desc d = { .word = { client_half_turn(client_seg_word(s)) + region0, MEMIF_WORD(offset, 0) } };
+	const __m128i v = _mm_sub_epi64(_mm_loadu_si128((const __m128i *)s), *(const __m128i *)&base[s->region]);
+
+	return _mm_shuffle_epi32(v, _MM_SHUFFLE(1, 0, 2, 3));
+}
+
+CLIENT_INLINE void client_fill(const struct p2p_seg *s, const struct memif_base *base, struct memif_desc *desc)
+{
+	_mm_store_si128((__m128i *)desc, client_desc(s, base));
+}
+
+CLIENT_INLINE void client_place_one(const struct p2p_seg *s, const struct memif_base *base, struct memif_desc *desc,
+				    struct memif_slot *slot)
+{
+	const __m128i d = client_desc(s, base), from_len = _mm_loadu_si128((const __m128i *)&s->len);
+	const __m128 both = _mm_shuffle_ps(_mm_castsi128_ps(from_len), _mm_castsi128_ps(d), _MM_SHUFFLE(2, 0, 0, 2));
+
+	_mm_store_si128((__m128i *)desc, d);
+	_mm_store_si128((__m128i *)slot, _mm_castps_si128(both));
+}
+#else
+CLIENT_INLINE struct memif_desc client_desc(const struct p2p_seg *s, const struct memif_base *base)
+{
+	const struct memif_base *b = &base[s->region];
+
+	return (struct memif_desc){ .word = { client_half_turn(client_seg_word(s) - b->word),
+					      MEMIF_WORD((uintptr_t)s->data - b->address, 0) } };
+}
+
+CLIENT_INLINE void client_fill(const struct p2p_seg *s, const struct memif_base *base, struct memif_desc *desc)
+{
+	memif_desc_store(desc, client_desc(s, base));
+}
+
+CLIENT_INLINE void client_place_one(const struct p2p_seg *s, const struct memif_base *base, struct memif_desc *desc,
+				    struct memif_slot *slot)
+{
+	const struct memif_desc d = client_desc(s, base);
 
 	memif_desc_store(desc, d);
-	slot->word[0] = d.word[0];
-	slot->word[1] = MEMIF_WORD(offset, s->cookie);
+	*slot = (struct memif_slot){ .cookie = s->cookie, .length = s->len, .key = MEMIF_FIRST(d.word[0]), .offset = d.offset };
 }
+#endif
 
 /* Places k buffers from segs on, which q has room for. */
 static void client_place(const struct memif_port *m, struct memif_queue *q, const struct p2p_seg *segs, unsigned int k)
 {
-	const uint64_t region0 = MEMIF_WORD(MEMIF_REGION_KEY(m->region0), 0);
-	uint8_t *const *base = m->base;
+	const struct memif_base *base = m->base;
 	uint16_t head = q->head;
 
 	while (k) {
 		const unsigned int at = head & q->mask, run = client_least(k, q->size - at);
-		struct memif_desc *desc = &q->ring->desc[at], *slot = &q->slot[at];
+		struct memif_desc *desc = &q->ring->desc[at];
+		struct memif_slot *slot = &q->slot[at];
 		const struct p2p_seg *end = segs + run;
 
 		for (; end - segs >= CLIENT_GROUP; segs += CLIENT_GROUP, desc += CLIENT_GROUP, slot += CLIENT_GROUP) {
-			client_place_one(&segs[0], base, region0, &desc[0], &slot[0]);
-			client_place_one(&segs[1], base, region0, &desc[1], &slot[1]);
-			client_place_one(&segs[2], base, region0, &desc[2], &slot[2]);
-			client_place_one(&segs[3], base, region0, &desc[3], &slot[3]);
+			client_place_one(&segs[0], base, &desc[0], &slot[0]);
+			client_place_one(&segs[1], base, &desc[1], &slot[1]);
+			client_place_one(&segs[2], base, &desc[2], &slot[2]);
+			client_place_one(&segs[3], base, &desc[3], &slot[3]);
 		}
 		for (; segs != end; segs++, desc++, slot++)
-			client_place_one(segs, base, region0, desc, slot);
+			client_place_one(segs, base, desc, slot);
 		head = (uint16_t)(head + run);
 		k -= run;
 	}
@@ -468,14 +520,14 @@ static __attribute__((noinline)) int client_rx_odd(struct memif_port *m, struct 
 
 	do {
 		const uint16_t t = (uint16_t)(q->tail + k);
-		const struct memif_desc *s = &q->slot[t & q->mask];
+		const struct memif_slot *s = &q->slot[t & q->mask];
 
 		if (k == left || k == P2P_MAX_SEGS)
 			break;
 		if (k == n)
 			return -1;
 		d = memif_desc_load(&q->ring->desc[t & q->mask]);
-		if (d.region != s->region || d.offset != s->offset || d.length > s->length) {
+		if (d.region != client_key_region(s->key) || d.offset != s->offset || d.length > s->length) {
 			memif_violation(m, "S2C descriptor changed beyond length and flags");
 			return 0;
 		}
@@ -507,14 +559,14 @@ struct client_run {
 };
 
 /* A frame of one descriptor, in a buffer as it was placed: its length.  0: anything else. */
-CLIENT_INLINE uint32_t client_rx_one(const struct client_run *r, const struct memif_desc *desc, const struct memif_desc *slot,
+CLIENT_INLINE uint32_t client_rx_one(const struct client_run *r, const struct memif_desc *desc, const struct memif_slot *slot,
 				     struct p2p_seg *seg)
 {
 	const uint64_t w = __atomic_load_n(&desc->word[0], __ATOMIC_RELAXED);
 	const uint32_t offset = __atomic_load_n(&desc->offset, __ATOMIC_RELAXED), len = MEMIF_SECOND(w);
 	uint64_t seg_word;
 
-	if (p2p_unlikely(MEMIF_FIRST(w) != r->key || MEMIF_FIRST(slot->word[0]) != r->key ||
+	if (p2p_unlikely(MEMIF_FIRST(w) != r->key || slot->key != r->key ||
 			 offset != slot->offset || len - 1 >= slot->length))
 		return 0;
 	if (r->touched)
@@ -522,7 +574,7 @@ CLIENT_INLINE uint32_t client_rx_one(const struct client_run *r, const struct me
 	seg->data = r->base + offset;
 	seg_word = r->seg_key + client_half_turn(MEMIF_WORD(0, len));
 	memcpy(&seg->len, &seg_word, sizeof(seg_word));
-	seg->cookie = slot->metadata;
+	seg->cookie = slot->cookie;
 	return len;
 }
 
@@ -531,7 +583,7 @@ CLIENT_INLINE uint32_t client_rx_one(const struct client_run *r, const struct me
  * ring does not wrap.  Returns how many; what follows is something else, or
  * there is no more.
  */
-CLIENT_INLINE unsigned int client_rx_run(const struct client_run *r, const struct memif_desc *desc, const struct memif_desc *slot,
+CLIENT_INLINE unsigned int client_rx_run(const struct client_run *r, const struct memif_desc *desc, const struct memif_slot *slot,
 					 struct p2p_seg *segs, unsigned int n, uint64_t *bytes)
 {
 	const struct p2p_seg *first = segs, *end = segs + n;
@@ -560,9 +612,10 @@ static __attribute__((noinline)) unsigned int client_rx_plain(const struct memif
 							      unsigned int at, struct p2p_seg *segs, unsigned int n,
 							      uint64_t *bytes)
 {
-	const struct memif_desc *desc = &q->ring->desc[at], *slot = &q->slot[at];
-	const uint16_t region = (uint16_t)(slot->region - m->region0);
-	struct client_run r = { .key = MEMIF_FIRST(slot->word[0]), .base = m->base[region],
+	const struct memif_desc *desc = &q->ring->desc[at];
+	const struct memif_slot *slot = &q->slot[at];
+	const uint16_t region = (uint16_t)(client_key_region(slot->key) - m->region0);
+	struct client_run r = { .key = slot->key, .base = m->mem.region[region].base,
 				.seg_key = client_half_turn(MEMIF_WORD(MEMIF_REGION_KEY(region), 0)) };
 
 	if (p2p_unlikely(m->mem.place))
@@ -589,11 +642,14 @@ static inline bool client_rx_look(struct memif_port *m, struct memif_queue *q, u
 	return true;
 }
 
-/* The lines of n descriptors from slot t on, to be written soon. */
-static void client_own(const struct memif_queue *q, uint16_t t, unsigned int n)
+/* The lines of n descriptors from slot t on, or up to the ring's end, to be written soon. */
+static inline void client_own(const struct memif_queue *q, uint16_t t, unsigned int n)
 {
-	for (unsigned int i = 0; i < n; i += CLIENT_GROUP)
-		client_prefetch_own(&q->ring->desc[(t + i) & q->mask]);
+	const unsigned int at = t & q->mask;
+	const struct memif_desc *d = &q->ring->desc[at], *end = d + client_least(n, q->size - at);
+
+	for (; d < end; d += CLIENT_GROUP)
+		client_prefetch_own(d);
 }
 
 unsigned int memif_client_rx(struct memif_port *m, struct memif_queue *q, struct p2p_seg *segs, unsigned int n)
@@ -674,23 +730,18 @@ static unsigned int client_tx_room(struct memif_port *m, struct memif_queue *q, 
 	return client_least(n, q->size - (uint16_t)(q->head - q->tail));
 }
 
-CLIENT_INLINE uint64_t client_tx_one(const struct p2p_seg *s, uint8_t *const *base, uint64_t region0, struct memif_desc *desc,
+CLIENT_INLINE uint64_t client_tx_one(const struct p2p_seg *s, const struct memif_base *base, struct memif_desc *desc,
 				     uint64_t *sum, uint64_t sent)
 {
-	const uint64_t w = client_seg_word(s);
-	const uint32_t offset = (uint32_t)(s->data - base[s->region]);
-	const struct memif_desc d = { .word = { client_half_turn(w) + region0, MEMIF_WORD(offset, 0) } };
-
-	memif_desc_store(desc, d);
-	sent += client_seg_sum(w);
+	client_fill(s, base, desc);
+	sent += client_seg_sum(client_seg_word(s));
 	*sum = sent;
 	return sent;
 }
 
 static void client_send_all(const struct memif_port *m, struct memif_queue *q, const struct p2p_seg *segs, unsigned int n)
 {
-	const uint64_t region0 = MEMIF_WORD(MEMIF_REGION_KEY(m->region0), 0);
-	uint8_t *const *base = m->base;
+	const struct memif_base *base = m->base;
 	uint64_t sent = q->sent;
 	uint16_t head = q->head;
 
@@ -701,13 +752,13 @@ static void client_send_all(const struct memif_port *m, struct memif_queue *q, c
 		const struct p2p_seg *end = segs + run;
 
 		for (; end - segs >= CLIENT_GROUP; segs += CLIENT_GROUP, desc += CLIENT_GROUP, sum += CLIENT_GROUP) {
-			sent = client_tx_one(&segs[0], base, region0, &desc[0], &sum[0], sent);
-			sent = client_tx_one(&segs[1], base, region0, &desc[1], &sum[1], sent);
-			sent = client_tx_one(&segs[2], base, region0, &desc[2], &sum[2], sent);
-			sent = client_tx_one(&segs[3], base, region0, &desc[3], &sum[3], sent);
+			sent = client_tx_one(&segs[0], base, &desc[0], &sum[0], sent);
+			sent = client_tx_one(&segs[1], base, &desc[1], &sum[1], sent);
+			sent = client_tx_one(&segs[2], base, &desc[2], &sum[2], sent);
+			sent = client_tx_one(&segs[3], base, &desc[3], &sum[3], sent);
 		}
 		for (; segs != end; segs++, desc++, sum++)
-			sent = client_tx_one(segs, base, region0, desc, sum, sent);
+			sent = client_tx_one(segs, base, desc, sum, sent);
 		head = (uint16_t)(head + run);
 		n -= run;
 	}

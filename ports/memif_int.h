@@ -68,6 +68,19 @@ enum memif_state {
 
 enum memif_gate { MEMIF_GATE_CLOSED, MEMIF_GATE_OPENING, MEMIF_GATE_OPEN, MEMIF_GATE_DRAINING, MEMIF_GATE_CLOSING };
 
+/* What a client placed in a slot of an S2C ring. */
+struct memif_slot {
+	uint32_t cookie;
+	uint32_t length; /* room */
+	uint32_t key;    /* MEMIF_FIRST(memif_desc.word[0]) */
+	uint32_t offset;
+} __attribute__((aligned(16)));
+
+/* Taken off a segment's address and off its length, flags and region: what makes a descriptor of them. */
+struct memif_base {
+	uint64_t address;
+	uint64_t word;
+} __attribute__((aligned(16)));
 
 struct memif_queue {
 	struct memif_ring *ring;
@@ -79,7 +92,7 @@ struct memif_queue {
 	uint16_t fill_max; /* client S2C: most buffers placed at once */
 	uint16_t back;     /* client S2C: descriptors from tail on whose buffers are given back in order */
 	uint16_t region;
-	struct memif_desc *slot; /* client S2C: what each descriptor was placed as; metadata is the buffer's cookie */
+	struct memif_slot *slot; /* client S2C: what each descriptor was placed as */
 	uint64_t *sum;           /* client C2S: `sent` as it was with each slot's segment */
 	/*
 	 * Client C2S: all that was ever put into the ring, and all that was taken out: bytes, plus
@@ -125,7 +138,7 @@ struct memif_port {
 	struct p2p_seg *pool; /* buffers posted, not in a ring: FIFO */
 	uint32_t pool_mask, pool_head, pool_tail;
 	uint32_t owned, owned_max; /* buffers posted and not returned */
-	uint8_t *base[PORT_MAX_REGIONS]; /* of the regions of `mem` */
+	struct memif_base base[PORT_MAX_REGIONS]; /* client: of the regions of `mem` */
 	uint8_t *order; /* queue of each segment under way, several queues only */
 	uint32_t order_mask, order_head, order_tail;
 	struct port_memory mem;
