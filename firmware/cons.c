@@ -164,10 +164,8 @@ static inline bool cons_fields_ok(const struct fw_nic *n, const struct fw_cons *
 }
 
 /* The running sum over a slot's payload, which nobody moved where it was placed; h = p2p_mix(its seq). */
-static inline uint32_t cons_sum(struct fw_nic *n, const struct p2p_desc *d, uint32_t h, const uint8_t *buf)
+static inline uint32_t cons_sum(struct fw_nic *n, uint32_t w0, uint32_t h, const uint8_t *buf)
 {
-	uint32_t w0 = from_le32(d->w0);
-
 	if (p2p_unlikely(P2P_D0_FLAGS(w0) & P2P_DF_PLACED) && n->cut)
 		return ~0u;
 	return board_sum_check(n->board, buf, P2P_D0_LEN(w0), h, n->stride);
@@ -181,7 +179,7 @@ static inline bool cons_sum_ok(struct fw_nic *n, const struct p2p_desc *d, const
 	if (p2p_unlikely(len > buf_size))
 		return false;
 	board_charge(n->board, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, len));
-	sum = cons_sum(n, d, p2p_mix(seq), buf);
+	sum = cons_sum(n, w0, p2p_mix(seq), buf);
 	return board_sum_finish(sum, w0, from_le32(d->where), seq) == from_le32(d->csum);
 }
 
@@ -363,98 +361,115 @@ static void cons_hold(struct fw_cons *c, uint32_t slot, uint32_t count)
 /* Why a burst ended: no more wanted, or not that simple; the ring is empty; the payload of *bad is not what was sent. */
 enum cons_end { CONS_MORE, CONS_DRY, CONS_BAD };
 
-/* How many of the descriptors from `next` on are simple, before the deficit is used up; the length of each. */
-static inline uint32_t cons_simple(const struct fw_nic *n, const struct fw_cons *c, uint32_t next, const struct p2p_desc *d,
-				   uint32_t have, int32_t deficit, uint32_t *lens)
+/* Simple descriptors out of the ring, from `next` on: half of each, the other half being what it must be. */
+struct cons_few {
+	uint32_t next, count;
+	uint64_t high; /* where | seq << 32 of the first; each next one's has one more in both numbers */
+	uint64_t low[FW_FEW]; /* w0 | csum << 32 */
+	uint32_t len[FW_FEW];
+};
+
+static inline uint64_t cons_high_next(uint64_t high)
+{
+	return ((high >> 32) + 1) << 32 | (uint32_t)((uint32_t)high + P2P_DW(0, 1));
+}
+
+/* At most `most` of them, before the deficit is used up.  True: the ring has no more. */
+static inline bool cons_look(const struct fw_nic *n, const struct fw_cons *c, struct cons_few *f, uint32_t most, int32_t deficit)
 {
 	const bool flood = c->ring == n->ports;
 	const uint32_t want = P2P_D0(0, 0, 0, flood ? P2P_PORT_FLOOD : c->ring, 0), buf_size = c->buf_size;
 	const uint32_t known = n->cut && !flood ? CONS_SIMPLE_MASK & ~P2P_D0(0, P2P_DF_PLACED, 0, 0, 0) : CONS_SIMPLE_MASK;
-	const uint8_t ahead = (uint8_t)(c->expect - c->next);
-	uint32_t k, w0, len;
+	const struct p2p_desc *at = &c->descs[f->next & c->mask];
+	uint64_t high = f->high, there, low;
+	bool dry = false;
+	uint32_t k, len;
 
-	for (k = 0; k < have && deficit > 0; k++) {
-		w0 = from_le32(d[k].w0);
-		len = P2P_D0_LEN(w0);
-		if (p2p_unlikely(((w0 ^ want) & known) || len - 1 >= buf_size ||
-				 (uint8_t)(P2P_DW_FRAME(from_le32(d[k].where)) - (next + k)) != ahead))
+	for (k = 0; k < most && deficit > 0; k++, at++) {
+		there = p2p_desc_high(at);
+		if (there != high) {
+			dry = there >> 32 != high >> 32;
 			break;
-		lens[k] = len;
+		}
+		low = p2p_desc_low(at);
+		len = P2P_D0_LEN((uint32_t)low);
+		if (p2p_unlikely((((uint32_t)low ^ want) & known) || len - 1 >= buf_size))
+			break;
+		f->low[k] = low;
+		f->len[k] = len;
 		deficit -= (int32_t)len;
+		high = cons_high_next(high);
 	}
-	return k;
+	f->count = k;
+	return dry;
 }
 
 /*
- * Verifies them and makes segments of those that come before the first with another checksum than it says.  Payloads of
- * placed frames are not looked at.
+ * Verifies them and makes segments of those that come before the first with another checksum than it says; how many.
+ * Payloads of placed frames are not looked at.
  */
-static inline uint32_t cons_verify(struct fw_nic *n, struct fw_cons *c, uint32_t next, const struct p2p_desc *d,
-				   uint32_t count, const uint32_t *lens, struct p2p_seg *seg)
+static inline uint32_t cons_verify(struct fw_nic *n, struct fw_cons *c, const struct cons_few *f, struct p2p_seg *seg)
 {
-	uint8_t *buf = cons_buf(c, next & c->mask);
 	const uint32_t step = c->buf_size, region = c->region;
+	uint8_t *buf = cons_buf(c, f->next & c->mask);
 	uint32_t k, h[FW_FEW], sum[FW_FEW];
+	uint64_t high = f->high;
 
-	fw_mix_few(next, h);
+	board_mix_few(f->next, f->count, h);
 	if (n->cut)
-		for (k = 0; k < count; k++)
-			sum[k] = cons_sum(n, &d[k], h[k], buf + (size_t)k * step);
+		for (k = 0; k < f->count; k++)
+			sum[k] = cons_sum(n, (uint32_t)f->low[k], h[k], buf + (size_t)k * step);
 	else
-		board_sum_few(n->board, buf, step, lens, count, h, n->stride, sum);
-	for (k = 0; k < count; k++, buf += step) {
-		board_charge(n->board, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, lens[k]));
-		if (p2p_unlikely(board_sum_finish(sum[k], from_le32(d[k].w0), from_le32(d[k].where), next + k) !=
-				 from_le32(d[k].csum)))
+		board_sum_few(n->board, buf, step, f->len, f->count, h, n->stride, sum);
+	for (k = 0; k < f->count; k++, buf += step, high = cons_high_next(high)) {
+		board_charge(n->board, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, f->len[k]));
+		if (p2p_unlikely(board_sum_finish(sum[k], (uint32_t)f->low[k], (uint32_t)high, (uint32_t)(high >> 32)) !=
+				 f->low[k] >> 32))
 			break;
 		seg[k].data = buf;
-		seg[k].len = lens[k];
+		seg[k].len = f->len[k];
 		seg[k].region = (uint16_t)region;
 		seg[k].flags = 0;
 	}
 	return k;
 }
 
-/* As prod_burst(): a few at a time, each thing for all of them. */
+/* As prod_burst(): many at a time, each thing for all of them. */
 static inline enum cons_end cons_take(struct fw_nic *n, struct fw_cons *c, struct p2p_seg *seg, uint32_t max, uint32_t *got,
 				      struct p2p_desc *bad)
 {
 	const uint32_t mask = c->mask, begin = c->next;
-	uint32_t next = begin, m = 0, have = 0, good = 0, simple, slot, k, lens[FW_FEW];
-	struct p2p_desc d[FW_FEW];
-	int32_t deficit = c->deficit;
+	uint32_t most = 0, good = 0, k;
 	enum cons_end end = CONS_MORE;
+	struct cons_few f;
+	bool dry = false;
 
-	while (good == m && next - begin != max && deficit > 0) {
-		slot = next & mask;
-		m = max - (next - begin) < FW_FEW ? max - (next - begin) : FW_FEW;
-		m = m < mask + 1 - slot ? m : mask + 1 - slot;
-		for (have = 0; have < m; have++)
-			if (!p2p_desc_take(&c->descs[slot + have], next + have, &d[have]))
-				break;
-		simple = cons_simple(n, c, next, d, have, deficit, lens);
-		good = cons_verify(n, c, next, d, simple, lens, seg);
-		board_charge(n->board, BOARD_STEP_POLL_RING, good + (good != simple));
+	while (good == most && c->next - begin != max && c->deficit > 0) {
+		most = max - (c->next - begin) < FW_FEW ? max - (c->next - begin) : FW_FEW;
+		most = most < mask + 1 - (c->next & mask) ? most : mask + 1 - (c->next & mask);
+		f.next = c->next;
+		f.high = (uint64_t)f.next << 32 | P2P_DW(0, c->expect);
+		dry = cons_look(n, c, &f, most, c->deficit);
+		good = cons_verify(n, c, &f, seg);
+		board_charge(n->board, BOARD_STEP_POLL_RING, good + (good != f.count));
 		board_charge(n->board, BOARD_STEP_CHECK, good);
 		board_charge(n->board, BOARD_STEP_TX, good);
 		for (k = 0; k < good; k++)
-			deficit -= (int32_t)lens[k];
+			c->deficit -= (int32_t)f.len[k];
 		seg += good;
-		next += good;
-		if (p2p_unlikely(good != simple)) {
-			*bad = d[good];
+		c->next += good;
+		c->expect = (uint8_t)(c->expect + good);
+		if (p2p_unlikely(good != f.count)) {
+			p2p_desc_fill(bad, (uint32_t)f.low[good], (uint32_t)(f.low[good] >> 32), P2P_DW(0, c->expect), c->next);
 			end = CONS_BAD;
 			break;
 		}
 	}
-	if (end != CONS_BAD && good == have && have < m && deficit > 0 && !cons_is_hole(n, c, next)) {
+	if (end != CONS_BAD && dry && !cons_is_hole(n, c, c->next)) {
 		board_charge(n->board, BOARD_STEP_POLL_RING, 1);
 		end = CONS_DRY;
 	}
-	c->expect += (uint8_t)(next - begin);
-	c->deficit = deficit;
-	c->next = next;
-	*got = next - begin;
+	*got = c->next - begin;
 	return end;
 }
 

@@ -23,7 +23,7 @@
 
 #define FW_RX_BURST 32
 #define FW_TX_STAGE 64
-#define FW_FEW 8                  /* frames of a burst that are dealt with side by side */
+#define FW_FEW 32                 /* frames of a burst that are dealt with side by side */
 #define FW_MIN_FRAME 14           /* an Ethernet header */
 #define FW_PEER_HOST P2P_MAX_NICS /* bn: the host, as a peer */
 #define FW_MAX_PEERS (P2P_MAX_NICS + 1)
@@ -220,15 +220,6 @@ struct fw_nic {
 	struct fw_peer peer[FW_MAX_PEERS];
 	uint64_t reg[64], port_reg[P2P_MAX_PORTS][4], peer_reg[P2P_MAX_NICS][16];
 };
-
-/* p2p_mix() of the FW_FEW numbers from seq on. */
-static inline void fw_mix_few(uint32_t seq, uint32_t h[FW_FEW])
-{
-	uint32_t k;
-
-	for (k = 0; k < FW_FEW; k++)
-		h[k] = p2p_mix(seq + k);
-}
 
 static inline void fw_event(struct fw_nic *n, enum p2p_event e, uint64_t k)
 {

@@ -324,7 +324,7 @@ static inline void prod_few_write(struct fw_nic *n, struct fw_prod *p, unsigned 
 		board_charge(n->board, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, segs[k].len));
 	board_charge(n->board, BOARD_STEP_RESERVE, m);
 	board_charge(n->board, BOARD_STEP_DMA_ISSUE, m);
-	fw_mix_few(seq, h);
+	board_mix_few(seq, m, h);
 	tok = board_write_few(n->board, &p->win_buf, (uint64_t)slot * buf_size, buf_size, segs, m, h, n->stride, sum);
 	for (k = 0; k < m; k++) {
 		uint32_t where = P2P_DW(0, frame + k), w = w0 | segs[k].len;
@@ -370,9 +370,7 @@ static uint32_t prod_burst(struct fw_nic *n, struct fw_prod *p, enum prod_way wa
 
 	while (count) {
 		slot = p->prod & p->mask;
-		m = p->pub + n->batch - p->prod;
-		m = !board_at_once(n->board) || (int32_t)m <= 0 ? 1 : m < FW_FEW ? m : FW_FEW;
-		m = m < count ? m : count;
+		m = !board_at_once(n->board) ? 1 : count < FW_FEW ? count : FW_FEW;
 		m = m < p->mask + 1 - slot ? m : p->mask + 1 - slot;
 		m = prod_ready(n, way, segs, m, p->buf_size, &bytes);
 		if (!m)

@@ -86,18 +86,34 @@ static inline void p2p_desc_fill(struct p2p_desc *d, uint32_t w0, uint32_t csum,
 	__builtin_memcpy(d, half, sizeof(half));
 }
 
+/* One half of a descriptor in shared memory, read once: where | seq << 32, and after it w0 | csum << 32. */
+static inline uint64_t p2p_desc_high(const struct p2p_desc *at)
+{
+	uint64_t v = __atomic_load_n((const uint64_t *)(const void *)at + 1, __ATOMIC_ACQUIRE);
+	le64 half;
+
+	__builtin_memcpy(&half, &v, sizeof(half));
+	return from_le64(half);
+}
+
+static inline uint64_t p2p_desc_low(const struct p2p_desc *at)
+{
+	uint64_t v = __atomic_load_n((const uint64_t *)(const void *)at, __ATOMIC_RELAXED);
+	le64 half;
+
+	__builtin_memcpy(&half, &v, sizeof(half));
+	return from_le64(half);
+}
+
 /* Copies the descriptor of `seq` out of shared memory, once; false: it is not there. */
 static inline bool p2p_desc_take(const struct p2p_desc *at, uint32_t seq, struct p2p_desc *d)
 {
-	const uint64_t *half = (const uint64_t *)(const void *)at;
-	uint64_t got[2];
+	uint64_t high = p2p_desc_high(at), low;
 
-	got[1] = __atomic_load_n(&half[1], __ATOMIC_ACQUIRE);
-	__builtin_memcpy(&d->where, &got[1], sizeof(got[1]));
-	if (from_le32(d->seq) != seq)
+	if ((uint32_t)(high >> 32) != seq)
 		return false;
-	got[0] = __atomic_load_n(&half[0], __ATOMIC_RELAXED);
-	__builtin_memcpy(d, &got[0], sizeof(got[0]));
+	low = p2p_desc_low(at);
+	p2p_desc_fill(d, (uint32_t)low, (uint32_t)(low >> 32), (uint32_t)high, seq);
 	return true;
 }
 
