@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Firmware is compiled once per board and the objects live in one binary.
+ * Firmware is compiled once per board, and per kind of CPU that a board tells apart, and the objects live in one binary.
  * FW_BOARD (soft, sim, late, ...) becomes the prefix of every external symbol.
  * A file that serves no single board includes this without FW_BOARD and sees
  * the plain names.
