@@ -426,10 +426,7 @@ static inline uint32_t cons_verify(struct fw_nic *n, struct fw_cons *c, const st
 		if (p2p_unlikely(board_sum_finish(sum[k], (uint32_t)f->low[k], (uint32_t)high, (uint32_t)(high >> 32)) !=
 				 f->low[k] >> 32))
 			break;
-		seg[k].data = buf;
-		seg[k].len = f->len[k];
-		seg[k].region = (uint16_t)region;
-		seg[k].flags = 0;
+		p2p_seg_set(&seg[k], buf, f->len[k], 0, (uint16_t)region);
 	}
 	return k;
 }

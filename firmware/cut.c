@@ -261,10 +261,8 @@ static void cut_post(struct fw_nic *n, unsigned int x)
 	while (room) {
 		m = room < FW_RX_BURST ? room : FW_RX_BURST;
 		seq = p->prod + p->out;
-		for (k = 0; k < m; k++) {
-			empty[k] = (struct p2p_seg){ .data = base + (size_t)((seq + k) & mask) * buf_size, .len = buf_size,
-						     .region = region, .cookie = seq + k };
-		}
+		for (k = 0; k < m; k++)
+			p2p_seg_set_empty(&empty[k], base + (size_t)((seq + k) & mask) * buf_size, buf_size, region, seq + k);
 		took = board_rx_post(n->board, x, empty, m);
 		p->out += took;
 		port->posted += took;

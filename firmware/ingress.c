@@ -252,16 +252,19 @@ bool fw_ingress_ready(const struct fw_nic *n, unsigned int x)
 void fw_ingress_post(struct fw_nic *n, unsigned int x)
 {
 	struct fw_port *port = &n->port[x];
+	const uint32_t buf_size = n->shape.buf_size;
+	uint8_t *const base = port->rx_base;
 	struct p2p_seg empty[FW_RX_BURST];
 	uint32_t k, m, took;
 
 	while (port->nfree && !port->satisfied) {
+		const uint32_t *last = port->free + port->nfree;
+
 		m = port->nfree < FW_RX_BURST ? port->nfree : FW_RX_BURST;
 		for (k = 0; k < m; k++) {
-			uint32_t buf = port->free[port->nfree - 1 - k];
+			uint32_t buf = *--last;
 
-			empty[k] = (struct p2p_seg){ .data = port->rx_base + (size_t)buf * n->shape.buf_size,
-						     .len = n->shape.buf_size, .cookie = buf };
+			p2p_seg_set_empty(&empty[k], base + (size_t)buf * buf_size, buf_size, 0, buf);
 		}
 		took = board_rx_post(n->board, x, empty, m);
 		port->nfree -= took;

@@ -369,9 +369,15 @@ static inline unsigned int client_least(unsigned int a, unsigned int b)
 
 /* Segments as descriptors, base[] being that of their region: whole ones where the processor can. */
 #if defined(__SSE2__)
+/* Two words as they were stored (p2p_seg_set()): one load of both would wait for the stores. */
+CLIENT_INLINE __m128i client_two(const void *low, const void *high)
+{
+	return _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd(low), high));
+}
+
 CLIENT_INLINE __m128i client_desc(const struct p2p_seg *s, const struct memif_base *base)
 {
-	const __m128i v = _mm_sub_epi64(_mm_loadu_si128((const __m128i *)s), *(const __m128i *)&base[s->region]);
+	const __m128i v = _mm_sub_epi64(client_two(&s->data, &s->len), *(const __m128i *)&base[s->region]);
 
 	return _mm_shuffle_epi32(v, _MM_SHUFFLE(1, 0, 2, 3));
 }
@@ -384,7 +390,7 @@ CLIENT_INLINE void client_fill(const struct p2p_seg *s, const struct memif_base 
 CLIENT_INLINE void client_place_one(const struct p2p_seg *s, const struct memif_base *base, struct memif_desc *desc,
 				    struct memif_slot *slot)
 {
-	const __m128i d = client_desc(s, base), from_len = _mm_loadu_si128((const __m128i *)&s->len);
+	const __m128i d = client_desc(s, base), from_len = client_two(&s->len, &s->cookie);
 	const __m128 both = _mm_shuffle_ps(_mm_castsi128_ps(from_len), _mm_castsi128_ps(d), _MM_SHUFFLE(2, 0, 0, 2));
 
 	_mm_store_si128((__m128i *)desc, d);

@@ -18,4 +18,28 @@ struct p2p_seg {
 	uint32_t pad;
 };
 
+/*
+ * All but the cookie; and, of an empty receive buffer, all.  In whole words, as those who take segments read them: a load
+ * of what was just stored in parts waits until all parts have left the store buffer.
+ */
+static inline void p2p_seg_set(struct p2p_seg *s, uint8_t *data, uint32_t len, uint16_t flags, uint16_t region)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	const uint64_t word = len | (uint64_t)flags << 32 | (uint64_t)region << 48;
+#else
+	const uint64_t word = (uint64_t)len << 32 | (uint32_t)flags << 16 | region;
+#endif
+
+	s->data = data;
+	__builtin_memcpy(&s->len, &word, sizeof(word));
+}
+
+static inline void p2p_seg_set_empty(struct p2p_seg *s, uint8_t *data, uint32_t room, uint16_t region, uint32_t cookie)
+{
+	const uint32_t words[2] = { cookie, 0 };
+
+	p2p_seg_set(s, data, room, 0, region);
+	__builtin_memcpy(&s->cookie, words, sizeof(words));
+}
+
 #endif
