@@ -37,7 +37,7 @@ def shape(b, row):
 
 
 def forward(b):
-    o = bench(b, 'forward', '--rounds', '1', '--frames', '64', '--subjects', 'p2pnic-wr,testpmd-io', '--seconds', '0.2')
+    o = bench(b, 'forward', '--rounds', '1', '--frames', '64', '--subjects', 'p2pnic-wr,testpmd-io', '--seconds', '0.1')
     for row in o['rows']:
         shape(b, row)
     got = [(r['subject'], r['zero_copy']) for r in o['rows']] + [(s['subject'], s['zero_copy']) for s in o['skipped']]
@@ -60,7 +60,7 @@ def checked(b):
 
 
 def soak(b):
-    o = bench(b, 'soak', '--seconds', '0.5', '--load', '50', '--ring', '1024')
+    o = bench(b, 'soak', '--seconds', '0.3', '--load', '50', '--ring', '1024')
     b.check(o['received'] == o['sent'] > 0 and o['lost'] == o['corrupted'] == o['reordered'] == 0 and
             isinstance(o['taken_away'], list), f'soak: {o["sent"]} sent, {o["received"]} received, {o["lost"]} lost')
 
