@@ -156,15 +156,20 @@ static inline uint32_t board_write_sum(struct board_ctx *b, struct board_win *w,
 	return 0;
 }
 
-/* Frames of one line each, the common small ones, without a call in the loop; returns how many. */
+/*
+ * Frames of one line each, the common small ones, without a call in the loop; returns how many.  A word is sampled where
+ * the frame was read from, masked as the copy is: what was just stored can be loaded only when the line is here.
+ */
 static inline uint32_t soft_copy_lines(uint8_t *dst, uint32_t step, const struct p2p_seg *segs, uint32_t n, const uint32_t *h,
 				       uint32_t *sum)
 {
 	uint32_t k;
 
 	for (k = 0; k < n && p2p_likely(segs[k].len - 1 < SOFT_LINE); k++, dst += step) {
+		uint32_t at = p2p_sample_offset(h[k], 0, SOFT_LINE);
+
 		soft_copy_line(dst, segs[k].data, segs[k].len);
-		sum[k] = soft_crc32(~0u, soft_load32(dst + p2p_sample_offset(h[k], 0, SOFT_LINE)));
+		sum[k] = soft_crc32(~0u, soft_load32(segs[k].data + at) & soft_load32(soft_keep_mask + SOFT_LINE - segs[k].len + at));
 	}
 	return k;
 }
