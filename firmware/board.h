@@ -179,14 +179,14 @@ static inline int board_port_restart(struct board_ctx *b, unsigned int port)
 #endif
 
 /*
- * For bursts; a board that gains by it defines BOARD_FEW and its own.
+ * For bursts; a board that gains by it defines BOARD_FEW, or BOARD_MIX for the last of them, and its own.
  *   board_write_few	board_write_sum() of the payloads of n slots that lie side by side, `step` bytes apart from off
  *			on: the first segments segs[0..n), h[k] and sum[k] of each.  The token is the last one's.
  *   board_prefetch_few	n slots are soon written to
  *   board_sum_few	board_sum_check() of n slots that lie side by side in local memory, len[k] bytes each
  *   board_mix_few	p2p_mix() of n sequence numbers from seq on; h has room for n rounded up to a multiple of 8
  */
-#ifndef BOARD_FEW
+#ifndef BOARD_MIX
 static inline void board_mix_few(uint32_t seq, uint32_t n, uint32_t *h)
 {
 	uint32_t k;
@@ -194,7 +194,9 @@ static inline void board_mix_few(uint32_t seq, uint32_t n, uint32_t *h)
 	for (k = 0; k < n; k++)
 		h[k] = p2p_mix(seq + k);
 }
+#endif
 
+#ifndef BOARD_FEW
 static inline uint32_t board_write_few(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t step,
 				       const struct p2p_seg *segs, uint32_t n, const uint32_t *h, uint32_t stride, uint32_t *sum)
 {

@@ -69,24 +69,30 @@ unsigned int port_memif_filled(const struct port *p, unsigned int queue)
 	return m->rx_on && queue < m->nrx ? (uint16_t)(memif_index_load(&q->ring->head) - q->tail) : 0;
 }
 
+/* At most n of the descriptors that the client has put there; a head that can't be breaks the connection, and there are none. */
+static inline unsigned int inplace_most(struct memif_port *m, const struct memif_queue *q, unsigned int n, const char *wrong)
+{
+	const unsigned int avail = (uint16_t)(memif_index_load(&q->ring->head) - q->tail);
+
+	if (p2p_unlikely(avail > q->size)) {
+		memif_violation(m, wrong);
+		return 0;
+	}
+	return n < avail ? n : avail;
+}
+
 unsigned int port_memif_reserve(struct port *p, unsigned int queue, struct p2p_seg *segs, unsigned int n)
 {
 	struct memif_port *m = memif_of(p);
 	const struct memif_queue *q = &m->tx[queue];
 	struct inplace_region at = { .index = UINT32_MAX };
 	const struct memif_desc *desc;
-	unsigned int avail, i, mask;
+	unsigned int i, mask;
 	uint16_t tail;
 
 	if (p2p_unlikely(!m->tx_on || queue >= m->ntx))
 		return 0;
-	avail = (uint16_t)(memif_index_load(&q->ring->head) - q->tail);
-	if (p2p_unlikely(avail > q->size)) {
-		memif_violation(m, "S2C head too far ahead");
-		return 0;
-	}
-	if (n > avail)
-		n = avail;
+	n = inplace_most(m, q, n, "S2C head too far ahead");
 	desc = q->ring->desc;
 	mask = q->mask;
 	tail = q->tail;
@@ -149,20 +155,14 @@ unsigned int port_memif_peek(struct port *p, unsigned int queue, struct p2p_seg 
 	struct memif_port *m = memif_of(p);
 	const struct memif_queue *q = &m->rx[queue];
 	struct inplace_region at = { .index = UINT32_MAX };
-	unsigned int avail, whole = 0, i, mask;
+	unsigned int whole = 0, i, mask;
 	uint32_t first = 0, differ = 0;
 	const struct memif_desc *desc;
 	uint16_t tail;
 
 	if (p2p_unlikely(!m->rx_on || queue >= m->nrx))
 		return 0;
-	avail = (uint16_t)(memif_index_load(&q->ring->head) - q->tail);
-	if (p2p_unlikely(avail > q->size)) {
-		memif_violation(m, "C2S head too far ahead");
-		return 0;
-	}
-	if (n > avail)
-		n = avail;
+	n = inplace_most(m, q, n, "C2S head too far ahead");
 	desc = q->ring->desc;
 	mask = q->mask;
 	tail = q->tail;

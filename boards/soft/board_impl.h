@@ -174,10 +174,10 @@ static inline uint32_t soft_copy_lines(uint8_t *dst, uint32_t step, const struct
 	return k;
 }
 
-#define BOARD_FEW
+#if defined(__AVX2__)
+#define BOARD_MIX
 static inline void board_mix_few(uint32_t seq, uint32_t n, uint32_t *h)
 {
-#if defined(__AVX2__)
 	const __m256i m1 = _mm256_set1_epi32((int)0x85ebca6bu), m2 = _mm256_set1_epi32((int)0xc2b2ae35u);
 	__m256i at = _mm256_add_epi32(_mm256_set1_epi32((int)seq), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 
@@ -187,11 +187,10 @@ static inline void board_mix_few(uint32_t seq, uint32_t n, uint32_t *h)
 		x = _mm256_mullo_epi32(_mm256_xor_si256(x, _mm256_srli_epi32(x, 13)), m2);
 		_mm256_storeu_si256((__m256i *)(h + k), _mm256_xor_si256(x, _mm256_srli_epi32(x, 16)));
 	}
-#else
-	for (uint32_t k = 0; k < n; k++)
-		h[k] = p2p_mix(seq + k);
-#endif
 }
+#endif
+
+#define BOARD_FEW
 
 static inline uint32_t board_write_few(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t step,
 				       const struct p2p_seg *segs, uint32_t n, const uint32_t *h, uint32_t stride, uint32_t *sum)
