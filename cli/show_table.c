@@ -76,33 +76,49 @@ static void table_ports(struct json_object *nics, FILE *f)
 	}
 }
 
-static void table_drops(struct json_object *nics, FILE *f)
+struct reason {
+	const char *name, *what;
+};
+
+/* Reasons of which there were any; returns whether there were. */
+static bool table_reasons(struct json_object *nics, FILE *f, const char *kind, const char *title, const struct reason *r,
+			  size_t n)
 {
-	static const struct { const char *name, *what; } reasons[] = {
-#define X(name, desc) { #name, desc },
-		P2P_DROPS(X)
-#undef X
-	};
-	struct json_object *nic, *drops;
+	struct json_object *nic, *counts;
 	bool any = false;
 	size_t k;
 
 	EACH(i, nic, nics) {
-		drops = ctl_object(nic, "drops");
-		for (k = 0; k < P2P_ARRAY_SIZE(reasons); k++) {
-			uint64_t v = ctl_u64(drops, reasons[k].name);
+		counts = ctl_object(nic, kind);
+		for (k = 0; k < n; k++) {
+			uint64_t v = ctl_u64(counts, r[k].name);
 
 			if (!v)
 				continue;
 			if (!any)
-				fprintf(f, "%-16s %-14s %14s  %s\n", "NIC", "drop", "frames", "meaning");
+				fprintf(f, "%-16s %-14s %14s  %s\n", "NIC", title, "frames", "meaning");
 			any = true;
-			fprintf(f, "%-16s %-14s %14" PRIu64 "  %s\n", ctl_text(nic, "name"), reasons[k].name, v,
-				reasons[k].what);
+			fprintf(f, "%-16s %-14s %14" PRIu64 "  %s\n", ctl_text(nic, "name"), r[k].name, v, r[k].what);
 		}
 	}
-	if (!any)
+	return any;
+}
+
+static void table_drops(struct json_object *nics, FILE *f)
+{
+	static const struct reason drops[] = {
+#define X(name, desc) { #name, desc },
+		P2P_DROPS(X)
+#undef X
+	}, punts[] = {
+#define X(name, pps, desc) { #name, desc },
+		P2P_PUNTS(X)
+#undef X
+	};
+
+	if (!table_reasons(nics, f, "drops", "drop", drops, P2P_ARRAY_SIZE(drops)))
 		fprintf(f, "no drops\n");
+	table_reasons(nics, f, "punts", "to the kernel", punts, P2P_ARRAY_SIZE(punts));
 }
 
 static void table_bytes(struct json_object *nics, FILE *f)

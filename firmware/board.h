@@ -69,7 +69,8 @@ enum board_kind {
 	X(SCRUB_WORD, "overwrite one word of a completed slot") \
 	X(COMPLETE, "complete a slot") \
 	X(POLL_COMP, "look at a completion line") \
-	X(TX, "give a frame to a port")
+	X(TX, "give a frame to a port") \
+	X(ROUTE, "judge an IP header, look the address up, write the new header")
 enum board_step {
 #define X(name, desc) BOARD_STEP_##name,
 	BOARD_STEPS(X)
@@ -150,7 +151,7 @@ enum board_step {
  *	Make the segments of all planes, zeroed.  0, -ENOMEM.  Replaces what was there.  Of a NIC with several contexts
  *	queue 0's makes and drops them; the others', between the two, find them made.
  * void *board_segment(b, unsigned seg);
- *	Of this context's plane (layout.h).
+ *	Of this context's plane (layout.h); p2p_seg_count() and the one after it: the segments route and inject of all contexts.
  * void *board_state(b, size_t bytes);
  *	Zeroed memory for firmware's own use until the next call or reset; NULL: none.
  * void *board_shared(b, size_t bytes);

@@ -70,9 +70,10 @@ const struct p2p_shape *fw_nic_shape(const struct fw_nic *nic);
 enum p2p_mode fw_nic_mode(const struct fw_nic *nic);
 unsigned int fw_nic_index(const struct fw_nic *nic);
 
-/* P2P_NUM_EVENTS and P2P_NUM_DROPS counters; live as long as the NIC. */
+/* P2P_NUM_EVENTS, P2P_NUM_DROPS and P2P_NUM_PUNTS counters; live as long as the NIC. */
 const uint64_t *fw_nic_events(const struct fw_nic *nic);
 const uint64_t *fw_nic_drops(const struct fw_nic *nic);
+const uint64_t *fw_nic_punts(const struct fw_nic *nic);
 /*
  * Frames in hand: accepted from a port and neither sent nor dropped.  Exact at a
  * quiescent point for a mesh as a whole when summed over its NICs, bn's host included.

@@ -204,6 +204,8 @@ static int ingress_frame(struct fw_nic *n, struct frame *f)
 		return ingress_pair(n, f);
 	if (n->bridge)
 		return ingress_bridge(n, f);
+	if (FW_ROUTING && n->route.on)
+		return -FW_EAGAIN; /* fw_route_burst() has it */
 	fw_drop(n, P2P_DROP_no_egress, 1);
 	return 0;
 }
@@ -297,7 +299,9 @@ static unsigned int ingress_burst(struct fw_nic *n, unsigned int x)
 	unsigned int nic = (pair >> 8) & 0xff, to = pair & 0xff, moved;
 	struct fw_port *port = &n->port[x];
 
-	if (!(pair & P2P_PAIR_VALID) || port->retry)
+	if (!(pair & P2P_PAIR_VALID))
+		return FW_ROUTING && n->route.on ? fw_route_burst(n, x) : 0;
+	if (port->retry)
 		return 0;
 	moved = fw_prod_burst(n, egress_ring(n, x, nic, to), x, &port->stash[port->stash_at], port->stash_n - port->stash_at,
 			      frame_w0(n, x, to, nic));

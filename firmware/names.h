@@ -29,6 +29,7 @@
 #define fw_nic_index FW_SYM(fw_nic_index)
 #define fw_nic_events FW_SYM(fw_nic_events)
 #define fw_nic_drops FW_SYM(fw_nic_drops)
+#define fw_nic_punts FW_SYM(fw_nic_punts)
 #define fw_nic_held FW_SYM(fw_nic_held)
 #define fw_nic_placement FW_SYM(fw_nic_placement)
 #define fw_place_lost FW_SYM(fw_place_lost)

@@ -38,9 +38,12 @@ void fw_nic_reset(struct fw_nic *n, bool keep_persist)
 	if (n->configured)
 		board_layout_drop(n->board);
 	n->configured = false;
+	memset(&n->route, 0, sizeof(n->route));
+	memset(&n->punt, 0, sizeof(n->punt));
 	n->error = n->incarnation = 0;
 	memset(n->events, 0, sizeof(n->events));
 	memset(n->drops, 0, sizeof(n->drops));
+	memset(n->punts, 0, sizeof(n->punts));
 	n->persist = persist;
 	fw_regs_reset(n);
 }
@@ -118,6 +121,21 @@ static void port_place(struct fw_nic *n, struct arena *a, unsigned int x)
 		port->rx_base = board_segment(n->board, p2p_seg_rx(&n->shape, x));
 }
 
+/* The inject ring is consumed in place: of its slots only how many still read them is kept. */
+static void inject_place(struct fw_nic *n, struct arena *a)
+{
+	struct fw_cons *c = &n->peer[FW_PEER_INJECT].cons[0];
+
+	c->pend = arena_take(a, P2P_INJECT_SLOTS);
+	c->mask = P2P_INJECT_SLOTS - 1;
+	c->id = FW_PEER_INJECT * P2P_MAX_RINGS;
+	c->peer = FW_PEER_INJECT;
+	if (!a->base)
+		return;
+	n->punt.from = board_segment(n->board, p2p_seg_count(&n->shape) + 1);
+	c->bufs = (uint8_t *)(n->punt.from + 1);
+}
+
 static void nic_place(struct fw_nic *n, struct arena *a)
 {
 	unsigned int i, r;
@@ -130,6 +148,8 @@ static void nic_place(struct fw_nic *n, struct arena *a)
 	n->wait = arena_take(a, (n->wait_mask + 1) * sizeof(struct fw_wait));
 	for (r = 0; r < n->ports; r++)
 		port_place(n, a, r);
+	if (n->shape.route_bytes)
+		inject_place(n, a);
 	if (n->mode == P2P_MODE_BN) {
 		for (r = 0; r < n->ports; r++)
 			prod_place(n, a, &n->peer[FW_PEER_HOST].prod[r]);
@@ -166,6 +186,12 @@ static int nic_check(struct fw_nic *n)
 	n->shape = (struct p2p_shape){ .nics = (uint32_t)reg[FW_R_NUM_NICS], .ports = n->ports, .slots = (uint32_t)slots,
 				       .buf_size = n->strap.buf_size, .rx_bufs = (uint32_t)bufs,
 				       .queues = (uint32_t)reg[FW_R_QUEUES] };
+	if (reg[FW_R_FLAGS] & P2P_FLAG_ROUTE)
+		n->shape.route_bytes = reg[FW_R_ROUTE_BYTES];
+	if ((reg[FW_R_FLAGS] & P2P_FLAG_ROUTE) &&
+	    (!FW_ROUTING || !n->shape.route_bytes || n->shape.route_bytes % P2P_SEG_ALIGN || reg[FW_R_MODE] == P2P_MODE_BN ||
+	     n->shape.route_bytes > n->strap.mem_bytes))
+		return -FW_EINVAL;
 	/* One host, one order of buffers: what contexts don't share. */
 	if (reg[FW_R_QUEUES] > 1 && (reg[FW_R_MODE] == P2P_MODE_BN || reg[FW_R_FLAGS] & P2P_FLAG_CUT))
 		return -FW_EINVAL;
@@ -195,6 +221,8 @@ int fw_nic_configure(struct fw_nic *n)
 	n->nics = n->shape.nics;
 	memset(n->port, 0, sizeof(n->port));
 	memset(n->peer, 0, sizeof(n->peer));
+	memset(&n->route, 0, sizeof(n->route));
+	memset(&n->punt, 0, sizeof(n->punt));
 	nic_place(n, &a);
 	a.base = board_state(n->board, a.used);
 	if (!a.base) {
@@ -252,6 +280,9 @@ int fw_nic_enable(struct fw_nic *n)
 	n->cut = n->reg[FW_R_FLAGS] & P2P_FLAG_CUT;
 	if (n->cut && (!BOARD_CUT || n->mode != P2P_MODE_WR))
 		return -FW_EINVAL;
+	if ((n->reg[FW_R_FLAGS] & P2P_FLAG_ROUTE) &&
+	    (!n->shape.route_bytes || n->reg[FW_R_FLAGS] & (P2P_FLAG_BRIDGE | P2P_FLAG_CUT)))
+		return -FW_EINVAL;
 	fw_cut_start(n);
 	err = board_ports_start(n->board);
 	if (err)
@@ -283,10 +314,12 @@ int fw_nic_enable(struct fw_nic *n)
 		port->posted = port->stash_n = port->stash_at = port->stage_n = port->stage_runs = 0;
 		port->txq_head = port->txq_tail = 0;
 		port->flood_mask = 0;
-		port->satisfied = port->blocked = port->retry = false;
+		port->satisfied = port->blocked = port->retry = port->routed = false;
 		port->link = board_link_up(n->board, x);
 	}
 	n->running = true;
+	if (FW_ROUTING && n->reg[FW_R_FLAGS] & P2P_FLAG_ROUTE)
+		fw_route_start(n);
 	if (n->mode == P2P_MODE_BN)
 		host_start(n);
 	else
@@ -301,6 +334,8 @@ void fw_nic_disable(struct fw_nic *n)
 	uint64_t frames = fw_egress_stop(n);
 	unsigned int x, i, k;
 
+	if (FW_ROUTING && n->route.on)
+		fw_route_stop(n);
 	for (x = 0; x < n->ports; x++)
 		for (k = n->port[x].stash_at; k < n->port[x].stash_n; k++)
 			frames += !(n->port[x].stash[k].flags & (P2P_SEG_MORE | P2P_SEG_BACK));
@@ -310,7 +345,7 @@ void fw_nic_disable(struct fw_nic *n)
 		fw_peer_stop(n, i, P2P_DROP_stopped);
 	fw_drop(n, P2P_DROP_stopped, frames);
 	board_ports_stop(n->board);
-	for (i = 0; i < FW_MAX_PEERS; i++)
+	for (i = 0; i <= FW_PEER_HOST; i++)
 		for (k = 0; k <= n->ports; k++)
 			if (n->peer[i].cons[k].pend)
 				memset(n->peer[i].cons[k].pend, 0, n->shape.slots);
@@ -362,6 +397,9 @@ static void nic_tick(struct fw_nic *n)
 	for (left = n->intro; left; left &= left - 1)
 		fw_peer_tick(n, fw_next_bit(left, 0));
 	n->look |= n->intro;
+	/* Where lines can be lost the host learns from this one. */
+	if (FW_ROUTING && n->route.on && n->punt.told_prod != n->punt.prod)
+		fw_punt_line(n);
 	fw_bridge_age(n);
 	if (!n->asleep && n->next_tick_ns > n->now_ns + FW_TICK_NS)
 		n->next_tick_ns = n->now_ns + FW_TICK_NS;
@@ -429,7 +467,7 @@ static uint64_t nic_until(struct fw_nic *n)
 	bool held = false;
 	unsigned int x;
 
-	if (!until || n->waking || n->wait_head != n->wait_tail)
+	if (!until || n->waking || n->wait_head != n->wait_tail || (FW_ROUTING && n->route.on && fw_punt_pending(n)))
 		return 0;
 	if (n->next_tick_ns < until)
 		until = n->next_tick_ns;
@@ -462,12 +500,16 @@ uint64_t fw_step(struct fw_nic *n)
 	while (n->wait_tail != n->wait_head &&
 	       board_done(n->board, BOARD_Q_WRITE, n->wait[n->wait_tail & n->wait_mask].tok))
 		fw_release(n, n->wait[n->wait_tail++ & n->wait_mask].ref);
+	if (FW_ROUTING && p2p_unlikely(n->route.on))
+		fw_route_pass(n);
 	if (n->now_ns >= n->next_tick_ns || n->asleep)
 		nic_tick(n);
 	nic_links(n);
 	in += nic_peers(n);
 	for (x = 0; x < n->ports; x++)
 		in += fw_ingress_port(n, x, &dry);
+	if (FW_ROUTING && p2p_unlikely(n->route.on))
+		in += fw_punt_step(n);
 	fw_prod_flush_all(n, dry);
 	/* What we have just written into rings of our own. */
 	news = board_news(n->board);
@@ -477,6 +519,8 @@ uint64_t fw_step(struct fw_nic *n)
 		out += fw_egress_port(n, x);
 	nic_complete(n, !out);
 	fw_peer_wake(n);
+	if (FW_ROUTING && p2p_unlikely(n->route.on && n->asleep))
+		fw_route_idle(n);
 	/* Nothing wakes us when a read has finished. */
 	if (in || out || n->wrote || reading || n->last_read != read) {
 		n->tx_poll_ns = TX_POLL_MIN_NS;
@@ -518,6 +562,11 @@ const uint64_t *fw_nic_events(const struct fw_nic *n)
 const uint64_t *fw_nic_drops(const struct fw_nic *n)
 {
 	return n->drops;
+}
+
+const uint64_t *fw_nic_punts(const struct fw_nic *n)
+{
+	return n->punts;
 }
 
 uint64_t fw_nic_held(const struct fw_nic *n)

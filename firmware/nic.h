@@ -9,6 +9,8 @@
  *   cut    cables -> slots of prod                 cut.c
  *   egress   cons -> ports                          egress.c
  *   bn     the host's rings in place of peers'      bn.c
+ *   route  IP routing in the ingress                route.c
+ *   punt   frames to and from the host's router     punt.c
  *   nic    life, registers, the step                nic.c, regs.c
  *
  * References.  A buffer that something still reads is held by a reference, one
@@ -20,13 +22,20 @@
 
 #include "fw.h"
 #include "board.h"
+#include <p2pnic/route.h>
 
 #define FW_RX_BURST 32
 #define FW_TX_STAGE 64
 #define FW_FEW 32                 /* frames of a burst that are dealt with side by side */
 #define FW_MIN_FRAME 14           /* an Ethernet header */
 #define FW_PEER_HOST P2P_MAX_NICS /* bn: the host, as a peer */
-#define FW_MAX_PEERS (P2P_MAX_NICS + 1)
+#define FW_PEER_INJECT (P2P_MAX_NICS + 1) /* the host's router, whose one ring holds the frames that it wants sent */
+#define FW_MAX_PEERS (P2P_MAX_NICS + 2)
+#ifdef FW_NO_ROUTING
+#define FW_ROUTING 0
+#else
+#define FW_ROUTING 1
+#endif
 #define FW_TICK_NS 1000000ull     /* peers, pokes, ageing are looked at this often */
 #define FW_MEETING_NS 1000000000ull /* a NIC just introduced is waited for so long at most */
 #define FW_FLUSH_NS 10000ull      /* less than a batch waits no longer for more, though ports have more */
@@ -160,7 +169,14 @@ struct fw_port {
 	uint8_t *ring_base;   /* slot 0 */
 	uint32_t ring_pair;   /* the pair that this is for */
 	uint8_t place;        /* enum p2p_placement, but for CHANGED */
+	/* routing: what was decided of the frames in the stash, each at its first segment */
+	bool routed;          /* it has been */
+	uint16_t to[FW_RX_BURST]; /* FW_TO(nic, port), or FW_TO_PUNT */
+	uint8_t why[FW_RX_BURST]; /* enum p2p_punt */
+	uint32_t hop[FW_RX_BURST];
 };
+#define FW_TO(nic, port) ((uint16_t)((nic) << 8 | (port)))
+#define FW_TO_PUNT 0xffffu
 
 /* Read and written by all contexts of a NIC: each word by itself, relaxed. */
 struct fw_station {
@@ -177,6 +193,36 @@ struct fw_stations {
 
 struct fw_wait {
 	uint32_t tok, ref;
+};
+
+/* Frames for the host, and from it. */
+struct fw_punt {
+	struct board_win win;      /* our ring in host memory */
+	struct p2p_inject_head *from; /* what the host writes */
+	uint32_t session;          /* 0: nobody is there */
+	uint32_t prod, cons;
+	uint32_t arm;              /* the last one that an interrupt answered */
+	uint32_t tok, last_tok;    /* the host is told after this write, and after the last one */
+	uint32_t told_prod, told_inject; /* by our line */
+	bool tell;                 /* something was written since the host was last told */
+	bool bad;                  /* the host's words make no sense, which was counted */
+	uint64_t credit_ns[P2P_NUM_PUNTS], last_ns[P2P_NUM_PUNTS];
+};
+
+/* The routing area as it was found when it was looked over. */
+struct fw_route {
+	bool on;     /* ports without a pair route */
+	bool table;  /* there is a table */
+	uint32_t hops, buckets, entries;
+	uint32_t seen; /* the epoch that we have told */
+	const le32 *hop_words, *bucket_words;
+	const struct p2p_hop_entry *entry;
+	struct p2p_hop_count *count; /* ours */
+	struct p2p_route_head *head;
+	struct p2p_route_ctx *line;  /* ours */
+	const le32 *nodes;
+	uint32_t num_nodes, root[P2P_NUM_FAMILIES];
+	uint8_t tiers[P2P_NUM_FAMILIES], stride[P2P_NUM_FAMILIES][P2P_ROUTE_MAX_TIERS];
 };
 
 struct fw_nic {
@@ -215,10 +261,14 @@ struct fw_nic {
 	uint64_t produced, consumed; /* frames put into rings; taken out of rings */
 	uint64_t events[P2P_NUM_EVENTS];
 	uint64_t drops[P2P_NUM_DROPS];
+	uint64_t punts[P2P_NUM_PUNTS];
 	uint32_t error, incarnation;
 	struct fw_port port[P2P_MAX_PORTS];
 	struct fw_peer peer[FW_MAX_PEERS];
-	uint64_t reg[64], port_reg[P2P_MAX_PORTS][4], peer_reg[P2P_MAX_NICS][16];
+	struct fw_route route;
+	struct fw_punt punt;
+	uint32_t punt_rate[P2P_NUM_PUNTS];
+	uint64_t reg[64], port_reg[P2P_MAX_PORTS][8], peer_reg[P2P_MAX_NICS][16];
 };
 
 static inline void fw_event(struct fw_nic *n, enum p2p_event e, uint64_t k)
@@ -378,6 +428,18 @@ static inline void fw_wake_after(struct fw_nic *n, unsigned int i, uint32_t tok,
 #define fw_bn_fetch FW_LOCAL(fw_bn_fetch)
 #define fw_bn_refill FW_LOCAL(fw_bn_refill)
 #define fw_bn_place FW_LOCAL(fw_bn_place)
+#define fw_route_start FW_LOCAL(fw_route_start)
+#define fw_route_stop FW_LOCAL(fw_route_stop)
+#define fw_route_table FW_LOCAL(fw_route_table)
+#define fw_route_pass FW_LOCAL(fw_route_pass)
+#define fw_route_idle FW_LOCAL(fw_route_idle)
+#define fw_route_resume FW_LOCAL(fw_route_resume)
+#define fw_route_burst FW_LOCAL(fw_route_burst)
+#define fw_punt_frame FW_LOCAL(fw_punt_frame)
+#define fw_punt_session FW_LOCAL(fw_punt_session)
+#define fw_punt_step FW_LOCAL(fw_punt_step)
+#define fw_punt_line FW_LOCAL(fw_punt_line)
+#define fw_punt_pending FW_LOCAL(fw_punt_pending)
 #define fw_nic_configure FW_LOCAL(fw_nic_configure)
 #define fw_nic_enable FW_LOCAL(fw_nic_enable)
 #define fw_nic_disable FW_LOCAL(fw_nic_disable)
@@ -506,6 +568,38 @@ bool fw_bn_refill(struct fw_nic *n, unsigned int x, uint32_t need);
  */
 uint32_t fw_bn_place(struct fw_nic *n, unsigned int x);
 
+/* ---- route.c ---- */
+/* At enable, once the layout is there; at disable. */
+void fw_route_start(struct fw_nic *n);
+void fw_route_stop(struct fw_nic *n);
+/* Looks the area over and takes it into use, or stops using it.  0, or -EINVAL: its head makes no sense. */
+int fw_route_table(struct fw_nic *n, bool use);
+/* Between two steps: nothing that was read from the area is still in use.  route.h, EPOCHS. */
+void fw_route_pass(struct fw_nic *n);
+/* The same around each step of a sleeper, which counts as having passed every epoch in between. */
+void fw_route_idle(struct fw_nic *n);
+void fw_route_resume(struct fw_nic *n);
+/*
+ * Forwards what is in port x's stash, or as much as finds room; what is left stays decided.  Returns the
+ * frames that left the stash.
+ */
+unsigned int fw_route_burst(struct fw_nic *n, unsigned int x);
+
+/* ---- punt.c ---- */
+/*
+ * A frame that port x received goes to the host, or is dropped and counted.  0, its buffers being held until they
+ * are read; -EAGAIN: no room for DMA, nothing was done.
+ */
+int fw_punt_frame(struct fw_nic *n, const struct p2p_seg *segs, const uint32_t *refs, unsigned int nsegs, unsigned int x,
+		  enum p2p_punt why, uint32_t hop);
+void fw_punt_session(struct fw_nic *n, uint32_t session);
+/* Frames from the host, and news for it; returns how many frames were taken. */
+unsigned int fw_punt_step(struct fw_nic *n);
+/* Tells the host how far we are, and whether we sleep. */
+void fw_punt_line(struct fw_nic *n);
+/* Something has still to be told, or taken. */
+bool fw_punt_pending(const struct fw_nic *n);
+
 /* ---- nic.c, regs.c ---- */
 int fw_nic_configure(struct fw_nic *n);
 int fw_nic_enable(struct fw_nic *n);
@@ -518,7 +612,7 @@ enum fw_reg_index { P2P_REGS(X) FW_NUM_REGS };
 enum fw_port_reg_index { P2P_PORT_REGS(X) FW_NUM_PORT_REGS };
 enum fw_peer_reg_index { P2P_PEER_REGS(X) FW_NUM_PEER_REGS };
 #undef X
-_Static_assert(FW_NUM_REGS <= 64 && FW_NUM_PORT_REGS <= 4 && FW_NUM_PEER_REGS <= 16, "register arrays");
+_Static_assert(FW_NUM_REGS <= 64 && FW_NUM_PORT_REGS <= 8 && FW_NUM_PEER_REGS <= 16, "register arrays");
 
 /* errno values: firmware has no <errno.h>; Linux's numbers. */
 enum { FW_ENOENT = 2, FW_EAGAIN = 11, FW_ENOMEM = 12, FW_EINVAL = 22, FW_ENOSPC = 28, FW_EMSGSIZE = 90, FW_EOPNOTSUPP = 95,

@@ -276,6 +276,10 @@ void fw_sleep(struct fw_nic *n, bool asleep)
 	n->asleep = asleep;
 	for (; left; left &= left - 1)
 		fw_peer_line(n, &n->peer[fw_next_bit(left, 0)]);
+	if (FW_ROUTING && n->route.on)
+		fw_punt_line(n);
+	if (FW_ROUTING && n->route.on && !asleep)
+		fw_route_resume(n);
 	if (asleep)
 		board_barrier();
 }

@@ -90,7 +90,7 @@ static bool prod_share_left(const struct fw_nic *n, const struct fw_prod *p, uns
 {
 	uint32_t share;
 
-	if (!n->bridge)
+	if (!n->bridge && !(FW_ROUTING && n->route.on))
 		return true;
 	share = n->port[x].nbufs / 4 * 3 / (n->nics * (n->ports + 1));
 	if (share < P2P_MAX_SEGS)
@@ -409,6 +409,9 @@ uint32_t fw_prod_burst(struct fw_nic *n, struct fw_prod *p, unsigned int x, cons
 		count = room;
 	if (!p->open || !count || p->out || way == PROD_HOST || (way == PROD_LEND && n->bridge))
 		return 0;
+	while (FW_ROUTING && way == PROD_LEND && !prod_share_left(n, p, x, count))
+		if (!--count)
+			return 0;
 	prod_begin(n, p);
 	if (way == PROD_WRITE)
 		prod_prefetch(n, p, count);

@@ -16,6 +16,10 @@ static const struct reg_info port_regs[] = { P2P_PORT_REGS(X) };
 static const struct reg_info peer_regs[] = { P2P_PEER_REGS(X) };
 #undef X
 
+#define X(name, pps, desc) pps,
+static const uint32_t punt_rates[] = { P2P_PUNTS(X) };
+#undef X
+
 #define ALL_ONES(bytes) ((bytes) == 8 ? ~0ull : 0xffffffffull)
 
 static int reg_find(const struct reg_info *list, unsigned int count, uint32_t off, uint32_t bytes)
@@ -34,6 +38,8 @@ void fw_regs_reset(struct fw_nic *n)
 
 	for (k = 0; k < FW_NUM_REGS; k++)
 		n->reg[k] = nic_regs[k].reset;
+	for (k = 0; k < P2P_NUM_PUNTS; k++)
+		n->punt_rate[k] = punt_rates[k];
 	n->reg[FW_R_NUM_PORTS] = n->ports;
 	n->reg[FW_R_MEM_SIZE] = n->strap.mem_bytes;
 	n->reg[FW_R_BUF_SIZE] = n->strap.buf_size;
@@ -70,7 +76,7 @@ static uint64_t reg_value(const struct fw_nic *n, enum fw_reg_index k)
 {
 	switch (k) {
 	case FW_R_FEATURES:
-		return n->reg[k] | (BOARD_CUT ? P2P_FEAT_CUT : 0);
+		return n->reg[k] | (BOARD_CUT ? P2P_FEAT_CUT : 0) | (FW_ROUTING ? P2P_FEAT_ROUTE : 0);
 	case FW_R_CONTROL:
 		return (n->running ? P2P_CTL_ENABLE : 0) | (n->persist ? P2P_CTL_PERSIST : 0);
 	case FW_R_STATUS:
@@ -83,6 +89,14 @@ static uint64_t reg_value(const struct fw_nic *n, enum fw_reg_index k)
 		return reg_needed(n);
 	case FW_R_EPOCH:
 		return n->step;
+	case FW_R_ROUTE_OFFSET:
+		return n->configured && n->shape.route_bytes ? p2p_seg_offset(&n->shape, p2p_seg_route(&n->shape)) : 0;
+	case FW_R_INJECT_OFFSET:
+		return n->configured && n->shape.route_bytes ? p2p_seg_offset(&n->shape, p2p_seg_inject(&n->shape)) : 0;
+	case FW_R_ROUTE_TABLE:
+		return n->route.table;
+	case FW_R_INJECT_BELL:
+		return 0;
 	case FW_R_SEG_COUNT:
 		return n->configured ? p2p_seg_total(&n->shape) : 0;
 	case FW_R_SEG_KIND:
@@ -122,6 +136,10 @@ static uint64_t reg_read_block(const struct fw_nic *n, uint32_t off, uint32_t by
 	}
 	if (bytes == 8 && off >= P2P_EVENT_BLOCK && off < P2P_EVENT_BLOCK + 8 * P2P_NUM_EVENTS && !(off & 7))
 		return n->events[(off - P2P_EVENT_BLOCK) / 8];
+	if (bytes == 4 && off >= P2P_PUNT_RATE_BLOCK && off < P2P_PUNT_RATE_BLOCK + 4 * P2P_NUM_PUNTS && !(off & 3))
+		return n->punt_rate[(off - P2P_PUNT_RATE_BLOCK) / 4];
+	if (bytes == 8 && off >= P2P_PUNT_BLOCK && off < P2P_PUNT_BLOCK + 8 * P2P_NUM_PUNTS && !(off & 7))
+		return n->punts[(off - P2P_PUNT_BLOCK) / 8];
 	if (bytes == 8 && off >= P2P_DROP_BLOCK && off < P2P_DROP_BLOCK + 8 * P2P_NUM_DROPS && !(off & 7))
 		return n->drops[(off - P2P_DROP_BLOCK) / 8];
 	return ALL_ONES(bytes);
@@ -135,6 +153,20 @@ uint64_t fw_reg_read(struct fw_nic *n, uint32_t off, uint32_t bytes)
 		return reg_read_block(n, off, bytes);
 	k = reg_find(nic_regs, FW_NUM_REGS, off, bytes);
 	return k < 0 ? ALL_ONES(bytes) : reg_value(n, (enum fw_reg_index)k);
+}
+
+/* Commands of routing; true: it was one of them. */
+static bool reg_route(struct fw_nic *n, int k, uint64_t value)
+{
+	bool mine = n->strap.queue == 0 || n->strap.queue < n->reg[FW_R_QUEUES];
+
+	if (k == FW_R_ROUTE_TABLE && !FW_ROUTING)
+		n->error = FW_EOPNOTSUPP;
+	else if (FW_ROUTING && k == FW_R_ROUTE_TABLE)
+		n->error = (uint32_t)(mine ? -fw_route_table(n, value & 1) : 0);
+	else if (FW_ROUTING && k == FW_R_PUNT_SESSION && mine)
+		fw_punt_session(n, (uint32_t)value);
+	return k == FW_R_ROUTE_TABLE || k == FW_R_INJECT_BELL;
 }
 
 static void reg_control(struct fw_nic *n, uint32_t value)
@@ -224,17 +256,23 @@ static void reg_write_block(struct fw_nic *n, uint32_t off, uint32_t bytes, uint
 	if (off >= P2P_PORT_BLOCK && off < P2P_PORT_BLOCK + n->ports * P2P_PORT_BLOCK_BYTES) {
 		i = (off - P2P_PORT_BLOCK) / P2P_PORT_BLOCK_BYTES;
 		k = reg_find(port_regs, FW_NUM_PORT_REGS, (off - P2P_PORT_BLOCK) % P2P_PORT_BLOCK_BYTES, bytes);
+		if (k == FW_R_PORT_ROUTER_MAC || (k == FW_R_PORT_RPF && value <= P2P_RPF_LOOSE))
+			n->port_reg[i][k] = value;
 		if (k != FW_R_PORT_PAIR)
 			return;
 		n->error = (value & P2P_PAIR_VALID) && (((value >> 8) & 0xff) >= P2P_MAX_NICS ||
 							(value & 0xff) >= P2P_MAX_PORTS) ? FW_EINVAL : 0;
-		if (!n->error)
+		if (!n->error) {
 			n->port_reg[i][k] = value;
+			n->port[i].routed = false;
+		}
 	} else if (off >= P2P_PEER_BLOCK && off < P2P_PEER_BLOCK + P2P_MAX_NICS * P2P_PEER_BLOCK_BYTES) {
 		i = (off - P2P_PEER_BLOCK) / P2P_PEER_BLOCK_BYTES;
 		k = reg_find(peer_regs, FW_NUM_PEER_REGS, (off - P2P_PEER_BLOCK) % P2P_PEER_BLOCK_BYTES, bytes);
 		if (k >= 0 && peer_regs[k].access == RW)
 			reg_write_peer(n, i, k, value);
+	} else if (bytes == 4 && off >= P2P_PUNT_RATE_BLOCK && off < P2P_PUNT_RATE_BLOCK + 4 * P2P_NUM_PUNTS && !(off & 3)) {
+		n->punt_rate[(off - P2P_PUNT_RATE_BLOCK) / 4] = (uint32_t)value;
 	}
 }
 
@@ -252,7 +290,7 @@ void fw_reg_write(struct fw_nic *n, uint32_t off, uint32_t bytes, uint64_t value
 		return;
 	if (k == FW_R_CONTROL)
 		reg_control(n, (uint32_t)value);
-	else
+	else if (!reg_route(n, k, value))
 		n->reg[k] = value;
 }
 
@@ -261,7 +299,8 @@ void fw_reg_write(struct fw_nic *n, uint32_t off, uint32_t bytes, uint64_t value
 static bool is_counter(uint32_t off)
 {
 	return (off >= P2P_EVENT_BLOCK && off < P2P_EVENT_BLOCK + 8 * P2P_NUM_EVENTS) ||
-	       (off >= P2P_DROP_BLOCK && off < P2P_DROP_BLOCK + 8 * P2P_NUM_DROPS);
+	       (off >= P2P_DROP_BLOCK && off < P2P_DROP_BLOCK + 8 * P2P_NUM_DROPS) ||
+	       (off >= P2P_PUNT_BLOCK && off < P2P_PUNT_BLOCK + 8 * P2P_NUM_PUNTS);
 }
 
 /* The register within its block, block and index taken off; other blocks' as they are. */
@@ -290,6 +329,7 @@ static uint64_t reg_join(uint32_t off, uint64_t a, uint64_t b)
 	switch (reg_kind(off)) {
 	case P2P_STATUS:
 	case P2P_CONTROL:
+	case P2P_ROUTE_TABLE:
 	case P2P_PORT_BLOCK + P2P_PORT_LINK:
 		return a & b;
 	case P2P_ERROR:

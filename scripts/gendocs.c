@@ -39,6 +39,9 @@ static const struct counter port_counters[] = { PORT_COUNTERS(X) };
 static const struct counter drops[] = { P2P_DROPS(X) };
 static const struct counter events[] = { P2P_EVENTS(X) };
 #undef X
+#define X(name, pps, desc) { #name, desc },
+static const struct counter punts[] = { P2P_PUNTS(X) };
+#undef X
 
 /* A bar would end the table's cell. */
 static void print_cell(const char *s)
@@ -96,9 +99,14 @@ static void print_registers(void)
 #undef X
 	printf("\n## Per peer\n\nAt 0x%x + peer * 0x%x; the NIC's own block as well.\n", P2P_PEER_BLOCK, P2P_PEER_BLOCK_BYTES);
 	print_regs(peer_regs, P2P_ARRAY_SIZE(peer_regs));
-	printf("\n## Counters\n\nRead-only, 8 bytes each: events from 0x%x, drops from 0x%x, in the order of\n"
+	printf("\n## Counters\n\nRead-only, 8 bytes each: events from 0x%x, drops from 0x%x, punts from 0x%x, in the order of\n"
 	       "[counters.md](counters.md).\n",
-	       P2P_EVENT_BLOCK, P2P_DROP_BLOCK);
+	       P2P_EVENT_BLOCK, P2P_DROP_BLOCK, P2P_PUNT_BLOCK);
+	printf("\n## Rates of punts\n\nFrames a second that a NIC hands to the host for each reason, 4 bytes each from 0x%x; 0: no limit.\n"
+	       "\n| offset | reason | reset |\n|---|---|---|\n", P2P_PUNT_RATE_BLOCK);
+#define X(name, pps, desc) printf("| 0x%04x | %s | %u |\n", P2P_PUNT_RATE_BLOCK + 4 * P2P_PUNT_##name, #name, pps);
+	P2P_PUNTS(X)
+#undef X
 	puts("\n## Segments of device memory (BAR2)\n\nSEG_KIND says which of these SEG_SELECT names.\n\n"
 	     "| value | name | what it is |\n|---|---|---|");
 #define X(name, text, desc) printf("| %d | %s | %s |\n", P2P_SEG_##name, text, desc);
@@ -110,12 +118,14 @@ static void print_counter_page(void)
 {
 	puts("<!-- made by `ninja -C build docs` from include/p2pnic/counters.h; do not edit -->\n"
 	     "# Counters\n\n"
-	     "The books balance: over an interval in which nothing died, the sum of `rx_frames` plus `flood_copies`\n"
-	     "equals the sum of `tx_frames` plus the sum of all drops. Every drop counts whole frames.");
+	     "The books balance: over an interval in which nothing died, the sum of `rx_frames` plus `flood_copies` plus `injected`\n"
+	     "equals the sum of `tx_frames` plus `punted` plus the sum of all drops. Every drop counts whole frames.");
 	puts("\n## Per port");
 	print_counters(port_counters, P2P_ARRAY_SIZE(port_counters), -1);
 	puts("\n## Drops, per NIC\n\nWhy an accepted frame was not sent. The offset is that of the BAR0 register.");
 	print_counters(drops, P2P_ARRAY_SIZE(drops), P2P_DROP_BLOCK);
+	puts("\n## Punts, per NIC\n\nWhy a frame was the kernel's, whether it got it or not.");
+	print_counters(punts, P2P_ARRAY_SIZE(punts), P2P_PUNT_BLOCK);
 	puts("\n## Events and bytes, per NIC");
 	print_counters(events, P2P_ARRAY_SIZE(events), P2P_EVENT_BLOCK);
 }

@@ -332,7 +332,7 @@ void *sim_board_segment(struct board_ctx *b, unsigned int seg)
 {
 	struct sim_nic *n = sim_nic_of(b);
 
-	return n->mem && seg < p2p_seg_count(&n->shape) ? n->mem + p2p_seg_offset(&n->shape, seg) : NULL;
+	return n->mem && seg < p2p_seg_total(&n->shape) ? n->mem + p2p_seg_offset(&n->shape, seg) : NULL;
 }
 
 void *sim_board_state(struct board_ctx *b, size_t bytes)

@@ -295,6 +295,7 @@ static void nic_profile(struct sim_nic *n, const struct sim_nic_profile *p)
 #define X(name, unit, min, max, desc) p->name,
 		SIM_NIC_STEPS(X)
 #undef X
+		p->route_cycles,
 	};
 	double cycle_fs = p->clock_mhz > 0 ? 1e9 / (p->clock_mhz * p->workers) : 0;
 	uint32_t writes = (uint32_t)p->dma_writes, reads = (uint32_t)p->dma_reads, hands = (uint32_t)p->workers;
@@ -545,6 +546,7 @@ void sim_nic_stats(const struct board_ctx *b, struct sim_nic_stats *out)
 #define X(name, unit, min, max, desc) p->name,
 		SIM_NIC_STEPS(X)
 #undef X
+		p->route_cycles,
 	};
 	struct sim_engine_stats e = { 0 };
 	unsigned int k;

@@ -97,6 +97,9 @@ static struct json_object *nic_json(const struct soft_nic_stats *s)
 	static const char *const drops[] = { P2P_DROPS(X) };
 	static const char *const events[] = { P2P_EVENTS(X) };
 #undef X
+#define X(name, pps, desc) #name,
+	static const char *const punts[] = { P2P_PUNTS(X) };
+#undef X
 	struct json_object *o = json_object_new_object(), *ports = json_object_new_array(),
 			   *peers = json_object_new_array(), *cores = json_object_new_array();
 
@@ -117,6 +120,7 @@ static struct json_object *nic_json(const struct soft_nic_stats *s)
 	put_u64(o, "host_bytes", s->events[P2P_EV_host_bytes]);
 	put_u64(o, "dma_faults", s->events[P2P_EV_dma_faults]);
 	json_object_object_add(o, "drops", counters_json(s->drops, drops, P2P_NUM_DROPS));
+	json_object_object_add(o, "punts", counters_json(s->punts, punts, P2P_NUM_PUNTS));
 	json_object_object_add(o, "events", counters_json(s->events, events, P2P_NUM_EVENTS));
 	for (unsigned int p = 0; p < s->ports; p++)
 		json_object_array_add(ports, port_json(&s->port[p]));

@@ -116,8 +116,12 @@ void soft_board_layout_drop(struct board_ctx *b)
 void *soft_board_segment(struct board_ctx *b, unsigned int seg)
 {
 	const struct soft_memory *m = &b->nic->mem;
-	unsigned int s = m->n ? soft_context_of(b)->queue * p2p_seg_count(&m->shape) + seg : 0;
+	unsigned int planes = soft_context_of(b)->queue, s = 0;
 
+	if (m->n && seg >= p2p_seg_count(&m->shape)) /* for all contexts */
+		planes = p2p_queues(&m->shape) - 1;
+	if (m->n)
+		s = planes * p2p_seg_count(&m->shape) + seg;
 	return s < m->n ? m->base + m->seg[s].offset : NULL;
 }
 
@@ -372,13 +376,15 @@ static enum p2p_peer_state peer_state_worse(enum p2p_peer_state a, enum p2p_peer
 static void stats_add(struct soft_nic *nic, unsigned int q, struct soft_nic_stats *out)
 {
 	const struct soft_context *c = &nic->context[q];
-	const uint64_t *ev = fw_nic_events(c->fw), *drops = fw_nic_drops(c->fw);
+	const uint64_t *ev = fw_nic_events(c->fw), *drops = fw_nic_drops(c->fw), *punts = fw_nic_punts(c->fw);
 
 	out->held += PUBLISHED(c, held);
 	for (unsigned int i = 0; i < P2P_NUM_EVENTS; i++)
 		out->events[i] += i == P2P_EV_dma_faults ? p2p_count_read(&c->ctx.faults) : p2p_count_read(&ev[i]);
 	for (unsigned int i = 0; i < P2P_NUM_DROPS; i++)
 		out->drops[i] += p2p_count_read(&drops[i]);
+	for (unsigned int i = 0; i < P2P_NUM_PUNTS; i++)
+		out->punts[i] += p2p_count_read(&punts[i]);
 	for (unsigned int p = 0; p < nic->ports; p++) {
 		struct port *port = c->ctx.port[p];
 

@@ -71,6 +71,7 @@ struct soft_nic_stats {
 	int core[P2P_MAX_QUEUES]; /* of the worker that steps each, or SOFT_CORE_* */
 	uint64_t events[P2P_NUM_EVENTS];
 	uint64_t drops[P2P_NUM_DROPS];
+	uint64_t punts[P2P_NUM_PUNTS];
 	unsigned int ports;
 	struct soft_port_stats port[P2P_MAX_PORTS];
 	struct soft_peer_stats peer[P2P_MAX_NICS];

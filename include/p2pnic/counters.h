@@ -6,7 +6,7 @@
  * `p2pnic show stats|drops` its rows, docs/counters.md its tables.
  *
  * The books must balance: over an interval in which nothing died,
- *   sum of rx_frames + flood_copies = sum of tx_frames + sum of all drops.
+ *   sum of rx_frames + flood_copies + injected = sum of tx_frames + punted + sum of all drops.
  * Every drop counts whole frames.
  */
 #ifndef P2PNIC_COUNTERS_H
@@ -43,7 +43,22 @@
 	X(rd_share, "the egress port holds its share of receive buffers") \
 	X(tx_link_down, "the egress port's cable is down") \
 	X(host_full, "bn: no free host buffer or send-ring slot") \
-	X(stopped, "held in the NIC when it was stopped or reset")
+	X(stopped, "held in the NIC when it was stopped or reset") \
+	X(other_mac, "routed port: the Ethernet destination is neither the port's address nor a group") \
+	X(ip_version, "the IP version is not what the EtherType says") \
+	X(ip_header, "IP header cut short, or its length impossible") \
+	X(ip_length, "IP length larger than the frame or smaller than the header") \
+	X(ip_checksum, "IPv4 header checksum wrong") \
+	X(ip_source, "source address that no packet may come from: multicast, loopback, 0/8, 240/4, the unspecified one") \
+	X(ip_dest, "destination that is never forwarded to: loopback, 0/8, 240/4, multicast to a station's address") \
+	X(link_local, "link-local source or destination, and not for this router") \
+	X(rpf, "reverse path: no route back to the source, or not by this port (strict)") \
+	X(blackhole, "the route says: drop") \
+	X(bad_hop, "the next hop's entry makes no sense") \
+	X(punt_limited, "for the kernel, over the rate of its reason") \
+	X(punt_full, "for the kernel, and the punt ring is full: nobody takes from it, or too slowly") \
+	X(punt_nobody, "for the kernel, and nobody has opened a punt ring") \
+	X(inject_bad, "from the host: length or port that can't be")
 
 /* Events and bytes per NIC.  Their registers (regs.h) follow from the order: what is new goes to the end. */
 #define P2P_EVENTS(X) \
@@ -75,6 +90,26 @@
 	X(dma_faults, "DMA outside the address map or without bus mastering") \
 	X(bad_line, "completion or control lines out of range, ignored") \
 	X(cut_frames, "frames received in place, in the egress NIC's memory") \
-	X(cut_diverted, "frames received in place and read back because they had to go elsewhere")
+	X(cut_diverted, "frames received in place and read back because they had to go elsewhere") \
+	X(routed, "frames forwarded by the routing table") \
+	X(punted, "frames given to the host, whatever the reason") \
+	X(injected, "frames taken from the host to be sent")
+
+/*
+ * Why a frame is the kernel's: X(name, frames a second of a NIC, what).  Counted by reason whether the host got it or not:
+ * over these, punted + punt_limited + punt_full + punt_nobody.
+ */
+#define P2P_PUNTS(X) \
+	X(group, 20000, "broadcast or multicast Ethernet destination: ARP, neighbour discovery, routing protocols") \
+	X(not_ip, 1000, "to the port's address, neither IPv4 nor IPv6: ARP answers") \
+	X(local, 100000, "to an address of the router itself, or link-local") \
+	X(options, 1000, "IPv4 options, or IPv6 hop-by-hop options") \
+	X(ttl, 1000, "TTL or hop limit used up") \
+	X(mtu, 10000, "longer than the next hop's MTU") \
+	X(glean, 1000, "the neighbour's MAC address is not known") \
+	X(no_route, 1000, "no route to the destination") \
+	X(unreachable, 1000, "the route says: unreachable") \
+	X(prohibit, 1000, "the route says: prohibited") \
+	X(kernel, 100000, "the route leads where the fast path can't go")
 
 #endif

@@ -15,6 +15,11 @@
  * and writes into plane q of its peers alone, so that contexts share no segment.
  * Segment s of plane q has index q * p2p_seg_count() + s.
  *
+ * A NIC that routes has two segments more, behind all planes and for all contexts:
+ *
+ *   route     tables, next hops         p2p_seg_route()            the NIC; the driver (route.h)
+ *   inject    see punt.h                p2p_seg_inject()           the NIC; the driver
+ *
  * Where receive or packet buffers of a segment fill 2 MiB pages, the first such
  * segment of a plane begins at one.  Offsets follow from the configuration alone; P2P_SEG_* registers tell them to
  * a driver that does not compile this.  Source: design section 3, "Segments".
@@ -22,20 +27,23 @@
 #ifndef P2PNIC_LAYOUT_H
 #define P2PNIC_LAYOUT_H
 
+#include "punt.h"
 #include "ring.h"
 
 #define P2P_SEG_ALIGN 4096u
 #define P2P_HUGE_BYTES (2u << 20)
 #define P2P_PRIVATE_BYTES (1u << 20)
 #define P2P_MAX_QUEUES 8
-#define P2P_MAX_SEGMENTS (P2P_MAX_QUEUES * (2 + P2P_MAX_PORTS + P2P_MAX_NICS + (P2P_MAX_PORTS + 1) * P2P_MAX_NICS))
+#define P2P_MAX_SEGMENTS (P2P_MAX_QUEUES * (2 + P2P_MAX_PORTS + P2P_MAX_NICS + (P2P_MAX_PORTS + 1) * P2P_MAX_NICS) + 2)
 
 #define P2P_SEG_KINDS(X) \
 	X(PRIVATE, "private", "tables and the NIC's own state") \
 	X(DOORBELL, "doorbell", "written by the host (bn)") \
 	X(RX, "rx", "receive buffers of one port") \
 	X(RING, "ring", "descriptors and lines that one peer writes") \
-	X(BUF, "buf", "packet buffers of one port for one peer")
+	X(BUF, "buf", "packet buffers of one port for one peer") \
+	X(ROUTE, "route", "tables and next hops, written by the driver") \
+	X(INJECT, "inject", "frames that the host sends, and how far it has taken punted ones")
 
 enum p2p_seg_kind {
 #define X(name, text, desc) P2P_SEG_##name,
@@ -52,6 +60,7 @@ struct p2p_shape {
 	uint32_t buf_size;  /* bytes of a packet buffer and of a receive buffer */
 	uint32_t rx_bufs;   /* receive buffers of each port and queue */
 	uint32_t queues;    /* planes; 0 means 1 */
+	uint64_t route_bytes; /* of the routing area, a multiple of P2P_SEG_ALIGN; 0: no routing */
 };
 
 static inline uint64_t p2p_seg_round(uint64_t bytes)
@@ -91,8 +100,21 @@ static inline unsigned int p2p_seg_buf(const struct p2p_shape *s, unsigned int r
 	return 2 + s->ports + s->nics + ring * s->nics + peer;
 }
 
+/* Only with route_bytes. */
+static inline unsigned int p2p_seg_route(const struct p2p_shape *s)
+{
+	return p2p_queues(s) * p2p_seg_count(s);
+}
+
+static inline unsigned int p2p_seg_inject(const struct p2p_shape *s)
+{
+	return p2p_seg_route(s) + 1;
+}
+
 static inline enum p2p_seg_kind p2p_seg_kind(const struct p2p_shape *s, unsigned int seg)
 {
+	if (seg >= p2p_seg_route(s))
+		return seg == p2p_seg_route(s) ? P2P_SEG_ROUTE : P2P_SEG_INJECT;
 	seg %= p2p_seg_count(s);
 	if (seg < 2)
 		return seg == 0 ? P2P_SEG_PRIVATE : P2P_SEG_DOORBELL;
@@ -114,6 +136,10 @@ static inline uint64_t p2p_seg_bytes(const struct p2p_shape *s, enum p2p_seg_kin
 		return p2p_seg_round(sizeof(struct p2p_ring_head) + 16ull * s->slots * (s->ports + 1));
 	case P2P_SEG_BUF:
 		return p2p_seg_round((uint64_t)s->slots * s->buf_size);
+	case P2P_SEG_ROUTE:
+		return p2p_seg_round(s->route_bytes);
+	case P2P_SEG_INJECT:
+		return p2p_seg_round(sizeof(struct p2p_inject_head) + (uint64_t)P2P_INJECT_SLOTS * P2P_PUNT_STEP);
 	}
 	return 0;
 }
@@ -157,17 +183,28 @@ static inline uint64_t p2p_plane_bytes(const struct p2p_shape *s)
 	return P2P_ALIGN_UP(p2p_plane_offset(s, p2p_seg_count(s)), rx > buf ? rx : buf);
 }
 
-/* Segments of all planes. */
+/* Segments of all planes, and those for all contexts. */
 static inline unsigned int p2p_seg_total(const struct p2p_shape *s)
 {
-	return p2p_queues(s) * p2p_seg_count(s);
+	return p2p_seg_route(s) + (s->route_bytes ? 2 : 0);
+}
+
+/* Where the routing area begins, behind all planes: at 2 MiB where it fills such pages. */
+static inline uint64_t p2p_route_offset(const struct p2p_shape *s)
+{
+	uint64_t end = (p2p_queues(s) - 1) * p2p_plane_bytes(s) + p2p_plane_offset(s, p2p_seg_count(s));
+
+	return P2P_ALIGN_UP(end, s->route_bytes % P2P_HUGE_BYTES ? (uint64_t)P2P_SEG_ALIGN : (uint64_t)P2P_HUGE_BYTES);
 }
 
 /* Where segment seg begins in BAR2; seg = p2p_seg_total(): all the memory needed. */
 static inline uint64_t p2p_seg_offset(const struct p2p_shape *s, unsigned int seg)
 {
-	unsigned int count = p2p_seg_count(s), plane = seg / count;
+	unsigned int count = p2p_seg_count(s), plane = seg / count, extra = seg - p2p_seg_route(s);
 
+	if (s->route_bytes && seg >= p2p_seg_route(s))
+		return p2p_route_offset(s) + (extra > 0 ? p2p_seg_bytes(s, P2P_SEG_ROUTE) : 0) +
+		       (extra > 1 ? p2p_seg_bytes(s, P2P_SEG_INJECT) : 0);
 	if (plane == p2p_queues(s))
 		plane--;
 	return plane * p2p_plane_bytes(s) + p2p_plane_offset(s, seg - plane * count);

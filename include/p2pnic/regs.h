@@ -18,6 +18,8 @@
  * its own major number alone, and of it every minor one: what an older device has not got is neither read nor written.
  *   1.1  QUEUES_MAX, QUEUES, PEER_QUEUE_STEP (older: one queue); PORT_PLACEMENT, P2P_FEAT_CUT, P2P_FLAG_CUT (older:
  *        frames are copied); the counters cut_frames and cut_diverted
+ *   1.2  ROUTE_*, PUNT_*, INJECT_*, PORT_ROUTER_MAC, PORT_RPF, P2P_FEAT_ROUTE, P2P_FLAG_ROUTE (older: no routing); the
+ *        counters from other_mac and routed on, and those of punts
  *
  * A register is accessed with its own width at its own alignment; anything else
  * reads all ones and writes nothing.
@@ -30,7 +32,7 @@
 
 #define P2P_BAR0_BYTES 0x10000u
 #define P2P_REG_MAGIC_VALUE 0x4e503250u /* "P2PN" */
-#define P2P_REG_VERSION_VALUE 0x00010001u
+#define P2P_REG_VERSION_VALUE 0x00010002u
 
 #define P2P_REGS(X) \
 	X(MAGIC, 0x000, 4, RO, P2P_REG_MAGIC_VALUE, "\"P2PN\"") \
@@ -65,7 +67,14 @@
 	X(SEG_OFFSET, 0x090, 8, RO, 0, "its offset in BAR2") \
 	X(SEG_BYTES, 0x098, 8, RO, 0, "its size") \
 	X(QUEUES_MAX, 0x0a0, 4, ST, 1, "queues (contexts) that the NIC can have, 1-8") \
-	X(QUEUES, 0x0a4, 4, RW, 1, "queues: planes of device memory, each with rings, buffers and sessions of its own")
+	X(QUEUES, 0x0a4, 4, RW, 1, "queues: planes of device memory, each with rings, buffers and sessions of its own") \
+	X(ROUTE_BYTES, 0x0a8, 8, RW, 0, "bytes of the routing area, a multiple of 4096; laid out where P2P_FLAG_ROUTE is set") \
+	X(ROUTE_OFFSET, 0x0b0, 8, RO, 0, "its offset in BAR2 (route.h); 0: none") \
+	X(INJECT_OFFSET, 0x0b8, 8, RO, 0, "offset of the inject segment (punt.h); 0: none") \
+	X(ROUTE_TABLE, 0x0c0, 4, RW, 0, "1: look the routing area's head over and route by it; reads 0 if it is not in use (ERROR says why)") \
+	X(PUNT_SESSION, 0x0c4, 4, RW, 0, "the host's session of punt and inject rings, which begin anew; 0: there is no host") \
+	X(PUNT_RING, 0x0c8, 8, RW, 0, "bus address of the punt rings in host memory, queue q's at + q * 0x281000 (punt.h)") \
+	X(INJECT_BELL, 0x0d0, 4, WO, 0, "any value: look at the inject ring, whether asleep or not")
 
 /* One block per port at P2P_PORT_BLOCK + port * P2P_PORT_BLOCK_BYTES. */
 #define P2P_PORT_BLOCK 0x1000
@@ -74,7 +83,9 @@
 	X(PORT_MAC, 0x00, 8, ST, 0, "MAC address, first byte lowest") \
 	X(PORT_LINK, 0x08, 4, RO, 0, "1: the cable is up") \
 	X(PORT_PAIR, 0x0c, 4, RW, 0, "static egress: bit 31 valid, [15:8] NIC, [7:0] port") \
-	X(PORT_PLACEMENT, 0x10, 4, RO, 0, "0 frames are copied, 1 cut-through; above: why cut-through was asked for and is not done")
+	X(PORT_PLACEMENT, 0x10, 4, RO, 0, "0 frames are copied, 1 cut-through; above: why cut-through was asked for and is not done") \
+	X(PORT_ROUTER_MAC, 0x18, 8, RW, 0, "the address whose frames are routed, first byte lowest; 0: PORT_MAC") \
+	X(PORT_RPF, 0x20, 4, RW, 0, "unicast reverse path of what comes in here: 0 not looked at, 1 strict, 2 loose")
 
 /* One block per peer at P2P_PEER_BLOCK + peer * P2P_PEER_BLOCK_BYTES; the NIC's own block as well. */
 #define P2P_PEER_BLOCK 0x2000
@@ -96,6 +107,10 @@
 /* Counters, read-only, 8 bytes each, in the order of counters.h. */
 #define P2P_EVENT_BLOCK 0x4000
 #define P2P_DROP_BLOCK 0x4400
+#define P2P_PUNT_BLOCK 0x4800 /* by reason */
+
+/* Frames a second that may be punted for each reason, 4 bytes each in the order of P2P_PUNTS, RW; 0: no limit. */
+#define P2P_PUNT_RATE_BLOCK 0x3000
 
 enum p2p_reg {
 #define X(name, off, bytes, access, reset, desc) P2P_##name = off,
@@ -111,6 +126,7 @@ enum p2p_reg {
 #define P2P_FEAT_BRIDGE 0x08u
 #define P2P_FEAT_SCRUB 0x10u
 #define P2P_FEAT_CUT 0x20u /* only where ports receive into memory that they are shown */
+#define P2P_FEAT_ROUTE 0x40u /* unless it was built without */
 #define P2P_FEAT_ALL (P2P_FEAT_WR | P2P_FEAT_RD | P2P_FEAT_BN | P2P_FEAT_BRIDGE | P2P_FEAT_SCRUB) /* of every board */
 
 #define P2P_CTL_RESET 0x1u     /* command: stop, forget everything, back to reset values (but PERSIST) */
@@ -125,6 +141,10 @@ enum p2p_reg {
 #define P2P_FLAG_SCRUB 0x2u        /* the fabric may lose writes */
 #define P2P_FLAG_BACKPRESSURE 0x4u /* static pairs: a full ring stops receiving instead of dropping */
 #define P2P_FLAG_CUT 0x8u          /* wr: ports with a static pair receive into the egress NIC's memory; needs P2P_FEAT_CUT */
+#define P2P_FLAG_ROUTE 0x10u       /* wr, rd: ports without a static pair route; not with BRIDGE or CUT; needs P2P_FEAT_ROUTE */
+
+/* PORT_RPF, as Linux's rp_filter. */
+enum p2p_rpf { P2P_RPF_OFF, P2P_RPF_STRICT, P2P_RPF_LOOSE };
 
 #define P2P_PAIR_VALID 0x80000000u
 #define P2P_PAIR(nic, port) (P2P_PAIR_VALID | (uint32_t)(nic) << 8 | (uint32_t)(port))
@@ -154,6 +174,9 @@ enum p2p_drop { P2P_DROPS(X) P2P_NUM_DROPS };
 #undef X
 #define X(name, desc) P2P_EV_##name,
 enum p2p_event { P2P_EVENTS(X) P2P_NUM_EVENTS };
+#undef X
+#define X(name, pps, desc) P2P_PUNT_##name,
+enum p2p_punt { P2P_PUNTS(X) P2P_NUM_PUNTS };
 #undef X
 
 #endif

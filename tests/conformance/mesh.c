@@ -696,9 +696,11 @@ uint64_t mesh_port_sum(struct mesh *m, size_t stat_offset)
 
 int64_t mesh_books(struct mesh *m)
 {
-	uint64_t in = mesh_port_sum(m, offsetof(struct port_stats, rx_frames)) + mesh_event(m, -1, P2P_EV_flood_copies);
+	uint64_t in = mesh_port_sum(m, offsetof(struct port_stats, rx_frames)) + mesh_event(m, -1, P2P_EV_flood_copies) +
+		      mesh_event(m, -1, P2P_EV_injected);
 	uint64_t out = mesh_port_sum(m, offsetof(struct port_stats, tx_frames)) +
-		       mesh_port_sum(m, offsetof(struct port_stats, tx_lost)) + mesh_held(m);
+		       mesh_port_sum(m, offsetof(struct port_stats, tx_lost)) + mesh_held(m) +
+		       mesh_event(m, -1, P2P_EV_punted);
 	unsigned int d;
 
 	for (d = 0; d < P2P_NUM_DROPS; d++)

@@ -661,7 +661,7 @@ bool late_link_up(struct board_ctx *b, unsigned int port)
 
 int late_layout(struct board_ctx *b, const struct p2p_shape *shape)
 {
-	unsigned int s, n = p2p_seg_count(shape);
+	unsigned int s, n = p2p_seg_total(shape);
 	size_t bytes;
 
 	drop_segments(b);

@@ -9,9 +9,9 @@
 #include <p2pnic/regs.h>
 
 static const struct p2p_shape shapes[] = {
-	{ 1, 1, 64, 2048, 64, 1 },    { 2, 1, 1024, 2048, 2048, 0 },	{ 16, 4, 64, 2048, 256, 2 },
-	{ 32, 8, 64, 2112, 33, 8 },   { 3, 2, 16384, 9728, 20000, 3 }, { 5, 7, 128, 4096, 1, 1 },
-	{ 2, 1, 1024, 2048, 100, 4 },
+	{ 1, 1, 64, 2048, 64, 1, 0 },  { 2, 1, 1024, 2048, 2048, 0, 0 },    { 16, 4, 64, 2048, 256, 2, 0 },
+	{ 32, 8, 64, 2112, 33, 8, 0 }, { 3, 2, 16384, 9728, 20000, 3, 0 }, { 5, 7, 128, 4096, 1, 1, 0 },
+	{ 2, 1, 1024, 2048, 100, 4, 0 },
 };
 
 static void test_segments(void **state)
@@ -82,6 +82,38 @@ static void test_planes(void **state)
 			}
 		}
 		assert_int_equal(p2p_memory_needed(sh), end);
+	}
+}
+
+/* A routing area moves nothing; it lies behind all planes, then the inject segment, then nothing. */
+static void test_route(void **state)
+{
+	static const uint64_t bytes[] = { 4096, 3u << 20, 4u << 20 };
+	unsigned int k, b, s, n;
+
+	for (k = 0; k < P2P_ARRAY_SIZE(shapes); k++) {
+		for (b = 0; b < P2P_ARRAY_SIZE(bytes); b++) {
+			struct p2p_shape sh = shapes[k];
+			uint64_t end = p2p_memory_needed(&sh), at, inject = p2p_seg_bytes(&sh, P2P_SEG_INJECT);
+
+			sh.route_bytes = bytes[b];
+			n = p2p_seg_total(&shapes[k]);
+			assert_int_equal(p2p_seg_total(&sh), n + 2);
+			assert_true(n + 2 <= P2P_MAX_SEGMENTS);
+			for (s = 0; s < n; s++) {
+				assert_int_equal(p2p_seg_offset(&sh, s), p2p_seg_offset(&shapes[k], s));
+				assert_int_equal(p2p_seg_kind(&sh, s), p2p_seg_kind(&shapes[k], s));
+			}
+			at = p2p_seg_offset(&sh, p2p_seg_route(&sh));
+			assert_true(at >= end);
+			assert_int_equal(at % (bytes[b] % (2u << 20) ? 4096 : 2u << 20), 0);
+			assert_int_equal(p2p_seg_kind(&sh, n), P2P_SEG_ROUTE);
+			assert_int_equal(p2p_seg_kind(&sh, n + 1), P2P_SEG_INJECT);
+			assert_int_equal(p2p_seg_bytes(&sh, P2P_SEG_ROUTE), bytes[b]);
+			assert_int_equal(p2p_seg_offset(&sh, p2p_seg_inject(&sh)), at + bytes[b]);
+			assert_true(inject >= 4096 + P2P_INJECT_SLOTS * P2P_PUNT_STEP);
+			assert_int_equal(p2p_memory_needed(&sh), at + bytes[b] + inject);
+		}
 	}
 }
 
@@ -161,7 +193,11 @@ static void test_register_map(void **state)
 	assert_true(P2P_PORT_BLOCK + P2P_MAX_PORTS * P2P_PORT_BLOCK_BYTES <= P2P_PEER_BLOCK);
 	assert_true(P2P_PEER_BLOCK + P2P_MAX_NICS * P2P_PEER_BLOCK_BYTES <= P2P_EVENT_BLOCK);
 	assert_true(P2P_EVENT_BLOCK + P2P_NUM_EVENTS * 8 <= P2P_DROP_BLOCK);
-	assert_true(P2P_DROP_BLOCK + P2P_NUM_DROPS * 8 <= P2P_BAR0_BYTES);
+	assert_true(P2P_PEER_BLOCK + P2P_MAX_NICS * P2P_PEER_BLOCK_BYTES <= P2P_PUNT_RATE_BLOCK);
+	assert_true(P2P_PUNT_RATE_BLOCK + P2P_NUM_PUNTS * 4 <= P2P_EVENT_BLOCK);
+	assert_true(P2P_DROP_BLOCK + P2P_NUM_DROPS * 8 <= P2P_PUNT_BLOCK);
+	assert_true(P2P_PUNT_BLOCK + P2P_NUM_PUNTS * 8 <= P2P_BAR0_BYTES);
+	assert_int_equal(P2P_PUNT_QUEUES, P2P_MAX_QUEUES);
 }
 
 int main(void)
@@ -169,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_segments),
 		cmocka_unit_test(test_planes),
+		cmocka_unit_test(test_route),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_descriptor),
 		cmocka_unit_test(test_register_map),

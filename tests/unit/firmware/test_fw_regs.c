@@ -217,7 +217,7 @@ static void test_read_back(void **state)
 
 static void test_configure_layout(void **state)
 {
-	struct p2p_shape s = { 4, PORTS, 128, 2048, 256, 1 };
+	struct p2p_shape s = { 4, PORTS, 128, 2048, 256, 1, 0 };
 	struct bench *t = *state;
 	unsigned int seg;
 
@@ -286,7 +286,7 @@ static void test_cut_refused(void **state)
 {
 	struct bench *t = *state;
 
-	assert_int_equal(rd(t, P2P_FEATURES, 4), P2P_FEAT_ALL);
+	assert_int_equal(rd(t, P2P_FEATURES, 4) & ~P2P_FEAT_ROUTE, P2P_FEAT_ALL);
 	good_config(t);
 	fw_reg_write(t->fw, P2P_FLAGS, 4, P2P_FLAG_CUT);
 	assert_true(configure(t));
@@ -296,6 +296,79 @@ static void test_cut_refused(void **state)
 	fw_reg_write(t->fw, P2P_FLAGS, 4, 0);
 	fw_reg_write(t->fw, P2P_CONTROL, 4, P2P_CTL_ENABLE);
 	assert_int_equal(rd(t, P2P_STATUS, 4), P2P_ST_CONFIGURED | P2P_ST_RUNNING);
+}
+
+static bool configure_routing(struct bench *t, uint32_t mode, uint64_t bytes)
+{
+	fw_reg_write(t->fw, P2P_CONTROL, 4, P2P_CTL_RESET);
+	good_config(t);
+	fw_reg_write(t->fw, P2P_MODE, 4, mode);
+	fw_reg_write(t->fw, P2P_FLAGS, 4, P2P_FLAG_ROUTE);
+	fw_reg_write(t->fw, P2P_ROUTE_BYTES, 8, bytes);
+	return configure(t);
+}
+
+static void enable_with(struct bench *t, uint32_t flags, bool ok)
+{
+	fw_reg_write(t->fw, P2P_FLAGS, 4, flags);
+	fw_reg_write(t->fw, P2P_CONTROL, 4, P2P_CTL_ENABLE);
+	assert_int_equal(!!(rd(t, P2P_STATUS, 4) & P2P_ST_RUNNING), ok);
+	assert_int_equal(rd(t, P2P_ERROR, 4), ok ? 0 : EINVAL);
+}
+
+static void test_routing(void **state)
+{
+	struct p2p_shape s = { 4, PORTS, 128, 2048, 256, 1, 1 << 20 };
+	struct bench *t = *state;
+
+	if (!(rd(t, P2P_FEATURES, 4) & P2P_FEAT_ROUTE)) {
+		assert_false(configure_routing(t, P2P_MODE_WR, 1 << 20));
+		return;
+	}
+	assert_false(configure_routing(t, P2P_MODE_BN, 1 << 20));
+	assert_false(configure_routing(t, P2P_MODE_WR, 0));
+	assert_false(configure_routing(t, P2P_MODE_WR, 4097));
+	assert_false(configure_routing(t, P2P_MODE_WR, 1ull << 60));
+	assert_int_equal(rd(t, P2P_ROUTE_OFFSET, 8), 0);
+	fw_reg_write(t->fw, P2P_PUNT_SESSION, 4, 5);
+	fw_reg_write(t->fw, P2P_ROUTE_TABLE, 4, 1);
+	assert_int_equal(rd(t, P2P_ERROR, 4), EINVAL);
+	assert_true(configure_routing(t, P2P_MODE_WR, 1 << 20));
+	assert_int_equal(rd(t, P2P_SEG_COUNT, 4), p2p_seg_total(&s));
+	assert_int_equal(rd(t, P2P_ROUTE_OFFSET, 8), p2p_seg_offset(&s, p2p_seg_route(&s)));
+	assert_int_equal(rd(t, P2P_INJECT_OFFSET, 8), p2p_seg_offset(&s, p2p_seg_inject(&s)));
+	/* An area that nobody has made. */
+	fw_reg_write(t->fw, P2P_ROUTE_TABLE, 4, 1);
+	assert_int_equal(rd(t, P2P_ERROR, 4), EINVAL);
+	assert_int_equal(rd(t, P2P_ROUTE_TABLE, 4), 0);
+	enable_with(t, P2P_FLAG_ROUTE | P2P_FLAG_BRIDGE, false);
+	enable_with(t, P2P_FLAG_ROUTE | P2P_FLAG_CUT, false);
+	enable_with(t, P2P_FLAG_ROUTE, true);
+	/* An area has to be laid out before. */
+	fw_reg_write(t->fw, P2P_CONTROL, 4, P2P_CTL_RESET);
+	good_config(t);
+	assert_true(configure(t));
+	enable_with(t, P2P_FLAG_ROUTE, false);
+}
+
+static void test_routing_registers(void **state)
+{
+	struct bench *t = *state;
+
+	fw_reg_write(t->fw, P2P_PORT_BLOCK + P2P_PORT_RPF, 4, P2P_RPF_LOOSE);
+	fw_reg_write(t->fw, P2P_PORT_BLOCK + P2P_PORT_RPF, 4, 3);
+	assert_int_equal(rd(t, P2P_PORT_BLOCK + P2P_PORT_RPF, 4), P2P_RPF_LOOSE);
+	fw_reg_write(t->fw, P2P_PORT_BLOCK + P2P_PORT_ROUTER_MAC, 8, 0x112233445566);
+	assert_int_equal(rd(t, P2P_PORT_BLOCK + P2P_PORT_ROUTER_MAC, 8), 0x112233445566);
+	assert_int_equal(rd(t, P2P_PUNT_RATE_BLOCK + 4 * P2P_PUNT_ttl, 4), 1000);
+	fw_reg_write(t->fw, P2P_PUNT_RATE_BLOCK + 4 * P2P_PUNT_ttl, 4, 77);
+	assert_int_equal(rd(t, P2P_PUNT_RATE_BLOCK + 4 * P2P_PUNT_ttl, 4), 77);
+	assert_int_equal(rd(t, P2P_PUNT_RATE_BLOCK + 4 * P2P_NUM_PUNTS, 4), ~0u);
+	assert_int_equal(rd(t, P2P_PUNT_BLOCK + 8 * P2P_PUNT_ttl, 8), 0);
+	assert_int_equal(rd(t, P2P_PUNT_BLOCK + 8 * P2P_NUM_PUNTS, 8), ~0ull);
+	fw_reg_write(t->fw, P2P_CONTROL, 4, P2P_CTL_RESET);
+	assert_int_equal(rd(t, P2P_PUNT_RATE_BLOCK + 4 * P2P_PUNT_ttl, 4), 1000);
+	assert_int_equal(rd(t, P2P_PORT_BLOCK + P2P_PORT_RPF, 4), 0);
 }
 
 static void test_enable_needs_configured(void **state)
@@ -404,7 +477,7 @@ static void configure_pair(struct pair *p, unsigned int queues, uint32_t flags)
 
 static void test_queues_configured(void **state)
 {
-	struct p2p_shape s = { 4, PORTS, 128, 2048, 256, 2 };
+	struct p2p_shape s = { 4, PORTS, 128, 2048, 256, 2, 0 };
 	struct pair *p = *state;
 	unsigned int seg, n = p2p_seg_count(&s);
 
@@ -508,6 +581,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_memory_too_small, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_enable_needs_configured, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_routing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_routing_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_strap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_queues_configured, setup_pair, teardown_pair),
 		cmocka_unit_test_setup_teardown(test_queues_refused, setup_pair, teardown_pair),

@@ -125,6 +125,11 @@ const uint64_t *fw_nic_events(const struct fw_nic *nic)
 	return nic->events;
 }
 
+const uint64_t *fw_nic_punts(const struct fw_nic *nic)
+{
+	return nic->punts;
+}
+
 const uint64_t *fw_nic_drops(const struct fw_nic *nic)
 {
 	return nic->drops;

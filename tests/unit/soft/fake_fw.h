@@ -11,7 +11,7 @@ struct fw_nic {
 	struct p2p_shape shape;
 	bool configured, running, persist;
 	uint32_t regs[64]; /* 0x000 to 0x0ff */
-	uint64_t events[P2P_NUM_EVENTS], drops[P2P_NUM_DROPS];
+	uint64_t events[P2P_NUM_EVENTS], drops[P2P_NUM_DROPS], punts[P2P_NUM_PUNTS];
 	unsigned int resets;
 	unsigned int lost, lost_maps; /* fw_place_lost(): calls, maps that there were at the last */
 	/* The test's; may be NULL. */

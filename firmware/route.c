@@ -1,0 +1,701 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * IP routing: a burst of a port's frames goes through one loop after the other.
+ *
+ *   judge     the Ethernet and IP header, on a private copy: the cable's far end can still write to the frame
+ *   look up   destinations, and sources where the reverse path is looked at
+ *   hop       what the hop index leads to: send, give to the host, drop
+ *   rewrite   MAC addresses, TTL, checksum: from the private copy back into the receive buffer, before the one
+ *             movement of the frame and its checksum
+ *   sort      frames of one egress ring follow each other and go as in the pair path (fw_prod_burst())
+ *
+ * Sources: RFC 1812 (5.2, 5.3), RFC 8200 (3, 4, 4.3), RFC 4291 (2.5, 2.7), RFC 1624 (3), RFC 3704; table: <p2pnic/route.h>.
+ */
+#include "nic.h"
+
+#ifndef FW_NO_ROUTING
+
+#define ETH_GROUP 1u
+#define ETH_IP4 0x0800u
+#define ETH_IP6 0x86ddu
+#define ETH_BYTES 14u
+#define ETH_MIN 60u
+#define IP4_BYTES 20u
+#define IP6_BYTES 40u
+#define NO_HOP P2P_PS_NO_HOP
+#define RPF_BUCKETS 256u /* of a group are looked at at most, evenly spread */
+
+/* What is to become of a frame. */
+enum fate { FATE_SEND, FATE_PUNT, FATE_DROP };
+
+/* A frame of the burst. */
+struct rframe {
+	uint8_t h[64]; /* the frame's beginning, as it was when it was judged */
+	uint32_t len;  /* of the whole frame */
+	uint32_t ip_len;
+	uint16_t at, nsegs; /* in the stash */
+	uint8_t fate, why;  /* enum fate; enum p2p_punt or p2p_drop */
+	uint8_t family;
+	bool link_local;
+	uint16_t to;
+	uint32_t hop;      /* found, then resolved */
+	uint32_t back;     /* of the source */
+};
+
+static inline uint32_t be16(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 8 | p[1];
+}
+
+static inline uint32_t be32(const uint8_t *p)
+{
+	return be16(p) << 16 | be16(p + 2);
+}
+
+static inline uint64_t mac48(const uint8_t *p)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, p, 6);
+	return v;
+}
+
+static inline void set_drop(struct rframe *f, enum p2p_drop why)
+{
+	f->fate = FATE_DROP;
+	f->why = (uint8_t)why;
+}
+
+static inline void set_punt(struct rframe *f, enum p2p_punt why)
+{
+	f->fate = FATE_PUNT;
+	f->why = (uint8_t)why;
+}
+
+/* ---- the area ---- */
+
+static bool part_ok(uint64_t at, uint64_t bytes, uint64_t all)
+{
+	return at >= sizeof(struct p2p_route_head) && !(at & 63) && at <= all && bytes <= all - at;
+}
+
+/* Everything that later stays unasked: parts in the area, widths, roots.  Copies what is used. */
+static int area_take(struct fw_route *r, struct p2p_route_head *h, uint64_t bytes, unsigned int context)
+{
+	uint64_t nodes_at = from_le64(h->nodes_at), counts = from_le32(h->counts_at), step = from_le32(h->counts_step);
+	uint8_t *base = (uint8_t *)h;
+	unsigned int f;
+
+	if (le32_load_acquire(&h->magic) != P2P_ROUTE_MAGIC || from_le32(h->version) >> 16 != P2P_ROUTE_VERSION >> 16)
+		return -FW_EINVAL;
+	r->hops = from_le32(h->hops);
+	r->buckets = from_le32(h->buckets);
+	r->entries = from_le32(h->entries);
+	r->num_nodes = from_le32(h->nodes);
+	if (from_le64(h->bytes) > bytes || context >= from_le32(h->contexts) || from_le32(h->contexts) > P2P_ROUTE_MAX_CONTEXTS ||
+	    r->hops < P2P_HOP_FREE || r->hops > P2P_MAX_HOPS || !r->entries || !r->num_nodes)
+		return -FW_EINVAL;
+	if (!part_ok(from_le32(h->hops_at), 4ull * r->hops, bytes) || !part_ok(from_le32(h->buckets_at), 4ull * r->buckets, bytes) ||
+	    !part_ok(from_le32(h->entries_at), 64ull * r->entries, bytes) ||
+	    !part_ok(nodes_at, 4ull * r->num_nodes + 4ull * P2P_ROUTE_ROW_MAX, bytes) || step & 63 || step < 16ull * r->hops ||
+	    !part_ok(counts, (context + 1) * step, bytes))
+		return -FW_EINVAL;
+	for (f = 0; f < P2P_NUM_FAMILIES; f++) {
+		r->tiers[f] = h->tiers[f];
+		memcpy(r->stride[f], h->stride[f], sizeof(r->stride[f]));
+		r->root[f] = from_le32(h->root[f]);
+		if (!p2p_route_widths_ok(P2P_FAMILY_BITS(f), r->stride[f], r->tiers[f]))
+			return -FW_EINVAL;
+		if (r->tiers[f] && r->root[f] + (1ull << r->stride[f][0]) > (uint64_t)r->num_nodes + P2P_ROUTE_ROW_MAX)
+			return -FW_EINVAL;
+	}
+	r->hop_words = (const le32 *)(base + from_le32(h->hops_at));
+	r->bucket_words = (const le32 *)(base + from_le32(h->buckets_at));
+	r->entry = (const struct p2p_hop_entry *)(base + from_le32(h->entries_at));
+	r->nodes = (const le32 *)(base + nodes_at);
+	r->count = (struct p2p_hop_count *)(base + counts + context * step);
+	r->head = h;
+	r->line = &h->ctx[context];
+	return 0;
+}
+
+int fw_route_table(struct fw_nic *n, bool use)
+{
+	struct fw_route *r = &n->route, found = *r;
+	int err;
+
+	if (r->table)
+		le32_store_release(&r->line->seen, 0);
+	r->table = false;
+	if (!use)
+		return 0;
+	if (!n->configured || !n->shape.route_bytes)
+		return -FW_EINVAL;
+	err = area_take(&found, board_segment(n->board, p2p_seg_count(&n->shape)), n->shape.route_bytes, n->strap.queue);
+	if (err)
+		return err;
+	*r = found;
+	r->table = true;
+	if (r->on)
+		fw_route_resume(n);
+	return 0;
+}
+
+void fw_route_resume(struct fw_nic *n)
+{
+	struct fw_route *r = &n->route;
+
+	if (!r->table)
+		return;
+	r->seen = le32_load_acquire(&r->head->epoch);
+	le32_store_release(&r->line->seen, r->seen);
+	board_barrier();
+}
+
+void fw_route_idle(struct fw_nic *n)
+{
+	struct fw_route *r = &n->route;
+
+	if (r->table)
+		le32_store_release(&r->line->seen, r->seen = 0);
+}
+
+void fw_route_pass(struct fw_nic *n)
+{
+	struct fw_route *r = &n->route;
+	uint32_t epoch;
+
+	if (!r->table)
+		return;
+	epoch = le32_load_acquire(&r->head->epoch);
+	if (p2p_likely(epoch == r->seen))
+		return;
+	if (!r->seen)
+		fw_route_resume(n);
+	else
+		le32_store_release(&r->line->seen, r->seen = epoch);
+}
+
+void fw_route_start(struct fw_nic *n)
+{
+	n->route.on = true;
+	fw_route_resume(n);
+}
+
+void fw_route_stop(struct fw_nic *n)
+{
+	fw_route_idle(n);
+	n->route.on = false;
+}
+
+/* ---- judging ---- */
+
+static uint32_t sum16(const uint8_t *p, uint32_t bytes)
+{
+	uint32_t sum = 0, k;
+
+	for (k = 0; k < bytes; k += 2)
+		sum += be16(p + k);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+/* Addresses in host order. */
+static inline bool ip4_never(uint32_t a)
+{
+	return a >> 24 == 0 || a >> 24 == 127 || a >= 0xe0000000u;
+}
+
+static inline bool ip4_link_local(uint32_t a)
+{
+	return a >> 16 == 0xa9fe;
+}
+
+static void judge_ip4(struct rframe *f, const struct p2p_seg *seg)
+{
+	const uint8_t *ip = f->h + ETH_BYTES;
+	uint32_t bytes, total, src, dst;
+	uint8_t options[60];
+
+	if (p2p_unlikely(f->len < ETH_BYTES + IP4_BYTES || seg->len < ETH_BYTES + IP4_BYTES)) {
+		set_drop(f, P2P_DROP_ip_header);
+		return;
+	}
+	if (p2p_unlikely(ip[0] != 0x45)) {
+		bytes = (ip[0] & 15) * 4u;
+		if (ip[0] >> 4 != 4) {
+			set_drop(f, P2P_DROP_ip_version);
+			return;
+		}
+		if (bytes < IP4_BYTES || ETH_BYTES + bytes > f->len || ETH_BYTES + bytes > seg->len) {
+			set_drop(f, P2P_DROP_ip_header);
+			return;
+		}
+		memcpy(options, seg->data + ETH_BYTES, bytes);
+		memcpy(options, ip, IP4_BYTES);
+		ip = options;
+	} else {
+		bytes = IP4_BYTES;
+	}
+	total = be16(ip + 2);
+	src = be32(ip + 12);
+	dst = be32(ip + 16);
+	f->ip_len = total;
+	f->link_local = ip4_link_local(src) || ip4_link_local(dst);
+	if (p2p_unlikely(total < bytes || ETH_BYTES + total > f->len))
+		set_drop(f, P2P_DROP_ip_length);
+	else if (p2p_unlikely(sum16(ip, bytes) != 0xffff))
+		set_drop(f, P2P_DROP_ip_checksum);
+	else if (p2p_unlikely(ip4_never(src)))
+		set_drop(f, P2P_DROP_ip_source);
+	else if (p2p_unlikely(ip4_never(dst)))
+		set_drop(f, P2P_DROP_ip_dest);
+	else if (p2p_unlikely(bytes > IP4_BYTES))
+		set_punt(f, P2P_PUNT_options);
+}
+
+/* ::, ::1 */
+static inline bool ip6_never(const uint8_t *a)
+{
+	uint64_t high, low;
+
+	memcpy(&high, a, 8);
+	memcpy(&low, a + 8, 8);
+	return !high && (!low || (be32(a + 8) == 0 && be32(a + 12) == 1));
+}
+
+static inline bool ip6_link_local(const uint8_t *a)
+{
+	return a[0] == 0xfe && (a[1] & 0xc0) == 0x80;
+}
+
+static void judge_ip6(struct rframe *f, const struct p2p_seg *seg)
+{
+	const uint8_t *ip = f->h + ETH_BYTES, *src = ip + 8, *dst = ip + 24;
+
+	if (p2p_unlikely(f->len < ETH_BYTES + IP6_BYTES || seg->len < ETH_BYTES + IP6_BYTES)) {
+		set_drop(f, P2P_DROP_ip_header);
+		return;
+	}
+	f->ip_len = IP6_BYTES + be16(ip + 4);
+	f->link_local = ip6_link_local(src) || ip6_link_local(dst);
+	if (p2p_unlikely(ip[0] >> 4 != 6))
+		set_drop(f, P2P_DROP_ip_version);
+	else if (p2p_unlikely(ETH_BYTES + f->ip_len > f->len))
+		set_drop(f, P2P_DROP_ip_length);
+	else if (p2p_unlikely(src[0] == 0xff || ip6_never(src)))
+		set_drop(f, P2P_DROP_ip_source);
+	else if (p2p_unlikely(dst[0] == 0xff || ip6_never(dst)))
+		set_drop(f, P2P_DROP_ip_dest);
+	else if (p2p_unlikely(ip[6] == 0))
+		set_punt(f, P2P_PUNT_options);
+	else if (p2p_unlikely(ip6_link_local(dst)))
+		set_punt(f, P2P_PUNT_local);
+}
+
+static void judge(struct rframe *f, const struct p2p_seg *seg, uint64_t mac)
+{
+	uint32_t type;
+
+	f->fate = FATE_SEND;
+	f->hop = f->back = NO_HOP;
+	f->link_local = false;
+	if (p2p_unlikely(f->len < ETH_BYTES || seg->len < ETH_BYTES)) {
+		set_drop(f, P2P_DROP_runt);
+		return;
+	}
+	if (p2p_unlikely(f->h[0] & ETH_GROUP)) {
+		set_punt(f, P2P_PUNT_group);
+		return;
+	}
+	if (p2p_unlikely(mac48(f->h) != mac)) {
+		set_drop(f, P2P_DROP_other_mac);
+		return;
+	}
+	if (p2p_unlikely(f->h[6] & ETH_GROUP)) {
+		set_drop(f, P2P_DROP_bad_source);
+		return;
+	}
+	type = be16(f->h + 12);
+	f->family = type == ETH_IP6 ? P2P_IP6 : P2P_IP4;
+	if (p2p_likely(type == ETH_IP4))
+		judge_ip4(f, seg);
+	else if (type == ETH_IP6)
+		judge_ip6(f, seg);
+	else
+		set_punt(f, P2P_PUNT_not_ip);
+}
+
+/* ---- hops ---- */
+
+static uint32_t flow_hash(const struct rframe *f)
+{
+	const uint8_t *ip = f->h + ETH_BYTES, *ports = NULL;
+	uint32_t h = 0, k, proto, from = f->family == P2P_IP4 ? 12 : 8, to = f->family == P2P_IP4 ? 20 : 40;
+
+	for (k = from; k < to; k += 4)
+		h = p2p_mix(h ^ be32(ip + k));
+	proto = f->family == P2P_IP4 ? ip[9] : ip[6];
+	/* Fragments other than the first have no ports: all of a packet goes one way without them. */
+	if ((proto == 6 || proto == 17 || proto == 132) && (f->family == P2P_IP6 || !(be16(ip + 6) & 0x3fff)) &&
+	    f->ip_len >= to + 4)
+		ports = ip + to;
+	h = p2p_mix(h ^ proto);
+	return ports ? p2p_mix(h ^ be32(ports)) : h;
+}
+
+/* Published words; what they lead to depends on them. */
+static inline uint32_t word(const le32 *p)
+{
+	return P2P_SWAP32(__atomic_load_n(&p->raw, __ATOMIC_RELAXED));
+}
+
+static inline uint32_t hop_word(const struct fw_route *r, uint32_t hop)
+{
+	return word(&r->hop_words[hop < r->hops ? hop : P2P_HOP_NO_ROUTE]);
+}
+
+/* The entry that a hop's word names, or NULL; groups by hash. */
+static const struct p2p_hop_entry *hop_entry(const struct fw_route *r, uint32_t *hop, uint32_t hash, bool member)
+{
+	uint32_t w = hop_word(r, *hop), bucket;
+
+	if (P2P_HOP_FORM(w) == P2P_HOP_ALIAS && !member) {
+		*hop = P2P_HOP_NUMBER(w);
+		w = hop_word(r, *hop);
+	}
+	if (P2P_HOP_FORM(w) == P2P_HOP_GROUP && !member) {
+		bucket = P2P_HOP_NUMBER(w) + (hash & ((1u << P2P_HOP_LOG2(w)) - 1));
+		if (bucket >= r->buckets)
+			return NULL;
+		*hop = word(&r->bucket_words[bucket]);
+		w = hop_word(r, *hop);
+	}
+	if (P2P_HOP_FORM(w) != P2P_HOP_ENTRY || P2P_HOP_NUMBER(w) >= r->entries || *hop >= r->hops)
+		return NULL;
+	return &r->entry[P2P_HOP_NUMBER(w)];
+}
+
+static bool rpf_entry_ok(const struct fw_nic *n, const struct p2p_hop_entry *e, unsigned int x, bool strict)
+{
+	if (!e)
+		return false;
+	if (e->kind == P2P_HOP_KIND_FORWARD || e->kind == P2P_HOP_KIND_GLEAN)
+		return !strict || (e->nic == n->self && e->port == x);
+	return !strict && e->kind == P2P_HOP_KIND_PUNT;
+}
+
+static bool rpf_ok(const struct fw_nic *n, uint32_t hop, unsigned int x, bool strict)
+{
+	const struct fw_route *r = &n->route;
+	uint32_t w = hop_word(r, hop), k, count, step, member = hop;
+
+	if (P2P_HOP_FORM(w) == P2P_HOP_ALIAS) {
+		member = P2P_HOP_NUMBER(w);
+		w = hop_word(r, member);
+	}
+	if (P2P_HOP_FORM(w) != P2P_HOP_GROUP)
+		return rpf_entry_ok(n, hop_entry(r, &member, 0, true), x, strict);
+	count = 1u << P2P_HOP_LOG2(w);
+	step = count > RPF_BUCKETS ? count / RPF_BUCKETS : 1;
+	for (k = 0; k < count && P2P_HOP_NUMBER(w) + k < r->buckets; k += step) {
+		member = word(&r->bucket_words[P2P_HOP_NUMBER(w) + k]);
+		if (rpf_entry_ok(n, hop_entry(r, &member, 0, true), x, strict))
+			return true;
+	}
+	return false;
+}
+
+static inline void count_word(le64 *c, uint64_t k)
+{
+	uint64_t v = P2P_SWAP64(__atomic_load_n(&c->raw, __ATOMIC_RELAXED)) + k;
+
+	__atomic_store_n(&c->raw, P2P_SWAP64(v), __ATOMIC_RELAXED);
+}
+
+static inline void count_hop(struct fw_route *r, uint32_t hop, uint32_t bytes)
+{
+	count_word(&r->count[hop].packets, 1);
+	count_word(&r->count[hop].bytes, bytes);
+}
+
+/* RFC 1624: TTL less by one adds 0x0100 to the checksum, with the carry around. */
+static void new_header(struct rframe *f, const struct p2p_hop_entry *e)
+{
+	uint8_t *ip = f->h + ETH_BYTES;
+	uint32_t sum;
+
+	memcpy(f->h, e->dst_mac, 12);
+	if (f->family == P2P_IP6) {
+		ip[7]--;
+		return;
+	}
+	ip[8]--;
+	sum = be16(ip + 10) + 0x100;
+	sum += sum >= 0xffff;
+	ip[10] = (uint8_t)(sum >> 8);
+	ip[11] = (uint8_t)sum;
+}
+
+static void hop_forward(struct fw_nic *n, struct rframe *f, const struct p2p_hop_entry *e)
+{
+	uint32_t mtu = from_le16(e->mtu), ttl = f->h[ETH_BYTES + (f->family == P2P_IP4 ? 8 : 7)];
+
+	if (p2p_unlikely(f->link_local)) {
+		set_drop(f, P2P_DROP_link_local);
+	} else if (p2p_unlikely(ttl <= 1)) {
+		set_punt(f, P2P_PUNT_ttl);
+	} else if (p2p_unlikely(f->ip_len > (mtu ? mtu : 65535))) {
+		set_punt(f, P2P_PUNT_mtu);
+	} else if (p2p_unlikely(e->nic >= n->nics || e->port >= P2P_MAX_PORTS ||
+				(n->peer[e->nic].intro && e->port >= n->peer[e->nic].ports))) {
+		set_drop(f, P2P_DROP_bad_hop);
+	} else {
+		f->to = FW_TO(e->nic, e->port);
+		count_hop(&n->route, f->hop, f->len);
+		new_header(f, e);
+	}
+}
+
+static void hop_apply(struct fw_nic *n, struct rframe *f, unsigned int x)
+{
+	static const uint8_t punt[P2P_NUM_HOP_KINDS] = {
+		[P2P_HOP_KIND_NO_ROUTE] = P2P_PUNT_no_route, [P2P_HOP_KIND_GLEAN] = P2P_PUNT_glean,
+		[P2P_HOP_KIND_LOCAL] = P2P_PUNT_local, [P2P_HOP_KIND_PUNT] = P2P_PUNT_kernel,
+		[P2P_HOP_KIND_UNREACHABLE] = P2P_PUNT_unreachable, [P2P_HOP_KIND_PROHIBIT] = P2P_PUNT_prohibit,
+	};
+	const struct fw_route *r = &n->route;
+	uint32_t rpf = (uint32_t)n->port_reg[x][FW_R_PORT_RPF];
+	bool group = P2P_HOP_FORM(hop_word(r, f->hop)) != P2P_HOP_ENTRY;
+	const struct p2p_hop_entry *e = hop_entry(r, &f->hop, group ? flow_hash(f) : 0, false);
+
+	if (p2p_unlikely(rpf && !rpf_ok(n, f->back, x, rpf == P2P_RPF_STRICT) && !f->link_local)) {
+		set_drop(f, P2P_DROP_rpf);
+		return;
+	}
+	if (p2p_unlikely(!e)) {
+		f->hop = P2P_HOP_NO_ROUTE;
+		set_punt(f, P2P_PUNT_no_route);
+	} else if (p2p_likely(e->kind == P2P_HOP_KIND_FORWARD)) {
+		hop_forward(n, f, e);
+	} else if (e->kind >= P2P_NUM_HOP_KINDS) {
+		set_drop(f, P2P_DROP_bad_hop);
+	} else if (f->link_local && e->kind != P2P_HOP_KIND_LOCAL) {
+		set_drop(f, P2P_DROP_link_local);
+	} else if (e->kind == P2P_HOP_KIND_BLACKHOLE) {
+		count_hop(&n->route, f->hop, f->len);
+		set_drop(f, P2P_DROP_blackhole);
+	} else {
+		count_hop(&n->route, f->hop, f->len);
+		set_punt(f, (enum p2p_punt)punt[e->kind]);
+	}
+}
+
+/* ---- the burst ---- */
+
+static uint32_t chunk_at(const uint8_t *a, uint32_t bit, uint32_t width)
+{
+	uint32_t v = 0, k;
+
+	for (k = 0; k < width; k++)
+		v = v << 1 | (a[(bit + k) / 8] >> (7 - (bit + k) % 8) & 1);
+	return v;
+}
+
+static uint32_t find(const struct fw_route *r, unsigned int family, const uint8_t *addr)
+{
+	uint32_t row = r->root[family], bit = 0, t, e = 0;
+
+	for (t = 0; t < r->tiers[family]; t++) {
+		e = word(&r->nodes[row + chunk_at(addr, bit, r->stride[family][t])]);
+		if (!(e & P2P_NODE_JUMP))
+			return P2P_NODE_INF(e);
+		row = P2P_NODE_INF(e);
+		if (row >= r->num_nodes)
+			break;
+		bit += r->stride[family][t];
+	}
+	return P2P_HOP_NO_ROUTE;
+}
+
+static void look_up(struct fw_nic *n, struct rframe *f, uint32_t count, bool back)
+{
+	uint32_t k;
+
+	for (k = 0; k < count; k++) {
+		const uint8_t *ip = f[k].h + ETH_BYTES;
+
+		if (f[k].fate != FATE_SEND)
+			continue;
+		board_charge(n->board, BOARD_STEP_ROUTE, 1 + back);
+		if (!n->route.table)
+			continue;
+		f[k].hop = find(&n->route, f[k].family, ip + (f[k].family == P2P_IP4 ? 16 : 24));
+		if (back)
+			f[k].back = find(&n->route, f[k].family, ip + (f[k].family == P2P_IP4 ? 12 : 8));
+	}
+}
+
+/* The frames of the stash, and their beginnings. */
+static uint32_t gather(const struct fw_port *port, struct rframe *f)
+{
+	uint32_t at, k = 0;
+
+	for (at = port->stash_at; at < port->stash_n; at += f[k++].nsegs) {
+		const struct p2p_seg *seg = &port->stash[at];
+
+		f[k].at = (uint16_t)at;
+		f[k].nsegs = 1;
+		f[k].len = seg->len;
+		/* A receive buffer has room for whole units of 64 bytes. */
+		memcpy(f[k].h, seg->data, sizeof(f[k].h));
+		while ((seg->flags & P2P_SEG_MORE) && at + f[k].nsegs < port->stash_n && f[k].nsegs < P2P_MAX_SEGS) {
+			seg++;
+			f[k].nsegs++;
+			f[k].len += seg->len;
+		}
+	}
+	return k;
+}
+
+static void release_segs(struct fw_nic *n, unsigned int x, const struct p2p_seg *segs, uint32_t count)
+{
+	uint32_t k;
+
+	for (k = 0; k < count; k++)
+		fw_release(n, FW_REF_RX(x, segs[k].cookie));
+}
+
+/* What lies behind the packet is no part of it (but Ethernet's shortest frame is kept). */
+static void trim(struct fw_nic *n, unsigned int x, struct rframe *f, struct p2p_seg *segs)
+{
+	uint32_t want = ETH_BYTES + f->ip_len, len = 0, k;
+
+	if (want < ETH_MIN)
+		want = ETH_MIN;
+	if (p2p_likely(f->len <= want))
+		return;
+	f->len = want;
+	for (k = 0; len + segs[k].len < want; k++)
+		len += segs[k].len;
+	segs[k].len = want - len;
+	segs[k].flags &= (uint16_t)~P2P_SEG_MORE;
+	release_segs(n, x, segs + k + 1, f->nsegs - k - 1);
+	f->nsegs = (uint16_t)(k + 1);
+}
+
+/* The stash anew: what is sent or punted, frames with the same destination behind each other, in order. */
+static void arrange(struct fw_nic *n, unsigned int x, struct rframe *f, uint32_t count)
+{
+	struct fw_port *port = &n->port[x];
+	struct p2p_seg segs[FW_RX_BURST];
+	uint32_t k, j, at = 0;
+
+	for (k = 0; k < count; k++) {
+		if (f[k].fate == FATE_DROP) {
+			fw_drop(n, (enum p2p_drop)f[k].why, 1);
+			release_segs(n, x, &port->stash[f[k].at], f[k].nsegs);
+			f[k].nsegs = 0;
+		} else if (f[k].fate == FATE_PUNT) {
+			f[k].to = FW_TO_PUNT;
+		} else {
+			trim(n, x, &f[k], &port->stash[f[k].at]);
+			memcpy(port->stash[f[k].at].data, f[k].h, ETH_BYTES + (f[k].family == P2P_IP4 ? IP4_BYTES : IP6_BYTES));
+		}
+	}
+	for (k = 0; k < count; k++) {
+		for (j = k; j < count; j++) {
+			if (!f[j].nsegs || f[j].to != f[k].to)
+				continue;
+			port->to[at] = f[j].to;
+			port->why[at] = f[j].why;
+			port->hop[at] = f[j].hop;
+			memcpy(&segs[at], &port->stash[f[j].at], f[j].nsegs * sizeof(segs[0]));
+			at += f[j].nsegs;
+			f[j].nsegs = 0;
+		}
+	}
+	memcpy(port->stash, segs, at * sizeof(segs[0]));
+	port->stash_at = 0;
+	port->stash_n = at;
+}
+
+static unsigned int decide(struct fw_nic *n, unsigned int x)
+{
+	struct fw_port *port = &n->port[x];
+	uint64_t mac = n->port_reg[x][FW_R_PORT_ROUTER_MAC];
+	struct rframe f[FW_RX_BURST];
+	uint32_t count, k;
+
+	for (k = port->stash_at; k < port->stash_n; k++)
+		port->refs[port->stash[k].cookie] = 1;
+	count = gather(port, f);
+	if (!mac)
+		mac = n->port_reg[x][FW_R_PORT_MAC];
+	for (k = 0; k < count; k++)
+		judge(&f[k], &port->stash[f[k].at], mac);
+	look_up(n, f, count, n->port_reg[x][FW_R_PORT_RPF]);
+	for (k = 0; k < count; k++) {
+		if (f[k].fate != FATE_SEND)
+			continue;
+		if (n->route.table)
+			hop_apply(n, &f[k], x);
+		else
+			set_punt(&f[k], P2P_PUNT_no_route);
+	}
+	arrange(n, x, f, count);
+	port->routed = true;
+	return count;
+}
+
+/* The frame at the stash's head: alone, or with those behind it that go the same way.  False: later. */
+static bool dispatch(struct fw_nic *n, unsigned int x)
+{
+	struct fw_port *port = &n->port[x];
+	const uint32_t at = port->stash_at, to = port->to[at], nic = to >> 8, out = to & 0xff;
+	struct p2p_seg *segs = &port->stash[at];
+	uint32_t refs[P2P_MAX_SEGS], run = 1, k;
+	enum p2p_drop why;
+	int err;
+
+	if (to != FW_TO_PUNT && !(segs->flags & P2P_SEG_MORE)) {
+		while (at + run < port->stash_n && port->to[at + run] == to && !(segs[run].flags & P2P_SEG_MORE))
+			run++;
+		k = fw_prod_burst(n, &n->peer[nic].prod[out], x, segs, run, P2P_D0(0, 0, x, out, 0));
+		fw_event(n, P2P_EV_routed, k);
+		port->stash_at += k;
+		if (k)
+			return true;
+	}
+	for (k = 0; k == 0 || (segs[k - 1].flags & P2P_SEG_MORE); k++)
+		refs[k] = FW_REF_RX(x, segs[k].cookie);
+	if (to == FW_TO_PUNT) {
+		err = fw_punt_frame(n, segs, refs, k, x, (enum p2p_punt)port->why[at], port->hop[at]);
+	} else {
+		err = fw_prod_send(n, &n->peer[nic].prod[out], segs, refs, k, P2P_D0(0, 0, x, out, 0), &why);
+		fw_event(n, P2P_EV_routed, !err);
+		if (err && err != -FW_EAGAIN)
+			fw_drop(n, why, 1);
+	}
+	if (err == -FW_EAGAIN)
+		return false;
+	release_segs(n, x, segs, k);
+	port->stash_at += k;
+	return true;
+}
+
+unsigned int fw_route_burst(struct fw_nic *n, unsigned int x)
+{
+	struct fw_port *port = &n->port[x];
+	unsigned int moved = 0;
+
+	if (!port->routed)
+		moved = decide(n, x);
+	while (port->stash_at != port->stash_n && dispatch(n, x))
+		moved++;
+	if (port->stash_at == port->stash_n)
+		port->routed = false;
+	return moved;
+}
+
+#endif
