@@ -71,6 +71,19 @@ int cli_placement_check(unsigned int placement, unsigned int mode, char err[CLI_
 	return -EINVAL;
 }
 
+static int route_check(const struct cli_driver_opts *c, enum p2p_mode mode, char err[CLI_ERR_MAX])
+{
+	if (c->route_mem_set && !c->route)
+		snprintf(err, CLI_ERR_MAX, "--route-mem is for --route");
+	else if (c->route && mode == P2P_MODE_BN)
+		snprintf(err, CLI_ERR_MAX, "--route is for --mode wr and rd: in bn the host forwards");
+	else if (c->route && (c->bridge || c->placement))
+		snprintf(err, CLI_ERR_MAX, "--route goes neither with --bridge nor with --placement cut");
+	else
+		return 0;
+	return -EINVAL;
+}
+
 int cli_driver_opts(struct drv_opts *o, struct drv_pair *pairs, const struct cli_driver_opts *c,
 		    const char *const *names, const unsigned int *ports, unsigned int n, char err[CLI_ERR_MAX])
 {
@@ -102,14 +115,19 @@ int cli_driver_opts(struct drv_opts *o, struct drv_pair *pairs, const struct cli
 	if (c->scrub_set)
 		o->scrub = c->scrub;
 	o->bridge = c->bridge;
+	o->route = c->route;
+	if (c->route_mem_set)
+		o->route_bytes = P2P_ALIGN_UP(c->route_mem, (uint64_t)P2P_SEG_ALIGN);
 	o->cut = c->placement;
 	rc = cli_placement_check(c->placement, o->mode, err);
+	if (!rc)
+		rc = route_check(c, o->mode, err);
 	if (rc)
 		return rc;
 	o->set = (c->mode_set ? DRV_SET_MODE : 0) | (c->batch_set ? DRV_SET_BATCH : 0) |
 		 (c->stride_set ? DRV_SET_STRIDE : 0) | (c->slots_set ? DRV_SET_SLOTS : 0) |
 		 (c->pair_set ? DRV_SET_PAIRS : 0);
-	o->set_flags = (c->bridge_set ? P2P_FLAG_BRIDGE : 0) | (c->scrub_set ? P2P_FLAG_SCRUB : 0) |
+	o->set_flags = (c->bridge_set ? P2P_FLAG_BRIDGE : 0) | (c->route_set ? P2P_FLAG_ROUTE : 0) | (c->scrub_set ? P2P_FLAG_SCRUB : 0) |
 		       (c->backpressure_set ? P2P_FLAG_BACKPRESSURE : 0) | (c->placement_set ? P2P_FLAG_CUT : 0);
 	for (k = 0; k < c->pair.n; k++) {
 		rc = pair_parse(&pairs[k], c->pair.item[k].text, names, ports, n, err);
@@ -117,7 +135,7 @@ int cli_driver_opts(struct drv_opts *o, struct drv_pair *pairs, const struct cli
 			return rc;
 	}
 	o->num_pairs = c->pair.n;
-	if (!c->pair.n && !c->bridge)
+	if (!c->pair.n && !c->bridge && !c->route)
 		opts_default_egress(o, pairs, ports, n);
 	return 0;
 }

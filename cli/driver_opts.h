@@ -20,7 +20,7 @@
 	} while (0)
 
 /*
- * n NICs with their names and numbers of ports.  Without --pair and --bridge
+ * n NICs with their names and numbers of ports.  Without --pair, --bridge and --route
  * two NICs with equally many ports are paired port by port; all else is bridged.
  * pairs: CLI_MAX_PAIRS of them, kept by the caller as long as o.  Returns 0 or
  * -EINVAL with one line in err.

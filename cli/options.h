@@ -15,6 +15,9 @@
 	X(LIST, pair, "pair", 0, "NIC.PORT=NIC.PORT", 0, 0, \
 	  "static pair: what comes in at one end leaves at the other; repeat for more") \
 	X(FLAG, bridge, "bridge", 0, "", 0, 0, "learning bridge over all ports that are in no pair") \
+	X(FLAG, route, "route", 0, "", 0, 0, \
+	  "route IPv4 and IPv6 between all ports that are in no pair, by tables that a router fills; wr and rd, not with --placement cut") \
+	X(BYTES, route_mem, "route-mem", 0, "SIZE", 65536, 4294967296u, "--route: device memory for tables of each NIC (half of it)") \
 	X(U64, batch, "batch", 0, "N", 1, 64, "descriptors per DMA (8)") \
 	X(POW2, stride, "stride", 0, "BYTES", 4, 256, "the checksum samples one word of every so many bytes (64)") \
 	X(U64, slots, "slots", 0, "N", 64, 16384, \

@@ -31,7 +31,7 @@ const struct cli_usage cli_run_usage = {
 	.description =
 		"With ports: software NICs in this process forward between them until --seconds are over, all input that ends"
 		" (pcap:, gen: with count=) has been forwarded, or SIGINT or SIGTERM; then a table of everything counted.\n\n"
-		"Each --port is a NIC of its own (nic0, nic1, ...), or belongs to the --nic before it. Without --pair and --bridge,"
+		"Each --port is a NIC of its own (nic0, nic1, ...), or belongs to the --nic before it. Without --pair, --bridge and --route,"
 		" two NICs with equally many ports are paired port by port, and everything else is bridged.\n\n"
 		"Without ports: built-in generators and checking sinks measure each mode (or the one of --mode) with frames of"
 		" 64, 512 and 1518 bytes: throughput at full rate, then latency at a tenth of it. Frame sizes do not count the"
@@ -339,8 +339,8 @@ static int run_check(const struct cli_run_opts *o, struct rig_opts *ro, char err
 		snprintf(err, CLI_ERR_MAX, "--nics is for the measurement without ports; with ports use --nic NAME");
 		return -EINVAL;
 	}
-	if (!o->port.n && (o->pair.n || o->bridge)) {
-		snprintf(err, CLI_ERR_MAX, "--pair and --bridge need ports; give some with --port SPEC");
+	if (!o->port.n && (o->pair.n || o->bridge || o->route)) {
+		snprintf(err, CLI_ERR_MAX, "--pair, --bridge and --route need ports; give some with --port SPEC");
 		return -EINVAL;
 	}
 	if (cli_placement_check(o->placement, o->mode, err))

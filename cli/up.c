@@ -36,7 +36,7 @@ const struct cli_usage cli_up_usage = {
 		" agree, except --pair, which replaces the pairs. A NIC that was restarted is"
 		" introduced to the others anew; give the NICs in the same order as before.\n\n"
 		"A NIC's name, for --pair, is its socket's file name without .sock (nic0, nic1, ... where two are alike). Without"
-		" --pair and --bridge, two NICs with equally many ports are paired port by port, and everything else is bridged.",
+		" --pair, --bridge and --route, two NICs with equally many ports are paired port by port, and everything else is bridged.",
 	.examples = "  p2pnic up --nic vfio-user:/tmp/a --nic vfio-user:/tmp/b\n"
 		    "  p2pnic up --nic vfio-user:/tmp/a --nic vfio-user:/tmp/b --mode rd --pair a.0=b.0 --monitor\n",
 	.table = { up_opts, sizeof(up_opts) / sizeof(up_opts[0]) },

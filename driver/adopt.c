@@ -19,7 +19,7 @@
 
 /* What a running NIC says of its mesh. */
 struct adopt_view {
-	uint64_t index, nics, slots, rx_bufs, mode, batch, stride, flags, age_s, flood_pps, silence_ms, queues;
+	uint64_t index, nics, slots, rx_bufs, mode, batch, stride, flags, age_s, flood_pps, silence_ms, queues, route_bytes;
 };
 
 static bool adopt_running(const struct drv_nic *nic)
@@ -53,6 +53,9 @@ static int adopt_read(struct drv *d, struct drv_nic *nic, struct adopt_view *v)
 	v->queues = 1;
 	if (!rc && drv_has_queues(nic))
 		rc = drv_reg_read(d, nic, P2P_QUEUES, 4, &v->queues);
+	v->route_bytes = 0;
+	if (!rc && drv_has_route(nic) && (v->flags & P2P_FLAG_ROUTE))
+		rc = drv_reg_read(d, nic, P2P_ROUTE_BYTES, 8, &v->route_bytes);
 	return rc;
 }
 
@@ -135,9 +138,10 @@ static int adopt_options(struct drv *d, const struct adopt_view *v, const char *
 		return drv_fail(d, -EBUSY, "%s runs with stride %" PRIu64 ", not %u; " ADOPT_HINT, name, v->stride,
 				o->stride);
 	if ((drv_flags(o) ^ v->flags) & o->set_flags)
-		return drv_fail(d, -EBUSY, "%s runs with the bridge %s, scrub %s, backpressure %s, placement %s, not as asked for; "
-				ADOPT_HINT, name, adopt_on(v->flags & P2P_FLAG_BRIDGE), adopt_on(v->flags & P2P_FLAG_SCRUB),
-				adopt_on(v->flags & P2P_FLAG_BACKPRESSURE), v->flags & P2P_FLAG_CUT ? "cut" : "copy");
+		return drv_fail(d, -EBUSY, "%s runs with the bridge %s, routing %s, scrub %s, backpressure %s, placement %s, not as asked for; "
+				ADOPT_HINT, name, adopt_on(v->flags & P2P_FLAG_BRIDGE), adopt_on(v->flags & P2P_FLAG_ROUTE),
+				adopt_on(v->flags & P2P_FLAG_SCRUB), adopt_on(v->flags & P2P_FLAG_BACKPRESSURE),
+				v->flags & P2P_FLAG_CUT ? "cut" : "copy");
 	o->mode = (enum p2p_mode)v->mode;
 	o->slots = d->slots = (uint32_t)v->slots;
 	o->batch = (uint32_t)v->batch;
@@ -150,6 +154,8 @@ static int adopt_options(struct drv *d, const struct adopt_view *v, const char *
 	o->scrub = v->flags & P2P_FLAG_SCRUB;
 	o->backpressure = v->flags & P2P_FLAG_BACKPRESSURE;
 	o->cut = v->flags & P2P_FLAG_CUT;
+	o->route = v->flags & P2P_FLAG_ROUTE;
+	o->route_bytes = v->route_bytes;
 	return 0;
 }
 
@@ -163,8 +169,9 @@ static int adopt_shapes(struct drv *d, const struct adopt_view *view)
 		struct drv_nic *nic = &d->nic[i];
 
 		nic->shape = (struct p2p_shape){ .nics = d->n, .ports = nic->ports, .buf_size = nic->buf_size,
-						  .queues = d->queues };
+						  .queues = d->queues, .route_bytes = drv_route_bytes(&d->opts, nic) };
 		if (adopt_running(nic)) {
+			nic->shape.route_bytes = view[i].route_bytes;
 			nic->shape.slots = d->slots;
 			nic->shape.rx_bufs = (uint32_t)view[i].rx_bufs;
 			continue;

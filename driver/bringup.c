@@ -25,7 +25,15 @@ int drv_step_reset(struct drv *d, struct drv_nic *nic)
 uint32_t drv_flags(const struct drv_opts *o)
 {
 	return (o->bridge ? P2P_FLAG_BRIDGE : 0) | (o->scrub ? P2P_FLAG_SCRUB : 0) |
-	       (o->backpressure ? P2P_FLAG_BACKPRESSURE : 0) | (o->cut ? P2P_FLAG_CUT : 0);
+	       (o->backpressure ? P2P_FLAG_BACKPRESSURE : 0) | (o->cut ? P2P_FLAG_CUT : 0) |
+	       (o->route ? P2P_FLAG_ROUTE : 0);
+}
+
+uint64_t drv_route_bytes(const struct drv_opts *o, const struct drv_nic *nic)
+{
+	if (!o->route)
+		return 0;
+	return o->route_bytes ? o->route_bytes : P2P_ALIGN_UP(nic->mem_bytes / 2, (uint64_t)P2P_SEG_ALIGN);
 }
 
 static int drv_check_layout(struct drv *d, struct drv_nic *nic)
@@ -66,18 +74,22 @@ int drv_step_configure(struct drv *d, struct drv_nic *nic)
 		{ P2P_FLOOD_PPS, o->flood_pps },
 		{ P2P_SILENCE_MS, o->silence_ms },
 	};
-	uint64_t status, error, features = P2P_FEAT_CUT;
+	uint64_t status, error, features = P2P_FEAT_CUT | P2P_FEAT_ROUTE;
 	unsigned int i;
 	int rc = 0;
 
-	if (o->cut)
+	if (o->cut || o->route)
 		rc = drv_reg_read(d, nic, P2P_FEATURES, 4, &features);
-	if (!rc && !(features & P2P_FEAT_CUT))
+	if (!rc && o->route && !(features & P2P_FEAT_ROUTE))
+		return drv_fail(d, -EOPNOTSUPP, "%s can't route (its firmware is older, or built without); leave --route out", nic->name);
+	if (!rc && o->cut && !(features & P2P_FEAT_CUT))
 		return drv_fail(d, -EOPNOTSUPP, "%s can't receive into another NIC's memory; leave --placement cut out", nic->name);
 	for (i = 0; !rc && i < P2P_ARRAY_SIZE(reg); i++)
 		rc = drv_reg_write(d, nic, reg[i].off, 4, reg[i].v);
 	if (!rc && drv_has_queues(nic))
 		rc = drv_reg_write(d, nic, P2P_QUEUES, 4, d->queues);
+	if (!rc && o->route)
+		rc = drv_reg_write(d, nic, P2P_ROUTE_BYTES, 8, nic->shape.route_bytes);
 	if (!rc)
 		rc = drv_reg_write(d, nic, P2P_CONTROL, 4, P2P_CTL_CONFIGURE);
 	if (!rc)
@@ -136,6 +148,12 @@ static int drv_check_opts(struct drv *d, const struct drv_opts *o)
 		return drv_fail(d, -EINVAL, "mode %u does not exist", o->mode);
 	if (o->cut && o->mode != P2P_MODE_WR)
 		return drv_fail(d, -EINVAL, "cut-through placement is for mode wr");
+	if (o->route && o->mode == P2P_MODE_BN)
+		return drv_fail(d, -EINVAL, "routing is for modes wr and rd: in bn the host forwards");
+	if (o->route && (o->bridge || o->cut))
+		return drv_fail(d, -EINVAL, "routing goes neither with the bridge nor with cut-through placement");
+	if (o->route && o->route_bytes % P2P_SEG_ALIGN)
+		return drv_fail(d, -EINVAL, "routing area of %" PRIu64 " bytes: give a multiple of %u", o->route_bytes, P2P_SEG_ALIGN);
 	if (!o->batch || o->batch > P2P_MAX_BATCH)
 		return drv_fail(d, -EINVAL, "batch %u: give 1 to %u", o->batch, P2P_MAX_BATCH);
 	if (o->stride < 4 || o->stride > 256 || (o->stride & (o->stride - 1)))
@@ -176,7 +194,7 @@ static int drv_shape(struct drv *d)
 
 	for (i = 0; i < d->n; i++) {
 		shapes[i] = (struct p2p_shape){ .nics = d->n, .ports = d->nic[i].ports, .buf_size = d->nic[i].buf_size,
-						.queues = d->queues };
+						.queues = d->queues, .route_bytes = drv_route_bytes(&d->opts, &d->nic[i]) };
 		mem[i] = d->nic[i].mem_bytes;
 	}
 	rc = drv_shape_choose(shapes, mem, d->n, &d->opts, &tight, why);

@@ -18,7 +18,7 @@
  *
  * BUS ADDRESSES  In every NIC, BAR2 of NIC j lies at drv_peer_base(j); only the
  *   segments that this NIC may reach are mapped there.  bn: the host's areas at
- *   DRV_HOST_AREA_BASE, its pool at DRV_HOST_POOL_BASE.
+ *   DRV_HOST_AREA_BASE, its pool at DRV_HOST_POOL_BASE.  Routing: punt rings at DRV_PUNT_BASE.
  *
  * THREADS  one caller at a time.
  * ERRORS  0 or -errno with one line in drv_error(): what was wrong, what to do.
@@ -35,6 +35,7 @@
 #define DRV_SLOTS_DEFAULT 1024
 #define DRV_HOST_AREA_BASE (1ull << 56)
 #define DRV_HOST_POOL_BASE (DRV_HOST_AREA_BASE + (1ull << 48))
+#define DRV_PUNT_BASE (DRV_HOST_AREA_BASE + (2ull << 48))
 
 /* "This NIC's own BAR2": P2P_BUS_LOCAL of firmware/board.h, which the driver does not include. */
 #define DRV_BUS_LOCAL (1ull << 63)
@@ -59,6 +60,8 @@ struct drv_opts {
 	uint32_t age_s, flood_pps, silence_ms;
 	bool bridge, scrub, backpressure;
 	bool cut;     /* wr: static pairs receive into the egress NIC's memory where they can */
+	bool route;   /* wr, rd: ports in no pair route; driver/route.h */
+	uint64_t route_bytes; /* of each NIC's routing area, a multiple of 4096; 0: half of its memory */
 	bool persist; /* NICs run on when the driver goes */
 	/* Adoption checks against the running NICs only what was asked for by name: DRV_SET_* bits. */
 	uint32_t set;
@@ -152,7 +155,7 @@ const struct drv_bn *drv_bn(const struct drv *d);
 /*
  * The largest N <= o->slots, a power of two and 64 at least, such that every
  * NIC has room; fills slots and rx_bufs of each shape (nics, ports, buf_size,
- * queues are the caller's).  -ENOSPC with one line that names the size needed.
+ * queues, route_bytes are the caller's).  -ENOSPC with one line that names the size needed.
  */
 int drv_shape_choose(struct p2p_shape *shapes, const uint64_t *mem_bytes, unsigned int n, const struct drv_opts *o,
 		     unsigned int *short_nic, char err[DRV_ERR_MAX]);

@@ -31,6 +31,12 @@ static inline bool drv_has_queues(const struct drv_nic *nic)
 	return nic->minor >= 1;
 }
 
+/* Its routing registers are there. */
+static inline bool drv_has_route(const struct drv_nic *nic)
+{
+	return nic->minor >= 2;
+}
+
 /* Writes d->error and returns rc. */
 int drv_fail(struct drv *d, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
@@ -43,6 +49,8 @@ int drv_step_enable(struct drv *d, struct drv_nic *nic);
 /* Back to reset, without maps, wake-ups and persist bit.  Never fails: a NIC that is gone needs nothing. */
 void drv_nic_undo(struct drv *d, struct drv_nic *nic);
 uint32_t drv_flags(const struct drv_opts *o);
+/* What a NIC's routing area will be. */
+uint64_t drv_route_bytes(const struct drv_opts *o, const struct drv_nic *nic);
 struct drv_nic *drv_by_index(struct drv *d, unsigned int index);
 
 /* peers.c */
@@ -62,6 +70,8 @@ int drv_pairs_check(struct drv *d, const struct drv_opts *o);
 int drv_pairs_write(struct drv *d);
 
 /* host.c (bn) */
+/* A sealed object of `bytes` zero bytes, mapped; munmap() and close() them. */
+int drv_host_memory(struct drv *d, const char *name, uint64_t bytes, int *fd, uint8_t **map);
 int drv_host_create(struct drv *d);
 int drv_host_map(struct drv *d, struct drv_nic *nic);
 int drv_host_doorbell(struct drv *d, struct drv_nic *nic);

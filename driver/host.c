@@ -13,8 +13,7 @@
 
 #define HOST_POOL_MAX (1ull << 30)
 
-/* A sealed object of `bytes` zero bytes, mapped. */
-static int host_memory(struct drv *d, const char *name, uint64_t bytes, int *fd, uint8_t **map)
+int drv_host_memory(struct drv *d, const char *name, uint64_t bytes, int *fd, uint8_t **map)
 {
 	void *p;
 
@@ -51,9 +50,9 @@ int drv_host_create(struct drv *d)
 	if (bn->pool_bytes > HOST_POOL_MAX)
 		return drv_fail(d, -ENOSPC, "bn: the host pool would need %" PRIu64 " MiB, 1024 at most; give fewer --slots",
 				bn->pool_bytes >> 20);
-	rc = host_memory(d, "p2pnic host areas", bn->area_bytes, &d->host_area_fd, &bn->areas);
+	rc = drv_host_memory(d, "p2pnic host areas", bn->area_bytes, &d->host_area_fd, &bn->areas);
 	if (!rc)
-		rc = host_memory(d, "p2pnic host pool", bn->pool_bytes, &d->host_pool_fd, &bn->pool);
+		rc = drv_host_memory(d, "p2pnic host pool", bn->pool_bytes, &d->host_pool_fd, &bn->pool);
 	if (rc)
 		return rc;
 	bn->host_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

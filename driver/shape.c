@@ -53,8 +53,9 @@ int drv_shape_choose(struct p2p_shape *shapes, const uint64_t *mem_bytes, unsign
 	}
 	snprintf(err, DRV_ERR_MAX,
 		 "device memory of %" PRIu64 " KiB is too small: %u NICs, %u ports and %u slots of %u bytes need %" PRIu64
-		 " KiB; give the NIC more with --mem",
+		 " KiB%s; give the NIC more with --mem",
 		 mem_bytes[*short_nic] >> 10, shapes[*short_nic].nics, shapes[*short_nic].ports, P2P_MIN_SLOTS,
-		 shapes[*short_nic].buf_size, p2p_memory_needed(&shapes[*short_nic]) >> 10);
+		 shapes[*short_nic].buf_size, p2p_memory_needed(&shapes[*short_nic]) >> 10,
+		 o->route ? ", routing area included (--route-mem)" : "");
 	return -ENOSPC;
 }
