@@ -36,6 +36,7 @@
 #include <p2pnic/csum.h>
 #include <p2pnic/layout.h>
 #include <p2pnic/regs.h>
+#include <p2pnic/route.h>
 
 #define P2P_BUS_LOCAL (1ull << 63)
 
@@ -186,7 +187,30 @@ static inline int board_port_restart(struct board_ctx *b, unsigned int port)
  *   board_prefetch_few	n slots are soon written to
  *   board_sum_few	board_sum_check() of n slots that lie side by side in local memory, len[k] bytes each
  *   board_mix_few	p2p_mix() of n sequence numbers from seq on; h has room for n rounded up to a multiple of 8
+ *   board_jump_few	one tier of a route lookup (<p2pnic/route.h>) for n addresses: each e[k] that jumps becomes
+ *			nodes[min(inf, last) + (rest[k] << left >> right)], left and right below 32; true: some jump on.  rest and e
+ *			have room for n rounded up to a multiple of 8, and e[k] behind n does not jump.  Own one: BOARD_JUMP
  */
+#ifndef BOARD_JUMP
+/* No branch depends on an address: who does not jump reads entry 0 and forgets it. */
+static inline bool board_jump_few(const le32 *nodes, uint32_t last, const uint32_t *rest, unsigned int left, unsigned int right,
+				  uint32_t *e, uint32_t n)
+{
+	uint32_t k, was, at, found, any = 0;
+
+	for (k = 0; k < n; k++) {
+		was = e[k];
+		at = was & ~P2P_NODE_JUMP;
+		at = (at < last ? at : last) + (rest[k] << left >> right);
+		at = was & P2P_NODE_JUMP ? at : 0;
+		found = P2P_SWAP32(__atomic_load_n(&nodes[at].raw, __ATOMIC_RELAXED));
+		e[k] = was & P2P_NODE_JUMP ? found : was;
+		any |= e[k];
+	}
+	return any & P2P_NODE_JUMP;
+}
+#endif
+
 #ifndef BOARD_MIX
 static inline void board_mix_few(uint32_t seq, uint32_t n, uint32_t *h)
 {

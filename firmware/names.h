@@ -34,6 +34,9 @@
 #define fw_nic_placement FW_SYM(fw_nic_placement)
 #define fw_place_lost FW_SYM(fw_place_lost)
 #define fw_peer_info FW_SYM(fw_peer_info)
+#define fw_lpm_open FW_SYM(fw_lpm_open)
+#define fw_lpm_find4 FW_SYM(fw_lpm_find4)
+#define fw_lpm_find6 FW_SYM(fw_lpm_find6)
 #endif
 
 #endif

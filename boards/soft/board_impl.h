@@ -190,6 +190,31 @@ static inline void board_mix_few(uint32_t seq, uint32_t n, uint32_t *h)
 }
 #endif
 
+#if defined(__AVX2__) && !P2P_TSAN
+#define BOARD_JUMP
+/* The sign of an entry is its jump bit, and a gather's mask. */
+static inline bool board_jump_few(const le32 *nodes, uint32_t last, const uint32_t *rest, unsigned int left, unsigned int right,
+				  uint32_t *e, uint32_t n)
+{
+	const __m256i inf = _mm256_set1_epi32(0x7fffffff), most = _mm256_set1_epi32((int)last);
+	const __m128i l = _mm_cvtsi32_si128((int)left), r = _mm_cvtsi32_si128((int)right);
+	__m256i any = _mm256_setzero_si256();
+
+	for (uint32_t k = 0; k < n; k += 8) {
+		__m256i was = _mm256_loadu_si256((const __m256i *)(e + k)), at;
+
+		if (!_mm256_movemask_ps(_mm256_castsi256_ps(was)))
+			continue;
+		at = _mm256_srl_epi32(_mm256_sll_epi32(_mm256_loadu_si256((const __m256i *)(rest + k)), l), r);
+		at = _mm256_add_epi32(_mm256_min_epu32(_mm256_and_si256(was, inf), most), at);
+		was = _mm256_mask_i32gather_epi32(was, (const int *)nodes, at, was, 4);
+		_mm256_storeu_si256((__m256i *)(e + k), was);
+		any = _mm256_or_si256(any, was);
+	}
+	return _mm256_movemask_ps(_mm256_castsi256_ps(any)) != 0;
+}
+#endif
+
 #define BOARD_FEW
 
 static inline uint32_t board_write_few(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t step,

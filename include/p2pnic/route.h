@@ -226,7 +226,7 @@ static inline uint32_t p2p_route_entries(uint32_t hops)
 	return 2 * hops;
 }
 
-/* Widths: the root 4-20 bits, others 4-12, together the family's; the table of a family may be left out (tiers 0). */
+/* Widths: the root 4-24 bits, others 2-12, together the family's; the table of a family may be left out (tiers 0). */
 static inline bool p2p_route_widths_ok(unsigned int bits, const uint8_t *stride, unsigned int tiers)
 {
 	unsigned int t, sum = 0;
@@ -236,7 +236,7 @@ static inline bool p2p_route_widths_ok(unsigned int bits, const uint8_t *stride,
 	if (tiers > P2P_ROUTE_MAX_TIERS)
 		return false;
 	for (t = 0; t < tiers; t++) {
-		if (stride[t] < 4 || stride[t] > (t ? 12 : 20))
+		if (stride[t] < (t ? 2 : 4) || stride[t] > (t ? 12 : 24))
 			return false;
 		sum += stride[t];
 	}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lpm/table.h"
+
+/* What the functions below walk over. */
+struct build {
+	struct lpm_table *t;
+	const struct rib *rib;
+	enum p2p_family f;
+	struct rib_key key; /* the route that changes */
+	unsigned int len;
+};
+
+int table_init(struct lpm_table *t)
+{
+	const struct p2p_route_head *h = &t->rows.head;
+	uint32_t n = 0;
+	unsigned int f, k;
+
+	t->hops = from_le32(h->hops);
+	for (f = 0; f < P2P_NUM_FAMILIES; f++) {
+		if (!h->tiers[f])
+			continue;
+		n += 1u << h->stride[f][0];
+		t->root[f] = calloc(1u << h->stride[f][0], sizeof(uint32_t));
+		t->dirty[f] = calloc(1u << h->stride[f][0], 1);
+		if (!t->root[f] || !t->dirty[f])
+			return -ENOMEM;
+		for (k = 0; k < h->tiers[f]; k++) {
+			t->scratch[f][k] = calloc(1u << h->stride[f][k], sizeof(uint32_t));
+			if (!t->scratch[f][k])
+				return -ENOMEM;
+		}
+	}
+	t->dirty_at = malloc(4ull * (n + 1));
+	return t->dirty_at ? 0 : -ENOMEM;
+}
+
+void table_free(struct lpm_table *t)
+{
+	unsigned int f, k;
+
+	free(t->dirty_at);
+	for (f = 0; f < P2P_NUM_FAMILIES; f++) {
+		for (k = 0; k < P2P_ROUTE_MAX_TIERS; k++)
+			free(t->scratch[f][k]);
+		free(t->dirty[f]);
+		free(t->root[f]);
+	}
+}
+
+static const struct rib_node *build_node(const struct build *b, uint32_t n)
+{
+	return &b->rib->node[n];
+}
+
+static void fill(uint32_t *e, uint32_t n, uint32_t v)
+{
+	while (n--)
+		*e++ = v;
+}
+
+static void drop(struct rows *r, const uint32_t *e, uint32_t n)
+{
+	for (; n; n--, e++)
+		rows_unref(r, *e);
+}
+
+static int build_row(const struct build *b, unsigned int tier, unsigned int depth, uint32_t base, uint32_t node, uint32_t hop);
+
+/* The row in the scratch of a tier becomes an entry; a row of one leaf throughout is that leaf. */
+static int build_cons(const struct build *b, unsigned int tier, uint32_t *out)
+{
+	const unsigned int width = b->t->rows.head.stride[b->f][tier];
+	const uint32_t *e = b->t->scratch[b->f][tier];
+	uint32_t k;
+
+	if (!(e[0] & P2P_NODE_JUMP)) {
+		for (k = 1; k < 1u << width && e[k] == e[0]; k++)
+			;
+		if (k == 1u << width) {
+			*out = e[0];
+			return 0;
+		}
+	}
+	return rows_get(&b->t->rows, e, width, out);
+}
+
+/*
+ * The entry for a region of `depth` bits, tiers before `tier` consumed.  node: the highest of those in the region; hop: of
+ * the longest route that is shorter than the region.
+ */
+static int build_entry(const struct build *b, unsigned int tier, unsigned int depth, uint32_t node, uint32_t hop,
+		       uint32_t *out)
+{
+	const struct rib_node *n = build_node(b, node);
+	int rc;
+
+	if (node && n->len == depth && n->hop != RIB_NO_HOP)
+		hop = n->hop;
+	if (!node || (n->len == depth && !n->child[0] && !n->child[1])) {
+		*out = hop;
+		return 0;
+	}
+	rc = build_row(b, tier, depth, 0, node, hop);
+	if (rc) {
+		drop(&b->t->rows, b->t->scratch[b->f][tier], 1u << b->t->rows.head.stride[b->f][tier]);
+		return rc;
+	}
+	return build_cons(b, tier, out);
+}
+
+static unsigned int tier_end(const struct build *b, unsigned int tier)
+{
+	const uint8_t *stride = b->t->rows.head.stride[b->f];
+	unsigned int k, sum = 0;
+
+	for (k = 0; k <= tier; k++)
+		sum += stride[k];
+	return sum;
+}
+
+/*
+ * The entries of a tier's scratch from base on that lie in a region of `depth` bits, which is in the row.  On failure they
+ * are all valid and hold what references they got.
+ */
+static int build_row(const struct build *b, unsigned int tier, unsigned int depth, uint32_t base, uint32_t node, uint32_t hop)
+{
+	const unsigned int end = tier_end(b, tier);
+	uint32_t *e = b->t->scratch[b->f][tier];
+	const struct rib_node *n = build_node(b, node);
+	uint32_t at, out, c;
+	int rc;
+
+	fill(&e[base], 1u << (end - depth), hop);
+	if (!node)
+		return 0;
+	if (n->len >= end) {
+		at = base + rib_bits(n->key, depth, end - depth);
+		rc = build_entry(b, tier + 1, end, node, hop, &out);
+		if (!rc)
+			e[at] = out;
+		return rc;
+	}
+	at = base + (rib_bits(n->key, depth, n->len - depth) << (end - n->len));
+	if (n->hop != RIB_NO_HOP) {
+		hop = n->hop;
+		fill(&e[at], 1u << (end - n->len), hop);
+	}
+	for (c = 0; c < 2; c++) {
+		if (!n->child[c])
+			continue;
+		rc = build_row(b, tier, n->len + 1u, at + (c << (end - n->len - 1)), n->child[c], hop);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int update_entry(const struct build *b, unsigned int tier, unsigned int depth, uint32_t node, uint32_t hop,
+			uint32_t old, uint32_t *out);
+
+/*
+ * Makes the entries *first .. *first + *n of a tier's scratch that the changed route may change.  old: the row as it is.  On
+ * failure they hold no references.
+ */
+static int update_row(const struct build *b, unsigned int tier, unsigned int depth, uint32_t node, uint32_t hop,
+		      const uint32_t *old, uint32_t *first, uint32_t *n)
+{
+	const unsigned int end = tier_end(b, tier), stop = b->len < end ? b->len : end;
+	uint32_t *e = b->t->scratch[b->f][tier], out;
+	int rc;
+
+	while (node && build_node(b, node)->len < stop && rib_same(build_node(b, node)->key, b->key, build_node(b, node)->len)) {
+		if (build_node(b, node)->hop != RIB_NO_HOP)
+			hop = build_node(b, node)->hop;
+		node = build_node(b, node)->child[rib_bits(b->key, build_node(b, node)->len, 1)];
+	}
+	if (node && (build_node(b, node)->len < stop || !rib_same(build_node(b, node)->key, b->key, stop)))
+		node = 0;
+	*first = rib_bits(b->key, depth, stop - depth) << (end - stop);
+	*n = 1u << (end - stop);
+	if (b->len <= end) {
+		rc = build_row(b, tier, stop, *first, node, hop);
+		if (rc)
+			drop(&b->t->rows, &e[*first], *n);
+		return rc;
+	}
+	rc = update_entry(b, tier + 1, end, node, hop, old[*first], &out);
+	if (!rc)
+		e[*first] = out;
+	return rc;
+}
+
+static int update_entry(const struct build *b, unsigned int tier, unsigned int depth, uint32_t node, uint32_t hop,
+			uint32_t old, uint32_t *out)
+{
+	const uint32_t size = 1u << b->t->rows.head.stride[b->f][tier];
+	const uint32_t *was = &b->t->rows.entry[P2P_NODE_INF(old)];
+	uint32_t *e = b->t->scratch[b->f][tier], first, n, k;
+	int rc;
+
+	if (!(old & P2P_NODE_JUMP))
+		return build_entry(b, tier, depth, node, hop, out);
+	rc = update_row(b, tier, depth, node, hop, was, &first, &n);
+	if (rc)
+		return rc;
+	for (k = 0; k < size; k++) {
+		if (k == first)
+			k += n;
+		if (k >= size)
+			break;
+		e[k] = was[k];
+		rows_ref(&b->t->rows, e[k]);
+	}
+	return build_cons(b, tier, out);
+}
+
+int table_prepare(struct lpm_table *t, enum p2p_family f, const struct rib *rib, struct rib_key key, unsigned int len)
+{
+	const struct build b = { t, rib, f, key, len };
+	int rc;
+
+	t->family = f;
+	t->n = 0;
+	if (!t->root[f])
+		return 0;
+	rc = update_row(&b, 0, 0, rib->root, P2P_HOP_DEFAULT(f), t->root[f], &t->first, &t->n);
+	if (rc)
+		t->n = 0;
+	return rc;
+}
+
+int table_prepare_all(struct lpm_table *t, enum p2p_family f, const struct rib *rib)
+{
+	const struct build b = { .t = t, .rib = rib, .f = f };
+	int rc;
+
+	t->family = f;
+	t->first = t->n = 0;
+	if (!t->root[f])
+		return 0;
+	t->n = 1u << t->rows.head.stride[f][0];
+	rc = build_row(&b, 0, 0, 0, rib->root, P2P_HOP_DEFAULT(f));
+	if (rc)
+		table_cancel(t);
+	return rc;
+}
+
+void table_cancel(struct lpm_table *t)
+{
+	if (t->n)
+		drop(&t->rows, &t->scratch[t->family][0][t->first], t->n);
+	t->n = 0;
+}
+
+/* A dirty root entry's reference to what is in force is held until the commit. */
+void table_apply(struct lpm_table *t)
+{
+	const uint32_t base = from_le32(t->rows.head.root[t->family]);
+	uint32_t *root = t->root[t->family], k, e;
+
+	for (k = t->first; t->n; t->n--, k++) {
+		e = t->scratch[t->family][0][k];
+		if (t->dirty[t->family][k]) {
+			rows_unref(&t->rows, root[k]);
+		} else if (e == t->rows.entry[base + k]) {
+			rows_unref(&t->rows, e);
+		} else {
+			t->dirty[t->family][k] = 1;
+			t->dirty_at[t->dirty_n++] = (uint32_t)t->family << 31 | k;
+		}
+		root[k] = e;
+	}
+}
+
+void table_set_default(struct lpm_table *t, enum p2p_family f, uint32_t hop)
+{
+	t->hop_next[f] = P2P_HOP_WORD(P2P_HOP_ALIAS, 0, hop == RIB_NO_HOP ? P2P_HOP_NO_ROUTE : hop);
+}
+
+void table_commit(struct lpm_table *t)
+{
+	struct rows *r = &t->rows;
+	uint32_t k, at, f, old;
+
+	rows_publish(r);
+	for (f = 0; f < P2P_NUM_FAMILIES; f++) {
+		if (t->hop_next[f] == t->hop_word[f])
+			continue;
+		t->hop_word[f] = t->hop_next[f];
+		rows_store(r, from_le32(r->head.hops_at) + 4ull * P2P_HOP_DEFAULT(f), t->hop_word[f]);
+	}
+	for (k = 0; k < t->dirty_n; k++) {
+		f = t->dirty_at[k] >> 31;
+		at = t->dirty_at[k] & 0x7fffffff;
+		t->dirty[f][at] = 0;
+		old = r->entry[from_le32(r->head.root[f]) + at];
+		if (t->root[f][at] != old)
+			rows_store_node(r, from_le32(r->head.root[f]) + at, t->root[f][at]);
+		rows_unref(r, old);
+	}
+	t->dirty_n = 0;
+	rows_poll(r, false);
+}
