@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What happens to a table when memory is short, its driver dies, its NIC hangs or goes away. */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <errno.h>
+#include <cmocka.h>
+
+#include "area.h"
+#include "oracle.h"
+
+#define PROBES 400
+
+static void shape(struct p2p_route_shape *s, uint64_t bytes)
+{
+	lpm_shape_default(s);
+	s->bytes = bytes;
+	s->hops = 256;
+	s->buckets = 256;
+	area_stride(s, P2P_IP4, "12-4-4-4-8");
+	area_stride(s, P2P_IP6, "12-4");
+}
+
+static void verify(struct lpm_table *t)
+{
+	char err[LPM_ERR_MAX] = "";
+
+	if (lpm_verify(t, err))
+		fail_msg("%s", err);
+}
+
+/* Within 10.0/15 and 2001::/28, so that there is much below one another. */
+static struct lpm_prefix near_prefix(uint64_t *seed)
+{
+	enum p2p_family f = p2p_random(seed) & 1 ? P2P_IP6 : P2P_IP4;
+	unsigned int least = f == P2P_IP4 ? 8 : 20, len = least + (unsigned int)(p2p_random(seed) % (f == P2P_IP4 ? 25 : 45));
+	struct lpm_prefix p = oracle_prefix(seed, f, len);
+
+	p.addr[0] = f == P2P_IP4 ? 10 : 0x20;
+	p.addr[1] = f == P2P_IP4 ? p.addr[1] & 1 : 1;
+	if (f == P2P_IP6)
+		p.addr[2] &= 0x10;
+	return p;
+}
+
+struct change {
+	struct lpm_prefix p;
+	uint32_t hop; /* ORACLE_NONE: delete */
+};
+
+static int change_make(struct lpm *l, const struct change *c)
+{
+	int rc = c->hop == ORACLE_NONE ? lpm_del(l, &c->p) : lpm_set(l, &c->p, c->hop);
+
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static void oracle_make(struct oracle_list *o, const struct change *c)
+{
+	if (c->hop == ORACLE_NONE)
+		oracle_list_del(o, &c->p);
+	else
+		oracle_list_set(o, &c->p, c->hop);
+}
+
+static uint32_t hop_of(const struct area *a, const struct lpm_table *t, enum p2p_family f, const uint8_t *addr)
+{
+	const struct p2p_route_head *h = a->mem;
+	const le32 *words = (const le32 *)((uint8_t *)a->mem + from_le32(h->hops_at));
+	uint32_t hop;
+
+	assert_int_equal(lpm_table_find(t, f, addr, &hop), 0);
+	if (hop == P2P_HOP_DEFAULT(f))
+		hop = P2P_HOP_NUMBER(from_le32(words[hop]));
+	return hop == P2P_HOP_NO_ROUTE ? ORACLE_NONE : hop;
+}
+
+/* Every address has the result of the one list or of the other. */
+static void either(const struct area *a, const struct lpm_table *t, const struct oracle_list *x, const struct oracle_list *y,
+		   uint64_t seed)
+{
+	unsigned int k;
+
+	for (k = 0; k < PROBES; k++) {
+		struct lpm_prefix p = near_prefix(&seed);
+		uint32_t hop = hop_of(a, t, p.family, p.addr), hx = oracle_list_find(x, p.family, p.addr);
+
+		if (hop != hx && hop != oracle_list_find(y, p.family, p.addr))
+			fail_msg("neither before nor after: hop %u", hop);
+	}
+}
+
+/*
+ * A driver makes changes and is killed at its k-th store or write, for every k.  The next one adopts what it left: every
+ * address goes where it went before or would have gone after; then the routes are loaded again.
+ */
+static void killed(const struct change *changes, unsigned int n, unsigned int from, bool batch, uint64_t seed)
+{
+	struct oracle_list before = { 0 }, after = { 0 };
+	struct p2p_route_shape s;
+	uint64_t total = 0, k, step;
+	unsigned int c;
+	size_t i;
+
+	for (c = 0; c < n; c++) {
+		if (c < from)
+			oracle_make(&before, &changes[c]);
+		oracle_make(&after, &changes[c]);
+	}
+	shape(&s, 2u << 20);
+	for (k = 0, step = 1; k == 0 || k <= total + step; k += step) {
+		char err[LPM_ERR_MAX];
+		struct lpm *dead, *l;
+		struct lpm_table *t;
+		struct area a;
+
+		area_init(&a, 2u << 20);
+		assert_int_equal(lpm_create(&dead), 0);
+		assert_int_equal(lpm_make(dead, &a.cut, &s, &t), 0);
+		for (c = 0; c < from; c++)
+			assert_int_equal(change_make(dead, &changes[c]), 0);
+		a.left = k ? k - 1 : UINT64_MAX;
+		a.done = 0;
+		if (batch)
+			lpm_begin(dead);
+		for (; c < n; c++)
+			assert_int_equal(change_make(dead, &changes[c]), 0);
+		if (batch)
+			lpm_commit(dead);
+		if (!k) {
+			total = a.done;
+			step = total > 120 ? total / 60 : 1;
+			assert_true(total > 0);
+		}
+		lpm_destroy(dead);
+
+		assert_int_equal(lpm_create(&l), 0);
+		lpm_begin(l);
+		if (lpm_adopt(l, &a.plain, &t, err))
+			fail_msg("killed at store %llu: %s", (unsigned long long)k, err);
+		assert_int_equal(from_le32(lpm_table_head(t)->generation), 2);
+		either(&a, t, k ? &before : &after, &after, seed);
+		for (i = 0; i < after.n; i++)
+			assert_int_equal(lpm_set(l, &after.r[i].p, after.r[i].hop), 0);
+		either(&a, t, k ? &before : &after, &after, seed);
+		lpm_commit(l);
+		either(&a, t, &after, &after, seed + 1);
+		verify(t);
+		lpm_destroy(l);
+		area_free(&a);
+	}
+	free(before.r);
+	free(after.r);
+}
+
+static void killed_one_by_one(void **state)
+{
+	struct change changes[90];
+	uint64_t seed = 21;
+	unsigned int k;
+
+	for (k = 0; k < 80; k++)
+		changes[k] = (struct change){ near_prefix(&seed), P2P_HOP_FREE + k % 7 };
+	/* Each last change alone: a short prefix over much, one deleted, the default. */
+	changes[80] = (struct change){ { .family = P2P_IP4, .len = 7, .addr = { 10 } }, 200 };
+	killed(changes, 81, 80, false, seed);
+	changes[80] = (struct change){ changes[3].p, ORACLE_NONE };
+	killed(changes, 81, 80, false, seed);
+	changes[80] = (struct change){ { .family = P2P_IP6 }, 201 };
+	killed(changes, 81, 80, false, seed);
+	changes[80] = (struct change){ changes[5].p, 202 };
+	killed(changes, 81, 80, false, seed);
+}
+
+static void killed_in_a_batch(void **state)
+{
+	struct change changes[90];
+	uint64_t seed = 22;
+	unsigned int k;
+
+	/* Prefixes that don't cover each other: an address is touched by one change at most. */
+	for (k = 0; k < 90; k++) {
+		struct lpm_prefix p = { .family = P2P_IP4, .len = 24, .addr = { 10, (uint8_t)(k & 1), (uint8_t)k, 0 } };
+
+		changes[k] = (struct change){ p, k > 70 && k & 4 ? ORACLE_NONE : P2P_HOP_FREE + k % 7 };
+	}
+	killed(changes, 90, 60, true, seed);
+}
+
+static void adopt_refuses(void **state)
+{
+	struct lpm_prefix p = { .family = P2P_IP4, .len = 24, .addr = { 10 } };
+	struct p2p_route_shape s;
+	char err[LPM_ERR_MAX];
+	struct p2p_route_head *h;
+	struct lpm_table *t;
+	struct area a;
+	struct lpm *l;
+	uint32_t *nodes;
+
+	shape(&s, 2u << 20);
+	area_init(&a, 2u << 20);
+	h = a.mem;
+	assert_int_equal(lpm_create(&l), 0);
+	assert_int_equal(lpm_adopt(l, &a.plain, &t, err), -ENOENT);
+	assert_int_equal(lpm_adopt(l, &a.plain, &t, NULL), -ENOENT);
+	s.bytes++;
+	assert_int_equal(lpm_make(l, &a.plain, &s, &t), -EINVAL);
+	s.bytes = 50000;
+	assert_int_equal(lpm_make(l, &a.plain, &s, &t), -EINVAL);
+	shape(&s, 2u << 20);
+	assert_int_equal(lpm_make(l, &a.plain, &s, &t), 0);
+	assert_int_equal(lpm_set(l, &p, 20), 0);
+	lpm_detach(t);
+	h->hops = to_le32(255);
+	assert_int_equal(lpm_adopt(l, &a.plain, &t, err), -ENOENT);
+	h->hops = to_le32(256);
+	h->bytes = to_le64(4u << 20);
+	assert_int_equal(lpm_adopt(l, &a.plain, &t, err), -ENOENT);
+	h->bytes = to_le64(2u << 20);
+	nodes = (uint32_t *)(void *)((uint8_t *)a.mem + from_le64(h->nodes_at));
+	nodes[5] = P2P_NODE_JUMP | 3;
+	assert_int_equal(lpm_adopt(l, &a.plain, &t, err), -EBADMSG);
+	assert_non_null(strstr(err, "no row can be"));
+	nodes[5] = 256;
+	assert_int_equal(lpm_adopt(l, &a.plain, &t, err), -EBADMSG);
+	assert_non_null(strstr(err, "hop 256"));
+	nodes[5] = 0;
+	assert_int_equal(lpm_adopt(l, &a.plain, &t, err), 0);
+	verify(t);
+	/* And what is not as it should be is seen. */
+	nodes[5] = 20;
+	assert_int_equal(lpm_verify(t, err), -EBADMSG);
+	nodes[5] = 0;
+	h->generation = to_le32(9);
+	assert_int_equal(lpm_verify(t, err), -EBADMSG);
+	lpm_destroy(l);
+	area_free(&a);
+}
+
+/* A table that has no room refuses the route, in all tables, and stays what it was; what is deleted makes room. */
+static void full(void **state)
+{
+	struct oracle_list o = { 0 };
+	struct p2p_route_shape s;
+	struct lpm_stats st;
+	struct lpm_table *small, *large;
+	struct area a, b;
+	uint64_t seed = 31;
+	struct lpm *l;
+	unsigned int k, refused = 0;
+	size_t i;
+
+	assert_int_equal(lpm_create(&l), 0);
+	area_init(&a, 256u << 10);
+	area_init(&b, 2u << 20);
+	shape(&s, 256u << 10);
+	assert_int_equal(lpm_make(l, &a.plain, &s, &small), 0);
+	shape(&s, 2u << 20);
+	assert_int_equal(lpm_make(l, &b.plain, &s, &large), 0);
+	for (k = 0; k < 3000 && refused < 50; k++) {
+		struct change c = { near_prefix(&seed), P2P_HOP_FREE + k % 100 };
+		int rc = lpm_set(l, &c.p, c.hop);
+
+		if (rc) {
+			assert_int_equal(rc, -ENOSPC);
+			if (!refused++) {
+				verify(small);
+				verify(large);
+			}
+		} else {
+			oracle_make(&o, &c);
+		}
+	}
+	assert_true(refused >= 50);
+	verify(small);
+	verify(large);
+	either(&a, small, &o, &o, 5);
+	either(&b, large, &o, &o, 5);
+	assert_int_equal(lpm_count(l, P2P_IP4) + lpm_count(l, P2P_IP6), o.n);
+	/* From the most specific on: what is deleted last covers nothing. */
+	for (i = 129; i--;) {
+		size_t j;
+
+		for (j = o.n; j--;) {
+			struct lpm_prefix p = o.r[j].p;
+
+			if (p.len == i && lpm_del(l, &p) == 0)
+				oracle_list_del(&o, &p);
+		}
+	}
+	assert_int_equal(o.n, 0);
+	lpm_poll(l);
+	lpm_table_stats(small, &st);
+	assert_int_equal(st.rows + st.waiting, 0);
+	verify(small);
+	verify(large);
+	lpm_destroy(l);
+	area_free(&a);
+	area_free(&b);
+	free(o.r);
+}
+
+/* While a context is behind, no row that was unlinked is written; when it comes on, they are all there again. */
+static void epochs(void **state)
+{
+	struct lpm_prefix p = { .family = P2P_IP4, .len = 32, .addr = { 10, 0, 0, 1 } };
+	struct p2p_route_shape s;
+	struct p2p_route_head *h;
+	struct lpm_stats st;
+	struct lpm_table *t;
+	struct area a;
+	struct lpm *l;
+	uint32_t *nodes, *was, row, k, n;
+	uint64_t seed = 41;
+
+	shape(&s, 512u << 10);
+	s.contexts = 2;
+	area_init(&a, s.bytes);
+	h = a.mem;
+	assert_int_equal(lpm_create(&l), 0);
+	assert_int_equal(lpm_make(l, &a.plain, &s, &t), 0);
+	nodes = (uint32_t *)(void *)((uint8_t *)a.mem + from_le64(h->nodes_at));
+	assert_int_equal(lpm_set(l, &p, 20), 0);
+	le32_store_release(&h->ctx[1].seen, from_le32(h->epoch));
+	row = nodes[from_le32(h->root[0]) + (10 << 4)];
+	assert_true(row & P2P_NODE_JUMP);
+	row = P2P_NODE_INF(row);
+	n = from_le32(h->nodes) - row;
+	was = malloc(4ull * n);
+	memcpy(was, nodes + row, 16 * 4);
+	for (k = 0; k < 20000; k++) {
+		int rc;
+
+		p.addr[3] = (uint8_t)p2p_random(&seed);
+		rc = lpm_set(l, &p, 21 + k % 200);
+
+		assert_true(!rc || rc == -ENOSPC);
+		if (rc)
+			break;
+		assert_memory_equal(was, nodes + row, 16 * 4);
+	}
+	/* So many changes of up to four rows each don't fit beside each other. */
+	assert_true(k < 20000);
+	lpm_table_stats(t, &st);
+	assert_true(st.waiting > 100);
+	assert_true(lpm_poll(l));
+	verify(t);
+	le32_store_release(&h->ctx[1].seen, from_le32(h->epoch));
+	lpm_poll(l);
+	le32_store_release(&h->ctx[1].seen, 0);
+	assert_false(lpm_poll(l));
+	lpm_table_stats(t, &st);
+	assert_int_equal(st.waiting, 0);
+	assert_int_equal(lpm_set(l, &p, 20), 0);
+	verify(t);
+	free(was);
+	lpm_destroy(l);
+	area_free(&a);
+}
+
+/* Just adopted: what is free may still be read by whoever was on its way. */
+static void adopted_free_rows_wait(void **state)
+{
+	struct lpm_prefix p = { .family = P2P_IP4, .len = 24, .addr = { 10 } };
+	struct p2p_route_shape s;
+	struct p2p_route_head *h;
+	struct lpm_table *t;
+	struct area a;
+	struct lpm *l;
+
+	shape(&s, 512u << 10);
+	area_init(&a, s.bytes);
+	h = a.mem;
+	assert_int_equal(lpm_create(&l), 0);
+	assert_int_equal(lpm_make(l, &a.plain, &s, &t), 0);
+	assert_int_equal(lpm_set(l, &p, 20), 0);
+	le32_store_release(&h->ctx[0].seen, from_le32(h->epoch));
+	lpm_detach(t);
+	assert_int_equal(lpm_adopt(l, &a.plain, &t, NULL), 0);
+	verify(t);
+	p.addr[1] = 1;
+	assert_int_equal(lpm_set(l, &p, 20), -ENOSPC);
+	verify(t);
+	le32_store_release(&h->ctx[0].seen, from_le32(h->epoch));
+	assert_int_equal(lpm_set(l, &p, 21), 0);
+	verify(t);
+	lpm_destroy(l);
+	area_free(&a);
+}
+
+/* A NIC that goes away takes its table with it, and the others go on. */
+static void window_fails(void **state)
+{
+	struct lpm_prefix p = { .family = P2P_IP4, .len = 24, .addr = { 10 } };
+	struct p2p_route_shape s;
+	struct lpm_table *t, *u;
+	struct area a, b;
+	struct lpm *l;
+
+	shape(&s, 512u << 10);
+	area_init(&a, s.bytes);
+	area_init(&b, s.bytes);
+	assert_int_equal(lpm_create(&l), 0);
+	assert_int_equal(lpm_make(l, &a.cut, &s, &t), 0);
+	assert_int_equal(lpm_make(l, &b.plain, &s, &u), 0);
+	a.left = 2;
+	a.fail = -ENOTCONN;
+	assert_int_equal(lpm_set(l, &p, 20), 0);
+	assert_int_equal(lpm_table_error(t), -ENOTCONN);
+	assert_int_equal(lpm_table_error(u), 0);
+	a.done = 0;
+	p.addr[1] = 7;
+	assert_int_equal(lpm_set(l, &p, 21), 0);
+	assert_int_equal(a.done, 0);
+	verify(u);
+	lpm_detach(t);
+	/* It comes back: a new table has all routes. */
+	a.left = UINT64_MAX;
+	assert_int_equal(lpm_make(l, &a.cut, &s, &t), 0);
+	verify(t);
+	assert_int_equal(hop_of(&a, t, P2P_IP4, p.addr), 21);
+	lpm_destroy(l);
+	area_free(&a);
+	area_free(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(killed_one_by_one), cmocka_unit_test(killed_in_a_batch), cmocka_unit_test(adopt_refuses),
+		cmocka_unit_test(full), cmocka_unit_test(epochs), cmocka_unit_test(adopted_free_rows_wait),
+		cmocka_unit_test(window_fails),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
