@@ -138,8 +138,8 @@ static int adopt_options(struct drv *d, const struct adopt_view *v, const char *
 		return drv_fail(d, -EBUSY, "%s runs with stride %" PRIu64 ", not %u; " ADOPT_HINT, name, v->stride,
 				o->stride);
 	if ((drv_flags(o) ^ v->flags) & o->set_flags)
-		return drv_fail(d, -EBUSY, "%s runs with the bridge %s, routing %s, scrub %s, backpressure %s, placement %s, not as asked for; "
-				ADOPT_HINT, name, adopt_on(v->flags & P2P_FLAG_BRIDGE), adopt_on(v->flags & P2P_FLAG_ROUTE),
+		return drv_fail(d, -EBUSY, "%s runs with the bridge %s, routing %s, scrub %s, backpressure %s, placement %s, "
+				"not as asked for; " ADOPT_HINT, name, adopt_on(v->flags & P2P_FLAG_BRIDGE), adopt_on(v->flags & P2P_FLAG_ROUTE),
 				adopt_on(v->flags & P2P_FLAG_SCRUB), adopt_on(v->flags & P2P_FLAG_BACKPRESSURE),
 				v->flags & P2P_FLAG_CUT ? "cut" : "copy");
 	o->mode = (enum p2p_mode)v->mode;

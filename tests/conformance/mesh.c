@@ -109,6 +109,10 @@ static void frame_out(void *arg, const uint8_t *data, uint32_t len)
 	unsigned int ingress;
 	uint32_t seq, n;
 
+	if (m->out) {
+		m->out(m->out_arg, p->nic, p->port, data, len);
+		return;
+	}
 	if (len < HEADER) { /* too short to say whose it is */
 		mesh_fail(m, "a frame of %u bytes left %c.%u", len, 'a' + p->nic, p->port);
 		return;
@@ -175,7 +179,7 @@ struct mesh *mesh_create(const struct mesh_ops *ops, const struct mesh_cfg *cfg)
 	m->mb = ops->open(&bc);
 	m->now = ops->clock(m->mb);
 	m->shape = (struct p2p_shape){ .nics = cfg->nics, .ports = cfg->ports, .slots = cfg->slots,
-				       .buf_size = cfg->buf_size, .rx_bufs = cfg->rx_bufs };
+				       .buf_size = cfg->buf_size, .rx_bufs = cfg->rx_bufs, .route_bytes = cfg->route_bytes };
 	for (i = 0; i < cfg->nics; i++) {
 		for (p = 0; p < cfg->ports; p++) {
 			struct mesh_port *mp = &m->port[i][p];
@@ -235,6 +239,7 @@ static int configure_one(struct mesh *m, unsigned int i)
 	wr(m, i, P2P_FLAGS, 4, c->flags | (m->ops->cut ? P2P_FLAG_CUT : 0));
 	wr(m, i, P2P_AGE_S, 4, c->age_s);
 	wr(m, i, P2P_FLOOD_PPS, 4, c->flood_pps);
+	wr(m, i, P2P_ROUTE_BYTES, 8, c->route_bytes);
 	m->ops->bus_master(m->mb, i, true);
 	wr(m, i, P2P_CONTROL, 4, P2P_CTL_CONFIGURE);
 	st = m->ops->reg_read(m->mb, i, P2P_STATUS, 4);
@@ -615,6 +620,11 @@ uint32_t mesh_send(struct mesh *m, unsigned int nic, unsigned int port, const ui
 		   uint32_t len)
 {
 	return mesh_send_at(m, nic, port, dst, src, len, *m->now);
+}
+
+void mesh_send_raw(struct mesh *m, unsigned int nic, unsigned int port, const uint8_t *data, uint32_t len)
+{
+	script_port_receive(m->port[nic][port].sp, data, len, *m->now);
 }
 
 void mesh_station(uint8_t mac[6], unsigned int k)

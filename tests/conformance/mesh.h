@@ -96,6 +96,7 @@ struct mesh_cfg {
 	bool stall;           /* NICs are stepped unevenly, some stand still for a while */
 	bool in_order;        /* frames of one ingress leave a port in order */
 	bool prompt;          /* late board: finish at once after all */
+	uint64_t route_bytes; /* P2P_FLAG_ROUTE */
 };
 
 struct mesh_out {
@@ -148,6 +149,9 @@ struct mesh {
 	struct mesh_host host;
 	/* of NICs that died: what they had counted, so that sums go on */
 	uint64_t past_events[P2P_NUM_EVENTS], past_drops[P2P_NUM_DROPS];
+	/* Frames of the test's own making (mesh_send_raw): who looks at what leaves a port, in place of the checks above. */
+	void (*out)(void *arg, unsigned int nic, unsigned int port, const uint8_t *data, uint32_t len);
+	void *out_arg;
 	char failure[320];
 };
 
@@ -195,6 +199,7 @@ uint32_t mesh_send(struct mesh *m, unsigned int nic, unsigned int port, const ui
 		   uint32_t len);
 uint32_t mesh_send_at(struct mesh *m, unsigned int nic, unsigned int port, const uint8_t dst[6], const uint8_t src[6],
 		      uint32_t len, uint64_t at_ns);
+void mesh_send_raw(struct mesh *m, unsigned int nic, unsigned int port, const uint8_t *data, uint32_t len);
 void mesh_station(uint8_t mac[6], unsigned int k); /* 02:00:00:00:k:k */
 uint32_t mesh_untaken(struct mesh *m, unsigned int nic, unsigned int port);
 
