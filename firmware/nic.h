@@ -22,6 +22,7 @@
 
 #include "fw.h"
 #include "board.h"
+#include "lpm.h"
 #include <p2pnic/route.h>
 
 #define FW_RX_BURST 32
@@ -220,9 +221,7 @@ struct fw_route {
 	struct p2p_hop_count *count; /* ours */
 	struct p2p_route_head *head;
 	struct p2p_route_ctx *line;  /* ours */
-	const le32 *nodes;
-	uint32_t num_nodes, root[P2P_NUM_FAMILIES];
-	uint8_t tiers[P2P_NUM_FAMILIES], stride[P2P_NUM_FAMILIES][P2P_ROUTE_MAX_TIERS];
+	struct fw_lpm lpm;
 };
 
 struct fw_nic {

@@ -79,40 +79,27 @@ static bool part_ok(uint64_t at, uint64_t bytes, uint64_t all)
 	return at >= sizeof(struct p2p_route_head) && !(at & 63) && at <= all && bytes <= all - at;
 }
 
-/* Everything that later stays unasked: parts in the area, widths, roots.  Copies what is used. */
+/* Everything that later stays unasked: that the parts lie in the area.  Copies what is used; tables are fw_lpm_open()'s. */
 static int area_take(struct fw_route *r, struct p2p_route_head *h, uint64_t bytes, unsigned int context)
 {
-	uint64_t nodes_at = from_le64(h->nodes_at), counts = from_le32(h->counts_at), step = from_le32(h->counts_step);
+	uint64_t counts = from_le32(h->counts_at), step = from_le32(h->counts_step);
 	uint8_t *base = (uint8_t *)h;
-	unsigned int f;
 
-	if (le32_load_acquire(&h->magic) != P2P_ROUTE_MAGIC || from_le32(h->version) >> 16 != P2P_ROUTE_VERSION >> 16)
+	if (le32_load_acquire(&h->magic) != P2P_ROUTE_MAGIC || fw_lpm_open(&r->lpm, h, bytes))
 		return -FW_EINVAL;
 	r->hops = from_le32(h->hops);
 	r->buckets = from_le32(h->buckets);
 	r->entries = from_le32(h->entries);
-	r->num_nodes = from_le32(h->nodes);
 	if (from_le64(h->bytes) > bytes || context >= from_le32(h->contexts) || from_le32(h->contexts) > P2P_ROUTE_MAX_CONTEXTS ||
-	    r->hops < P2P_HOP_FREE || r->hops > P2P_MAX_HOPS || !r->entries || !r->num_nodes)
+	    r->hops < P2P_HOP_FREE || r->hops > P2P_MAX_HOPS || !r->entries)
 		return -FW_EINVAL;
 	if (!part_ok(from_le32(h->hops_at), 4ull * r->hops, bytes) || !part_ok(from_le32(h->buckets_at), 4ull * r->buckets, bytes) ||
-	    !part_ok(from_le32(h->entries_at), 64ull * r->entries, bytes) ||
-	    !part_ok(nodes_at, 4ull * r->num_nodes + 4ull * P2P_ROUTE_ROW_MAX, bytes) || step & 63 || step < 16ull * r->hops ||
+	    !part_ok(from_le32(h->entries_at), 64ull * r->entries, bytes) || step & 63 || step < 16ull * r->hops ||
 	    !part_ok(counts, (context + 1) * step, bytes))
 		return -FW_EINVAL;
-	for (f = 0; f < P2P_NUM_FAMILIES; f++) {
-		r->tiers[f] = h->tiers[f];
-		memcpy(r->stride[f], h->stride[f], sizeof(r->stride[f]));
-		r->root[f] = from_le32(h->root[f]);
-		if (!p2p_route_widths_ok(P2P_FAMILY_BITS(f), r->stride[f], r->tiers[f]))
-			return -FW_EINVAL;
-		if (r->tiers[f] && r->root[f] + (1ull << r->stride[f][0]) > (uint64_t)r->num_nodes + P2P_ROUTE_ROW_MAX)
-			return -FW_EINVAL;
-	}
 	r->hop_words = (const le32 *)(base + from_le32(h->hops_at));
 	r->bucket_words = (const le32 *)(base + from_le32(h->buckets_at));
 	r->entry = (const struct p2p_hop_entry *)(base + from_le32(h->entries_at));
-	r->nodes = (const le32 *)(base + nodes_at);
 	r->count = (struct p2p_hop_count *)(base + counts + context * step);
 	r->head = h;
 	r->line = &h->ctx[context];
@@ -493,47 +480,76 @@ static void hop_apply(struct fw_nic *n, struct rframe *f, unsigned int x)
 
 /* ---- the burst ---- */
 
-static uint32_t chunk_at(const uint8_t *a, uint32_t bit, uint32_t width)
-{
-	uint32_t v = 0, k;
+/* Addresses of one family to be looked up, and where the hop indexes go. */
+struct keys {
+	uint32_t n;
+	uint32_t *to[2 * FW_RX_BURST];
+};
 
-	for (k = 0; k < width; k++)
-		v = v << 1 | (a[(bit + k) / 8] >> (7 - (bit + k) % 8) & 1);
-	return v;
+/* Destinations, and sources where the reverse path is looked at. */
+static void look_up4(const struct fw_route *r, struct rframe *f, uint32_t count, bool back)
+{
+	uint32_t addr[2 * FW_RX_BURST], hop[2 * FW_RX_BURST], k;
+	struct keys keys = { .n = 0 };
+
+	for (k = 0; k < count; k++) {
+		if (f[k].fate != FATE_SEND || f[k].family != P2P_IP4)
+			continue;
+		addr[keys.n] = be32(f[k].h + ETH_BYTES + 16);
+		keys.to[keys.n++] = &f[k].hop;
+		if (!back)
+			continue;
+		addr[keys.n] = be32(f[k].h + ETH_BYTES + 12);
+		keys.to[keys.n++] = &f[k].back;
+	}
+	if (!keys.n)
+		return;
+	fw_lpm_find4(&r->lpm, addr, keys.n, hop);
+	for (k = 0; k < keys.n; k++)
+		*keys.to[k] = hop[k];
 }
 
-static uint32_t find(const struct fw_route *r, unsigned int family, const uint8_t *addr)
+static inline void words6(uint32_t *w, const uint8_t *a)
 {
-	uint32_t row = r->root[family], bit = 0, t, e = 0;
+	unsigned int i;
 
-	for (t = 0; t < r->tiers[family]; t++) {
-		e = word(&r->nodes[row + chunk_at(addr, bit, r->stride[family][t])]);
-		if (!(e & P2P_NODE_JUMP))
-			return P2P_NODE_INF(e);
-		row = P2P_NODE_INF(e);
-		if (row >= r->num_nodes)
-			break;
-		bit += r->stride[family][t];
+	for (i = 0; i < 4; i++)
+		w[i] = be32(a + 4 * i);
+}
+
+static void look_up6(const struct fw_route *r, struct rframe *f, uint32_t count, bool back)
+{
+	uint32_t addr[2 * FW_RX_BURST][4], hop[2 * FW_RX_BURST], k;
+	struct keys keys = { .n = 0 };
+
+	for (k = 0; k < count; k++) {
+		if (f[k].fate != FATE_SEND || f[k].family != P2P_IP6)
+			continue;
+		words6(addr[keys.n], f[k].h + ETH_BYTES + 24);
+		keys.to[keys.n++] = &f[k].hop;
+		if (!back)
+			continue;
+		words6(addr[keys.n], f[k].h + ETH_BYTES + 8);
+		keys.to[keys.n++] = &f[k].back;
 	}
-	return P2P_HOP_NO_ROUTE;
+	if (!keys.n)
+		return;
+	fw_lpm_find6(&r->lpm, (const uint32_t (*)[4])addr, keys.n, hop);
+	for (k = 0; k < keys.n; k++)
+		*keys.to[k] = hop[k];
 }
 
 static void look_up(struct fw_nic *n, struct rframe *f, uint32_t count, bool back)
 {
-	uint32_t k;
+	uint32_t k, live = 0;
 
-	for (k = 0; k < count; k++) {
-		const uint8_t *ip = f[k].h + ETH_BYTES;
-
-		if (f[k].fate != FATE_SEND)
-			continue;
-		board_charge(n->board, BOARD_STEP_ROUTE, 1 + back);
-		if (!n->route.table)
-			continue;
-		f[k].hop = find(&n->route, f[k].family, ip + (f[k].family == P2P_IP4 ? 16 : 24));
-		if (back)
-			f[k].back = find(&n->route, f[k].family, ip + (f[k].family == P2P_IP4 ? 12 : 8));
-	}
+	for (k = 0; k < count; k++)
+		live += f[k].fate == FATE_SEND;
+	board_charge(n->board, BOARD_STEP_ROUTE, live * (1u + back));
+	if (!n->route.table || !live)
+		return;
+	look_up4(&n->route, f, count, back);
+	look_up6(&n->route, f, count, back);
 }
 
 /* The frames of the stash, and their beginnings. */

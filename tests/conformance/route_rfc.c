@@ -58,6 +58,8 @@ uint32_t rig_frame(uint8_t *f, unsigned int nic, unsigned int port, const char *
 		f[14] = 0x45;
 		f[16] = (uint8_t)((len - 14) >> 8);
 		f[17] = (uint8_t)(len - 14);
+		f[18] = (uint8_t)(sport >> 8); /* so that checksums take all values */
+		f[19] = (uint8_t)sport;
 		f[22] = 64;
 		f[23] = 17;
 		inet_pton(AF_INET, from, f + 26);

@@ -134,7 +134,10 @@ static void routes(struct rig *g)
 	rig_add(g, "2001:db8:a::1/128", P2P_HOP_LOCAL);
 }
 
-static void test_begin(struct test *t, const struct mesh_ops *ops, enum p2p_mode mode, uint64_t seed)
+/* In rd every ring has a share of the receive buffers: with many of them it is larger than a ring. */
+#define RX_BUFS 4096
+
+static void test_begin(struct test *t, const struct mesh_ops *ops, enum p2p_mode mode, uint64_t seed, uint32_t rx_bufs)
 {
 	struct mesh_cfg cfg;
 	unsigned int i, p;
@@ -146,7 +149,7 @@ static void test_begin(struct test *t, const struct mesh_ops *ops, enum p2p_mode
 	cfg.seed = seed;
 	cfg.batch = 1u << rng_below(&t->rng, 6);
 	cfg.slots = 256;
-	cfg.rx_bufs = 4096; /* in rd every ring's share of them is larger than the ring */
+	cfg.rx_bufs = rx_bufs;
 	cfg.sleep = seed % 2 == 0;
 	for (i = 0; i < NICS; i++) {
 		for (p = 0; p < PORTS; p++)
@@ -233,8 +236,9 @@ static void check(struct test *t)
 			v = mesh_drops(t->g.m, (int)i, k);
 			all += v;
 			if (v < t->sure[i][k] || v > t->sure[i][k] + t->maybe[i][k])
-				mesh_fail(t->g.m, "NIC %c: %llu dropped for %s, %llu expected and %llu that may be", 'a' + i, (unsigned long long)v,
-					  drops[k], (unsigned long long)t->sure[i][k], (unsigned long long)t->maybe[i][k]);
+				mesh_fail(t->g.m, "NIC %c: %llu dropped for %s, %llu expected and %llu that may be", 'a' + i,
+					  (unsigned long long)v, drops[k], (unsigned long long)t->sure[i][k],
+					  (unsigned long long)t->maybe[i][k]);
 		}
 		if (all != t->drops[i])
 			mesh_fail(t->g.m, "NIC %c: %llu frames dropped, %llu expected", 'a' + i, (unsigned long long)all,
@@ -408,7 +412,7 @@ static void reasons(struct bench *b, const struct mesh_ops *ops, enum p2p_mode m
 	static uint8_t f[P2P_MAX_FRAME];
 	unsigned int k;
 
-	test_begin(&t, ops, mode, seed);
+	test_begin(&t, ops, mode, seed, RX_BUFS);
 	for (k = 0; k < P2P_ARRAY_SIZE(ones) && !mesh_failure(t.g.m); k++) {
 		send_one(&t, &ones[k]);
 		if (k % 8 == seed % 8)
@@ -446,8 +450,10 @@ static void reasons(struct bench *b, const struct mesh_ops *ops, enum p2p_mode m
 
 static uint32_t fuzz_frame(struct test *t, uint8_t *f, unsigned int nic, unsigned int port)
 {
-	static const char *const to4[] = { "10.1.1.200", "10.1.1.3", "10.1.7.7", "10.2.0.1", "10.6.3.3", "172.16.3.3", "192.0.2.1", "10.200.1.1" };
-	static const char *const to6[] = { "2001:db8::5", "2001:db8:1::5", "2001:db8:1:1::5", "2001:db8:1:1::85", "2001:db8:2::5", "2001:db8:4::5" };
+	static const char *const to4[] = { "10.1.1.200", "10.1.1.3",   "10.1.7.7",  "10.2.0.1",
+					   "10.6.3.3",   "172.16.3.3", "192.0.2.1", "10.200.1.1" };
+	static const char *const to6[] = { "2001:db8::5",      "2001:db8:1::5", "2001:db8:1:1::5",
+					   "2001:db8:1:1::85", "2001:db8:2::5", "2001:db8:4::5" };
 	bool six = rng_below(&t->rng, 3) == 0;
 	uint32_t len = rng_below(&t->rng, 4) ? 60 + rng_below(&t->rng, 80) : 60 + rng_below(&t->rng, 1700), n, k, at;
 
@@ -486,7 +492,7 @@ static void fuzz(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode
 	unsigned int k, nic, port;
 	uint32_t len;
 
-	test_begin(&t, ops, mode, seed);
+	test_begin(&t, ops, mode, seed, RX_BUFS);
 	nic = rng_below(&t.rng, NICS);
 	port = rng_below(&t.rng, PORTS);
 	for (k = 0; k < frames && !mesh_failure(t.g.m); k++) {
@@ -509,8 +515,9 @@ static void jumbo(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mod
 	static uint8_t f[P2P_MAX_FRAME];
 	uint32_t len, packet, k;
 
-	test_begin(&t, ops, mode, seed);
-	for (k = 0; k < 40 && !mesh_failure(t.g.m); k++) {
+	/* So few that one lost a frame would be missed. */
+	test_begin(&t, ops, mode, seed, 128);
+	for (k = 0; k < 240 && !mesh_failure(t.g.m); k++) {
 		len = 2000 + rng_below(&t.rng, 7000);
 		rig_frame(f, 0, 0, "192.0.2.9", "10.1.1.1", len, (uint16_t)k);
 		/* A third with something behind the packet, over one or more buffers. */
@@ -564,7 +571,7 @@ static void ecmp(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode
 	static struct test t;
 	uint32_t was[256], k, moved = 0, gone = 1 + 1 * PORTS + 1;
 
-	test_begin(&t, ops, mode, seed);
+	test_begin(&t, ops, mode, seed, RX_BUFS);
 	rig_add(&t.g, "203.0.113.0/24", HOP_GROUP);
 	t.seen = ecmp_seen;
 	ecmp_send(&t, "203.0.113.1");
@@ -609,14 +616,14 @@ static void updates(struct bench *b, const struct mesh_ops *ops, enum p2p_mode m
 	unsigned int k, j;
 	uint32_t sent = 0;
 
-	test_begin(&t, ops, mode, seed);
+	test_begin(&t, ops, mode, seed, RX_BUFS);
 	rig_add(&t.g, "10.7.0.0/16", HOP_X);
 	rig_add(&t.g, "10.7.8.0/24", HOP_Y);
 	t.seen = updates_seen;
 	for (k = 0; k < rounds && !mesh_failure(t.g.m); k++) {
 		for (j = 0; j < 8; j++, sent++)
 			mesh_send_raw(t.g.m, 0, 0, f, rig_frame(f, 0, 0, "192.0.2.9", to[rng_below(&t.rng, 4)], 64, (uint16_t)sent));
-		mesh_run(t.g.m, 500 + rng_below(&t.rng, 4000));
+		mesh_run(t.g.m, 5000 + rng_below(&t.rng, 8000));
 		rig_change(&t.g, "10.7.8.0/24", rng_below(&t.rng, 2) ? HOP_X : HOP_Y);
 		mesh_run(t.g.m, rng_below(&t.rng, 3000));
 		/* A hop's word moves to another entry and back. */
@@ -657,7 +664,7 @@ static void punts(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mod
 	static uint8_t f[P2P_MAX_FRAME];
 	uint32_t k;
 
-	test_begin(&t, ops, mode, seed);
+	test_begin(&t, ops, mode, seed, RX_BUFS);
 	/* Nobody takes them: the ring fills, the rest is counted, forwarding goes on. */
 	flood_punts(&t, P2P_PUNT_SLOTS + 40);
 	expect(&t, "punt_full", mesh_drops(t.g.m, 0, P2P_DROP_punt_full), 40, 40);
@@ -722,7 +729,7 @@ static void inject(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mo
 	static uint8_t f[P2P_MAX_FRAME];
 	uint32_t k, port, n[PORTS] = { 0 };
 
-	test_begin(&t, ops, mode, seed);
+	test_begin(&t, ops, mode, seed, RX_BUFS);
 	t.seen = inject_seen;
 	for (k = 0; k < 300 && !mesh_failure(t.g.m); k++) {
 		port = rng_below(&t.rng, PORTS);
@@ -759,7 +766,7 @@ static void all(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode,
 	if (bench_wants(b, "reasons"))
 		reasons(b, ops, mode, seed);
 	if (bench_wants(b, "fuzz"))
-		fuzz(b, ops, mode, seed, b->deep ? 20000 : bench_share(1500));
+		fuzz(b, ops, mode, seed, b->deep ? 20000 : bench_share(6000));
 	if (bench_wants(b, "jumbo"))
 		jumbo(b, ops, mode, seed);
 	if (bench_wants(b, "ecmp"))
@@ -783,9 +790,8 @@ int main(int argc, char **argv)
 		return 2;
 	for (k = 0; mesh_boards[k]; k++)
 		for (m = 0; m < P2P_ARRAY_SIZE(modes); m++)
-			for (seed = bench_first_seed(&b);
-			     !mesh_boards[k]->cut && bench_wants_mode(&b, mesh_boards[k], modes[m]) && seed <= bench_last_seed(&b, b.deep ? 10 : 1);
-			     seed++)
+			for (seed = bench_first_seed(&b); !mesh_boards[k]->cut && bench_wants_mode(&b, mesh_boards[k], modes[m]) &&
+			     seed <= bench_last_seed(&b, b.deep ? 10 : 2); seed++)
 				all(&b, mesh_boards[k], modes[m], seed);
 	return bench_exit(&b);
 }
