@@ -181,15 +181,10 @@ static inline int board_port_restart(struct board_ctx *b, unsigned int port)
 #endif
 
 /*
- * For bursts; a board that gains by it defines BOARD_FEW, or BOARD_MIX for the last of them, and its own.
- *   board_write_few	board_write_sum() of the payloads of n slots that lie side by side, `step` bytes apart from off
- *			on: the first segments segs[0..n), h[k] and sum[k] of each.  The token is the last one's.
- *   board_prefetch_few	n slots are soon written to
- *   board_sum_few	board_sum_check() of n slots that lie side by side in local memory, len[k] bytes each
- *   board_mix_few	p2p_mix() of n sequence numbers from seq on; h has room for n rounded up to a multiple of 8
+ * Routes.  Own one: BOARD_JUMP.
  *   board_jump_few	one tier of a route lookup (<p2pnic/route.h>) for n addresses: each e[k] that jumps becomes
  *			nodes[min(inf, last) + (rest[k] << left >> right)], left and right below 32; true: some jump on.  rest and e
- *			have room for n rounded up to a multiple of 8, and e[k] behind n does not jump.  Own one: BOARD_JUMP
+ *			have room for n rounded up to a multiple of 8, and e[k] behind n does not jump.
  */
 #ifndef BOARD_JUMP
 /* No branch depends on an address: who does not jump reads entry 0 and forgets it. */
@@ -211,38 +206,124 @@ static inline bool board_jump_few(const le32 *nodes, uint32_t last, const uint32
 }
 #endif
 
-#ifndef BOARD_MIX
-static inline void board_mix_few(uint32_t seq, uint32_t n, uint32_t *h)
+/*
+ * Bursts: a few slots that lie side by side, `step` bytes apart, at a time, with consecutive sequence and frame numbers.
+ * struct board_run says what they have in common.  Each is done here one by one; a board that gains by another way
+ * defines BOARD_FEW as the name of a header with functions of its own.
+ *   board_prefetch_few	n slots are soon written to
+ *   board_fill_few	slots filled: the payload of slot k, from off + k * step on, is all of segs[k] (board_write_sum()), its
+ *			descriptor d[k], with w0 and the length.  The token is the last one's.  n is 1 where writes don't end at once.
+ *   board_describe_few	the descriptors alone, of payloads that are in their slots already and are not summed
+ *   board_take_few	descriptors out of a ring, at[0..n), each once: how many of the first are there, have w0 but for the bits
+ *			of `free`, and a length of 1 to `step` bytes; their halves that are not known beforehand go to f
+ *   board_check_few	how many of the first n that board_take_few() took have the checksum of what lies from mem on, or, with
+ *			mem NULL, of the descriptor alone
+ */
+#define BOARD_FEW_MAX 32
+
+struct board_run {
+	uint32_t w0;   /* without the length; its NIC is 0 */
+	uint32_t seq;  /* of the first */
+	uint8_t frame; /* its frame number; the place is 0 */
+	uint32_t step, stride;
+};
+
+struct board_few {
+	_Alignas(32) uint32_t w0[BOARD_FEW_MAX];
+	uint32_t csum[BOARD_FEW_MAX];
+	uint32_t longest, bytes; /* of all that were taken */
+};
+
+/* The first k are done; as the function without `each`. */
+static inline uint32_t board_fill_each(struct board_ctx *b, struct board_win *w, uint64_t off, const struct board_run *r,
+				       const struct p2p_seg *segs, uint32_t k, uint32_t n, struct p2p_desc *d)
 {
-	uint32_t k;
+	uint32_t tok = 0, sum;
 
-	for (k = 0; k < n; k++)
-		h[k] = p2p_mix(seq + k);
-}
-#endif
+	for (; k < n; k++) {
+		uint32_t w0 = r->w0 | segs[k].len, where = P2P_DW(0, r->frame + k), seq = r->seq + k;
 
-#ifndef BOARD_FEW
-static inline uint32_t board_write_few(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t step,
-				       const struct p2p_seg *segs, uint32_t n, const uint32_t *h, uint32_t stride, uint32_t *sum)
-{
-	uint32_t k, tok = 0;
-
-	for (k = 0; k < n; k++, off += step)
-		tok = board_write_sum(b, w, off, segs[k].data, segs[k].len, h[k], stride, &sum[k]);
+		tok = board_write_sum(b, w, off + (uint64_t)k * r->step, segs[k].data, segs[k].len, p2p_mix(seq), r->stride, &sum);
+		p2p_desc_fill(&d[k], w0, board_sum_finish(sum, w0, where, seq), where, seq);
+	}
 	return tok;
 }
 
+static inline void board_describe_each(const struct board_run *r, const struct p2p_seg *segs, uint32_t n, struct p2p_desc *d)
+{
+	uint32_t k;
+
+	for (k = 0; k < n; k++) {
+		uint32_t w0 = r->w0 | segs[k].len, where = P2P_DW(0, r->frame + k), seq = r->seq + k;
+
+		p2p_desc_fill(&d[k], w0, board_sum_finish(~0u, w0, where, seq), where, seq);
+	}
+}
+
+static inline uint32_t board_take_each(const struct p2p_desc *at, const struct board_run *r, uint32_t free, uint32_t k,
+				       uint32_t n, struct board_few *f)
+{
+	uint32_t len;
+	uint64_t low;
+
+	for (; k < n; k++) {
+		if (p2p_desc_high(&at[k]) != (P2P_DW(0, r->frame + k) | (uint64_t)(r->seq + k) << 32))
+			break;
+		low = p2p_desc_low(&at[k]);
+		len = P2P_D0_LEN((uint32_t)low);
+		if (((uint32_t)low ^ r->w0) & ~free || len - 1 >= r->step)
+			break;
+		f->w0[k] = (uint32_t)low;
+		f->csum[k] = (uint32_t)(low >> 32);
+		f->longest = len > f->longest ? len : f->longest;
+		f->bytes += len;
+	}
+	return k;
+}
+
+static inline uint32_t board_check_each(struct board_ctx *b, const uint8_t *mem, const struct board_run *r, uint32_t n,
+					const struct board_few *f)
+{
+	uint32_t k, sum = ~0u;
+
+	for (k = 0; k < n; k++) {
+		if (mem)
+			sum = board_sum_check(b, mem + (size_t)k * r->step, P2P_D0_LEN(f->w0[k]), p2p_mix(r->seq + k), r->stride);
+		if (board_sum_finish(sum, f->w0[k], P2P_DW(0, r->frame + k), r->seq + k) != f->csum[k])
+			break;
+	}
+	return k;
+}
+
+#ifdef BOARD_FEW
+#include BOARD_FEW
+#else
 static inline void board_prefetch_few(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t step, uint32_t n)
 {
 }
 
-static inline void board_sum_few(struct board_ctx *b, const uint8_t *mem, uint32_t step, const uint32_t *len, uint32_t n,
-				 const uint32_t *h, uint32_t stride, uint32_t *sum)
+static inline uint32_t board_fill_few(struct board_ctx *b, struct board_win *w, uint64_t off, const struct board_run *r,
+				      const struct p2p_seg *segs, uint32_t n, struct p2p_desc *d)
 {
-	uint32_t k;
+	return board_fill_each(b, w, off, r, segs, 0, n, d);
+}
 
-	for (k = 0; k < n; k++, mem += step)
-		sum[k] = board_sum_check(b, mem, len[k], h[k], stride);
+static inline void board_describe_few(const struct board_run *r, const struct p2p_seg *segs, uint32_t n, struct p2p_desc *d)
+{
+	board_describe_each(r, segs, n, d);
+}
+
+static inline uint32_t board_take_few(const struct p2p_desc *at, const struct board_run *r, uint32_t free, uint32_t n,
+				      struct board_few *f)
+{
+	f->longest = f->bytes = 0;
+	return board_take_each(at, r, free, 0, n, f);
+}
+
+static inline uint32_t board_check_few(struct board_ctx *b, const uint8_t *mem, const struct board_run *r, uint32_t n,
+				       const struct board_few *f)
+{
+	return board_check_each(b, mem, r, n, f);
 }
 #endif
 

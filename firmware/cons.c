@@ -355,114 +355,97 @@ static void cons_hold(struct fw_cons *c, uint32_t slot, uint32_t count)
 		memset(c->pend, 1, count - room);
 }
 
-/* Of a frame of one slot, all but its length and ingress port is known beforehand. */
-#define CONS_SIMPLE_MASK (~P2P_D0(0x3fff, 0, 7, 0, 0))
+/* Of a frame of one slot, all of w0 but its length and ingress port is known beforehand. */
+#define CONS_FREE P2P_D0(0x3fff, 0, 7, 0, 0)
 
 /* Why a burst ended: no more wanted, or not that simple; the ring is empty; the payload of *bad is not what was sent. */
 enum cons_end { CONS_MORE, CONS_DRY, CONS_BAD };
 
-/* Simple descriptors out of the ring, from `next` on: half of each, the other half being what it must be. */
-struct cons_few {
-	uint32_t next, count;
-	uint64_t high; /* where | seq << 32 of the first; each next one's has one more in both numbers */
-	uint64_t low[FW_FEW]; /* w0 | csum << 32 */
-	uint32_t len[FW_FEW];
-};
-
-static inline uint64_t cons_high_next(uint64_t high)
+/* Of the next descriptor, whatever number it has. */
+static inline bool cons_placed_next(const struct fw_nic *n, const struct fw_cons *c)
 {
-	return ((high >> 32) + 1) << 32 | (uint32_t)((uint32_t)high + P2P_DW(0, 1));
+	return n->cut && c->ring != n->ports && P2P_D0_FLAGS((uint32_t)p2p_desc_low(&c->descs[c->next & c->mask])) & P2P_DF_PLACED;
 }
 
-/* At most `most` of them, before the deficit is used up.  True: the ring has no more. */
-static inline bool cons_look(const struct fw_nic *n, const struct fw_cons *c, struct cons_few *f, uint32_t most, int32_t deficit)
+/* How many of equal length use up the deficit. */
+static inline uint32_t cons_afford(int32_t deficit, uint32_t len)
 {
-	const bool flood = c->ring == n->ports;
-	const uint32_t want = P2P_D0(0, 0, 0, flood ? P2P_PORT_FLOOD : c->ring, 0), buf_size = c->buf_size;
-	const uint32_t known = n->cut && !flood ? CONS_SIMPLE_MASK & ~P2P_D0(0, P2P_DF_PLACED, 0, 0, 0) : CONS_SIMPLE_MASK;
-	const struct p2p_desc *at = &c->descs[f->next & c->mask];
-	uint64_t high = f->high, there, low;
-	bool dry = false;
-	uint32_t k, len;
-
-	for (k = 0; k < most && deficit > 0; k++, at++) {
-		there = p2p_desc_high(at);
-		if (there != high) {
-			dry = there >> 32 != high >> 32;
-			break;
-		}
-		low = p2p_desc_low(at);
-		len = P2P_D0_LEN((uint32_t)low);
-		if (p2p_unlikely((((uint32_t)low ^ want) & known) || len - 1 >= buf_size))
-			break;
-		f->low[k] = low;
-		f->len[k] = len;
-		deficit -= (int32_t)len;
-		high = cons_high_next(high);
-	}
-	f->count = k;
-	return dry;
+	return ((uint32_t)deficit - 1) / (len ? len : 1) + 1;
 }
 
-/*
- * Verifies them and makes segments of those that come before the first with another checksum than it says; how many.
- * Payloads of placed frames are not looked at.
- */
-static inline uint32_t cons_verify(struct fw_nic *n, struct fw_cons *c, const struct cons_few *f, struct p2p_seg *seg)
+/* Of the first `count` frames, as many as go before the deficit is used up. */
+static inline uint32_t cons_within(const struct board_few *f, uint32_t count, int32_t deficit)
 {
-	const uint32_t step = c->buf_size, region = c->region;
-	uint8_t *buf = cons_buf(c, f->next & c->mask);
-	uint32_t k, h[FW_FEW], sum[FW_FEW];
-	uint64_t high = f->high;
+	uint32_t k = 0;
 
-	board_mix_few(f->next, f->count, h);
-	if (n->cut)
-		for (k = 0; k < f->count; k++)
-			sum[k] = cons_sum(n, (uint32_t)f->low[k], h[k], buf + (size_t)k * step);
-	else
-		board_sum_few(n->board, buf, step, f->len, f->count, h, n->stride, sum);
-	for (k = 0; k < f->count; k++, buf += step, high = cons_high_next(high)) {
-		board_charge(n->board, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, f->len[k]));
-		if (p2p_unlikely(board_sum_finish(sum[k], (uint32_t)f->low[k], (uint32_t)high, (uint32_t)(high >> 32)) !=
-				 f->low[k] >> 32))
-			break;
-		p2p_seg_set(&seg[k], buf, f->len[k], 0, (uint16_t)region);
-	}
+	if (p2p_likely(f->bytes <= (uint32_t)deficit))
+		return count;
+	while (k < count && deficit > 0)
+		deficit -= (int32_t)P2P_D0_LEN(f->w0[k++]);
 	return k;
+}
+
+static inline void cons_segs(struct fw_nic *n, struct fw_cons *c, const struct board_few *f, uint32_t count,
+			     struct p2p_seg *seg)
+{
+	const uint32_t step = c->buf_size;
+	const uint16_t region = c->region;
+	uint8_t *buf = cons_buf(c, c->next & c->mask);
+	uint32_t bytes = 0;
+
+#pragma GCC unroll 4
+	for (uint32_t k = 0; k < count; k++, buf += step) {
+		uint32_t len = P2P_D0_LEN(f->w0[k]);
+
+		board_charge(n->board, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, len));
+		bytes += len;
+		p2p_seg_set(&seg[k], buf, len, 0, region);
+	}
+	c->deficit -= (int32_t)bytes;
 }
 
 /* As prod_burst(): many at a time, each thing for all of them. */
 static inline enum cons_end cons_take(struct fw_nic *n, struct fw_cons *c, struct p2p_seg *seg, uint32_t max, uint32_t *got,
 				      struct p2p_desc *bad)
 {
-	const uint32_t mask = c->mask, begin = c->next;
-	uint32_t most = 0, good = 0, k;
+	const uint32_t mask = c->mask, begin = c->next, out = c->ring == n->ports ? P2P_PORT_FLOOD : c->ring;
+	struct board_run run = { .step = c->buf_size, .stride = n->stride };
 	enum cons_end end = CONS_MORE;
-	struct cons_few f;
-	bool dry = false;
+	uint32_t most, there, good, k;
+	const struct p2p_desc *at;
+	struct board_few f;
+	bool placed;
 
-	while (good == most && c->next - begin != max && c->deficit > 0) {
+	do {
+		at = &c->descs[c->next & mask];
 		most = max - (c->next - begin) < FW_FEW ? max - (c->next - begin) : FW_FEW;
 		most = most < mask + 1 - (c->next & mask) ? most : mask + 1 - (c->next & mask);
-		f.next = c->next;
-		f.high = (uint64_t)f.next << 32 | P2P_DW(0, c->expect);
-		dry = cons_look(n, c, &f, most, c->deficit);
-		good = cons_verify(n, c, &f, seg);
-		board_charge(n->board, BOARD_STEP_POLL_RING, good + (good != f.count));
-		board_charge(n->board, BOARD_STEP_CHECK, good);
-		board_charge(n->board, BOARD_STEP_TX, good);
-		for (k = 0; k < good; k++)
-			c->deficit -= (int32_t)f.len[k];
-		seg += good;
-		c->next += good;
-		c->expect = (uint8_t)(c->expect + good);
-		if (p2p_unlikely(good != f.count)) {
-			p2p_desc_fill(bad, (uint32_t)f.low[good], (uint32_t)(f.low[good] >> 32), P2P_DW(0, c->expect), c->next);
+		k = cons_afford(c->deficit, P2P_D0_LEN((uint32_t)p2p_desc_low(at)));
+		most = most < k ? most : k;
+		placed = cons_placed_next(n, c);
+		run.w0 = P2P_D0(0, placed ? P2P_DF_PLACED : 0, 0, out, 0);
+		run.seq = c->next;
+		run.frame = c->expect;
+		there = board_take_few(at, &run, CONS_FREE, most, &f);
+		good = board_check_few(n->board, placed ? NULL : cons_buf(c, c->next & mask), &run, there, &f);
+		k = cons_within(&f, good, c->deficit);
+		cons_segs(n, c, &f, k, seg);
+		board_charge(n->board, BOARD_STEP_POLL_RING, k);
+		board_charge(n->board, BOARD_STEP_CHECK, k);
+		board_charge(n->board, BOARD_STEP_TX, k);
+		seg += k;
+		c->next += k;
+		c->expect = (uint8_t)(c->expect + k);
+		if (p2p_unlikely(good != there && k == good)) {
+			board_charge(n->board, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, P2P_D0_LEN(f.w0[k])));
+			board_charge(n->board, BOARD_STEP_POLL_RING, 1);
+			p2p_desc_fill(bad, f.w0[k], f.csum[k], P2P_DW(0, c->expect), c->next);
 			end = CONS_BAD;
 			break;
 		}
-	}
-	if (end != CONS_BAD && dry && !cons_is_hole(n, c, c->next)) {
+	} while (k == most && c->next - begin != max && c->deficit > 0);
+	if (end == CONS_MORE && k != most && c->deficit > 0 && p2p_desc_high(&c->descs[c->next & mask]) >> 32 != c->next &&
+	    !cons_is_hole(n, c, c->next)) {
 		board_charge(n->board, BOARD_STEP_POLL_RING, 1);
 		end = CONS_DRY;
 	}

@@ -261,6 +261,7 @@ static void cut_post(struct fw_nic *n, unsigned int x)
 	while (room) {
 		m = room < FW_RX_BURST ? room : FW_RX_BURST;
 		seq = p->prod + p->out;
+#pragma GCC unroll 4
 		for (k = 0; k < m; k++)
 			p2p_seg_set_empty(&empty[k], base + (size_t)((seq + k) & mask) * buf_size, buf_size, region, seq + k);
 		took = board_rx_post(n->board, x, empty, m);
@@ -305,31 +306,53 @@ static inline void cut_end(struct fw_nic *n, struct fw_prod *p, uint32_t slots, 
 	fw_prod_filled(n, p);
 }
 
+/* Frames of one segment each in the slots from seq on, in order. */
+static inline uint32_t cut_plain(const struct p2p_seg *s, uint32_t count, uint16_t region, uint32_t seq, uint32_t buf_size)
+{
+	uint32_t k, odd = 0, other = 0;
+
+	/* As prod_plain(). */
+#pragma GCC unroll 4
+	for (k = 0; k < count; k++) {
+		odd |= (s[k].len - FW_MIN_FRAME) | (buf_size - s[k].len) | s[k].len;
+		other |= s[k].flags | (s[k].region ^ region) | (s[k].cookie ^ (seq + k));
+	}
+	if (p2p_likely(!(odd >> 31 | other)))
+		return k;
+	for (k = 0; k < count; k++)
+		if (s[k].flags || s[k].region != region || s[k].cookie != seq + k || s[k].len - FW_MIN_FRAME > buf_size - FW_MIN_FRAME)
+			break;
+	return k;
+}
+
 /* Frames of one slot each, until something else comes. */
 static uint32_t cut_take(struct fw_nic *n, unsigned int x)
 {
 	struct fw_port *port = &n->port[x];
 	struct fw_prod *p = port->ring;
-	const struct p2p_seg *s = &port->stash[port->stash_at], *end = &port->stash[port->stash_n];
-	const uint32_t w0 = P2P_D0(0, P2P_DF_PLACED, x, port->ring_pair & 0xff, 0), most = p->buf_size - 14;
-	const uint16_t region = cut_region(n);
-	struct p2p_desc *const shadow = p->shadow;
-	const uint32_t mask = p->mask;
-	uint32_t seq = p->prod, frame = p->frame, count;
+	struct board_run run = { .w0 = P2P_D0(0, P2P_DF_PLACED, x, port->ring_pair & 0xff, 0), .step = p->buf_size,
+				 .stride = n->stride };
+	const uint32_t begin = port->stash_at;
+	uint32_t m, k, slot, count;
 
 	if (!p->open || cut_pair(n, x) != port->ring_pair)
 		return 0;
-	for (; s != end; s++, seq++, frame++) {
-		if (p2p_unlikely((s->flags | (s->region ^ region)) || s->cookie != seq || s->len - 14 > most))
-			break;
-		shadow[seq & mask] = cut_desc(seq, w0 | s->len, frame);
-	}
-	count = seq - p->prod;
+	do {
+		count = port->stash_at - begin;
+		run.seq = p->prod + count;
+		run.frame = (uint8_t)(p->frame + count);
+		slot = run.seq & p->mask;
+		m = port->stash_n - port->stash_at < FW_FEW ? port->stash_n - port->stash_at : FW_FEW;
+		m = m < p->mask + 1 - slot ? m : p->mask + 1 - slot;
+		k = cut_plain(&port->stash[port->stash_at], m, cut_region(n), run.seq, p->buf_size);
+		board_describe_few(&run, &port->stash[port->stash_at], k, &p->shadow[slot]);
+		port->stash_at += k;
+	} while (k && k == m);
+	count = port->stash_at - begin;
 	if (!count)
 		return 0;
 	cut_begin(n, p);
-	p->frame = (uint8_t)frame;
-	port->stash_at += count;
+	p->frame = (uint8_t)(p->frame + count);
 	cut_end(n, p, count, count, true);
 	return count;
 }

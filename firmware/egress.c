@@ -192,6 +192,15 @@ static unsigned int egress_serve(struct fw_nic *n, unsigned int x, struct fw_pee
 	return got;
 }
 
+/* A ring's turn comes, or goes on. */
+static inline void egress_credit(struct fw_cons *c, bool resume, bool alone)
+{
+	if (!resume)
+		c->deficit += alone ? FW_ALONE_BYTES : FW_QUANTUM_BYTES;
+	else if (!alone && c->deficit > FW_QUANTUM_BYTES)
+		c->deficit = FW_QUANTUM_BYTES;
+}
+
 unsigned int fw_egress_port(struct fw_nic *n, unsigned int x)
 {
 	struct fw_port *port = &n->port[x];
@@ -212,8 +221,7 @@ unsigned int fw_egress_port(struct fw_nic *n, unsigned int x)
 	while (left && moved < FW_STEP_FRAMES && port->stage_n + P2P_MAX_SEGS <= FW_TX_STAGE) {
 		i = fw_next_bit(left, at);
 		peer = &n->peer[i];
-		if (i != port->rr || !port->rr_resume)
-			peer->cons[x].deficit += FW_QUANTUM_BYTES;
+		egress_credit(&peer->cons[x], i == port->rr && port->rr_resume, left == FW_BIT(i));
 		debt = peer->cons[x].deficit <= 0;
 		if (!debt && fw_cons_empty(n, &peer->cons[x])) {
 			board_charge(n->board, BOARD_STEP_POLL_RING, 1);

@@ -263,6 +263,7 @@ void fw_ingress_post(struct fw_nic *n, unsigned int x)
 		const uint32_t *last = port->free + port->nfree;
 
 		m = port->nfree < FW_RX_BURST ? port->nfree : FW_RX_BURST;
+#pragma GCC unroll 4
 		for (k = 0; k < m; k++) {
 			uint32_t buf = *--last;
 

@@ -27,7 +27,7 @@
 
 #define FW_RX_BURST 32
 #define FW_TX_STAGE 64
-#define FW_FEW 32                 /* frames of a burst that are dealt with side by side */
+#define FW_FEW BOARD_FEW_MAX      /* frames of a burst that are dealt with side by side */
 #define FW_MIN_FRAME 14           /* an Ethernet header */
 #define FW_PEER_HOST P2P_MAX_NICS /* bn: the host, as a peer */
 #define FW_PEER_INJECT (P2P_MAX_NICS + 1) /* the host's router, whose one ring holds the frames that it wants sent */
@@ -42,6 +42,7 @@
 #define FW_FLUSH_NS 10000ull      /* less than a batch waits no longer for more, though ports have more */
 #define FW_STEP_FRAMES 256        /* a step drops no more than about so many for a port whose cable is down */
 #define FW_QUANTUM_BYTES 4096     /* deficit round robin */
+#define FW_ALONE_BYTES 65536      /* the same, while no other ring has anything: many turns in one */
 #define FW_RD_WINDOW 64           /* rd, bn: reads of one ring under way */
 #define FW_HOLE 0xff              /* rd: a slot given up when it was fetched */
 #define FW_STATIONS 8192          /* bridge table; 4-way buckets */

@@ -281,25 +281,39 @@ int fw_prod_send(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *segs
 	return 0;
 }
 
-/* How many of the frames may go now: of one segment each, and there is room for their writes. */
-static inline uint32_t prod_ready(struct fw_nic *n, enum prod_way way, const struct p2p_seg *segs, uint32_t count,
-				  uint32_t buf_size, uint64_t *bytes)
+/* Frames of one segment each that fit a slot, from the first on; *bytes: of all of them. */
+static inline uint32_t prod_plain(const struct p2p_seg *segs, uint32_t count, uint32_t buf_size, uint32_t *bytes)
 {
-	uint32_t room, k;
+	uint32_t k, odd = 0, more = 0, sum = 0;
 
-	if (way != PROD_LEND && !board_at_once(n->board)) {
-		room = board_room(n->board, BOARD_Q_WRITE);
-		if (room > fw_wait_room(n))
-			room = fw_wait_room(n);
-		if (count > room)
-			count = room;
-	}
+	/* Lengths are small: a difference that is negative has its highest bit set. */
+#pragma GCC unroll 4
 	for (k = 0; k < count; k++) {
-		if (p2p_unlikely((segs[k].flags & P2P_SEG_MORE) || segs[k].len - FW_MIN_FRAME > buf_size - FW_MIN_FRAME))
-			break;
-		*bytes += segs[k].len;
+		odd |= (segs[k].len - FW_MIN_FRAME) | (buf_size - segs[k].len) | segs[k].len;
+		more |= segs[k].flags;
+		sum += segs[k].len;
 	}
+	if (p2p_unlikely(odd >> 31 || more & P2P_SEG_MORE)) {
+		for (k = sum = 0; k < count; k++) {
+			if ((segs[k].flags & P2P_SEG_MORE) || segs[k].len - FW_MIN_FRAME > buf_size - FW_MIN_FRAME)
+				break;
+			sum += segs[k].len;
+		}
+	}
+	*bytes = sum;
 	return k;
+}
+
+/* How many of the frames may go now: there is room for their writes. */
+static inline uint32_t prod_ready(struct fw_nic *n, enum prod_way way, uint32_t count)
+{
+	uint32_t room;
+
+	if (way == PROD_LEND || board_at_once(n->board))
+		return count;
+	room = board_room(n->board, BOARD_Q_WRITE);
+	room = room < fw_wait_room(n) ? room : fw_wait_room(n);
+	return count < room ? count : room;
 }
 
 static void prod_advance(struct fw_nic *n, struct fw_prod *p, uint32_t seq, uint8_t frame)
@@ -311,26 +325,20 @@ static void prod_advance(struct fw_nic *n, struct fw_prod *p, uint32_t seq, uint
 		fw_prod_flush(n, p, false);
 }
 
-/* wr: a few frames into their slots, which lie side by side; then their descriptors; then their buffers are free. */
+/* wr: a few frames into their slots, which lie side by side, and their descriptors; then their buffers are free. */
 static inline void prod_few_write(struct fw_nic *n, struct fw_prod *p, unsigned int x, const struct p2p_seg *segs,
 				  uint32_t m, uint32_t w0)
 {
-	const uint32_t seq = p->prod, slot = seq & p->mask, buf_size = p->buf_size;
-	struct p2p_desc *d = &p->shadow[slot];
+	const struct board_run run = { .w0 = w0, .seq = p->prod, .frame = p->frame, .step = p->buf_size, .stride = n->stride };
+	const uint32_t slot = p->prod & p->mask;
 	struct fw_port *port = &n->port[x];
-	uint32_t k, tok, h[FW_FEW], sum[FW_FEW], *to = port->free + port->nfree, frame = p->frame;
+	uint32_t k, tok, *to = port->free + port->nfree;
 
 	for (k = 0; k < m; k++)
 		board_charge(n->board, BOARD_STEP_CSUM_WORD, FW_CSUM_WORDS(n, segs[k].len));
 	board_charge(n->board, BOARD_STEP_RESERVE, m);
 	board_charge(n->board, BOARD_STEP_DMA_ISSUE, m);
-	board_mix_few(seq, m, h);
-	tok = board_write_few(n->board, &p->win_buf, (uint64_t)slot * buf_size, buf_size, segs, m, h, n->stride, sum);
-	for (k = 0; k < m; k++) {
-		uint32_t where = P2P_DW(0, frame + k), w = w0 | segs[k].len;
-
-		p2p_desc_fill(&d[k], w, board_sum_finish(sum[k], w, where, seq + k), where, seq + k);
-	}
+	tok = board_fill_few(n->board, &p->win_buf, (uint64_t)slot * run.step, &run, segs, m, &p->shadow[slot]);
 	if (p2p_unlikely(!board_done(n->board, BOARD_Q_WRITE, tok))) {
 		prod_note(n, p, slot, tok);
 		port->refs[segs[0].cookie] = 1;
@@ -365,16 +373,17 @@ static uint32_t prod_burst(struct fw_nic *n, struct fw_prod *p, enum prod_way wa
 			   uint32_t count, uint32_t w0)
 {
 	const uint32_t begin = p->prod;
-	uint32_t m, slot;
+	uint32_t m, slot, len;
 	uint64_t bytes = 0;
 
 	while (count) {
 		slot = p->prod & p->mask;
 		m = !board_at_once(n->board) ? 1 : count < FW_FEW ? count : FW_FEW;
 		m = m < p->mask + 1 - slot ? m : p->mask + 1 - slot;
-		m = prod_ready(n, way, segs, m, p->buf_size, &bytes);
+		m = prod_plain(segs, prod_ready(n, way, m), p->buf_size, &len);
 		if (!m)
 			break;
+		bytes += len;
 		board_charge(n->board, BOARD_STEP_LOOKUP, m);
 		if (way == PROD_LEND)
 			prod_few_lend(n, p, x, segs, m, w0);
@@ -487,25 +496,34 @@ static uint32_t prod_limit(struct fw_nic *n, struct fw_prod *p)
 
 void fw_prod_flush(struct fw_nic *n, struct fw_prod *p, bool dry)
 {
-	uint32_t limit = prod_limit(n, p), end, wrap;
+	uint32_t limit = prod_limit(n, p), from = p->pub, end, wrap, batches = 0;
 	bool overdue = n->now_ns - p->dirty_ns >= FW_FLUSH_NS;
 
 	while (p->pub != limit && board_room(n->board, BOARD_Q_WRITE)) {
 		/* Less than a batch: what makes it whole is on its way, or may be. */
 		if (limit - p->pub < n->batch && !overdue && (!dry || p->prod - p->pub >= n->batch))
-			return;
+			break;
 		end = limit - p->pub > n->batch ? p->pub + n->batch : limit;
 		while (end != limit && (P2P_D0_FLAGS(from_le32(p->shadow[(end - 1) & p->mask].w0)) & P2P_DF_MORE))
 			end++;
 		wrap = (p->pub | p->mask) + 1;
 		if ((int32_t)(end - wrap) > 0)
 			end = wrap;
-		prod_write(n, p, p->pub, end);
 		p->pub = end;
-		p->dirty_ns = n->now_ns;
-		fw_event(n, P2P_EV_flushes, 1);
-		n->wrote = true;
+		batches++;
+		/* Batches that follow each other are one write where it costs nobody time. */
+		if (!board_at_once(n->board) || end == wrap) {
+			prod_write(n, p, from, end);
+			from = end;
+		}
 	}
+	if (!batches)
+		return;
+	if (from != p->pub)
+		prod_write(n, p, from, p->pub);
+	p->dirty_ns = n->now_ns;
+	fw_event(n, P2P_EV_flushes, batches);
+	n->wrote = true;
 }
 
 void fw_prod_flush_all(struct fw_nic *n, bool dry)

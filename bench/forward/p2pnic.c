@@ -39,8 +39,9 @@ int fwd_p2pnic_start(struct fwd_forwarder *f, char err[FWD_ERR_MAX])
 		fwd_arg(&a, "--poll");
 	fwd_arg(&a, "--buf-size");
 	fwd_arg(&a, "%u", f->setup.buf_bytes);
+	/* Half as many slots as descriptors: enough for what is under way, and fewer lines to cross (docs/performance.md). */
 	fwd_arg(&a, "--slots");
-	fwd_arg(&a, "%u", f->setup.ring);
+	fwd_arg(&a, "%u", f->setup.ring / 2);
 	for (k = 0; k < 2; k++) {
 		fwd_arg(&a, "--port");
 		if (req->server)

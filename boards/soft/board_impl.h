@@ -103,12 +103,10 @@ static inline void soft_copy_line(uint8_t *dst, const uint8_t *src, uint32_t len
 #if defined(__AVX2__)
 	__m256i lo = _mm256_loadu_si256((const __m256i *)src), hi = _mm256_loadu_si256((const __m256i *)(src + 32));
 
-	if (len < SOFT_LINE) {
-		const uint8_t *m = soft_keep_mask + SOFT_LINE - len;
+	const uint8_t *m = soft_keep_mask + SOFT_LINE - len;
 
-		lo = _mm256_and_si256(lo, _mm256_loadu_si256((const __m256i *)m));
-		hi = _mm256_and_si256(hi, _mm256_loadu_si256((const __m256i *)(m + 32)));
-	}
+	lo = _mm256_and_si256(lo, _mm256_loadu_si256((const __m256i *)m));
+	hi = _mm256_and_si256(hi, _mm256_loadu_si256((const __m256i *)(m + 32)));
 	_mm256_storeu_si256((__m256i *)dst, lo);
 	_mm256_storeu_si256((__m256i *)(dst + 32), hi);
 #elif defined(__SSE2__)
@@ -156,40 +154,6 @@ static inline uint32_t board_write_sum(struct board_ctx *b, struct board_win *w,
 	return 0;
 }
 
-/*
- * Frames of one line each, the common small ones, without a call in the loop; returns how many.  A word is sampled where
- * the frame was read from, masked as the copy is: what was just stored can be loaded only when the line is here.
- */
-static inline uint32_t soft_copy_lines(uint8_t *dst, uint32_t step, const struct p2p_seg *segs, uint32_t n, const uint32_t *h,
-				       uint32_t *sum)
-{
-	uint32_t k;
-
-	for (k = 0; k < n && p2p_likely(segs[k].len - 1 < SOFT_LINE); k++, dst += step) {
-		uint32_t at = p2p_sample_offset(h[k], 0, SOFT_LINE);
-
-		soft_copy_line(dst, segs[k].data, segs[k].len);
-		sum[k] = soft_crc32(~0u, soft_load32(segs[k].data + at) & soft_load32(soft_keep_mask + SOFT_LINE - segs[k].len + at));
-	}
-	return k;
-}
-
-#if defined(__AVX2__)
-#define BOARD_MIX
-static inline void board_mix_few(uint32_t seq, uint32_t n, uint32_t *h)
-{
-	const __m256i m1 = _mm256_set1_epi32((int)0x85ebca6bu), m2 = _mm256_set1_epi32((int)0xc2b2ae35u);
-	__m256i at = _mm256_add_epi32(_mm256_set1_epi32((int)seq), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-
-	for (uint32_t k = 0; k < n; k += 8, at = _mm256_add_epi32(at, _mm256_set1_epi32(8))) {
-		__m256i x = _mm256_mullo_epi32(_mm256_xor_si256(at, _mm256_srli_epi32(at, 16)), m1);
-
-		x = _mm256_mullo_epi32(_mm256_xor_si256(x, _mm256_srli_epi32(x, 13)), m2);
-		_mm256_storeu_si256((__m256i *)(h + k), _mm256_xor_si256(x, _mm256_srli_epi32(x, 16)));
-	}
-}
-#endif
-
 #if defined(__AVX2__) && !P2P_TSAN
 #define BOARD_JUMP
 /* The sign of an entry is its jump bit, and a gather's mask. */
@@ -215,36 +179,6 @@ static inline bool board_jump_few(const le32 *nodes, uint32_t last, const uint32
 }
 #endif
 
-#define BOARD_FEW
-
-static inline uint32_t board_write_few(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t step,
-				       const struct p2p_seg *segs, uint32_t n, const uint32_t *h, uint32_t stride, uint32_t *sum)
-{
-	uint8_t *dst = soft_win_ptr(b, w, off, n * step, true);
-	uint32_t k = 0;
-
-	if (p2p_likely(dst && stride == SOFT_LINE))
-		k = soft_copy_lines(dst, step, segs, n, h, sum);
-	for (; k < n; k++)
-		board_write_sum(b, w, off + (uint64_t)k * step, segs[k].data, segs[k].len, h[k], stride, &sum[k]);
-	return 0;
-}
-
-static inline void board_prefetch_few(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t step, uint32_t n)
-{
-	uint64_t rel = off - w->lo;
-	const uint8_t *p = w->host + rel;
-
-	if (p2p_unlikely(w->gen != b->gen || rel > w->span_write || (uint64_t)n * step > w->span_write - rel))
-		return;
-	for (uint32_t k = 0; k < n; k++, p += step)
-#ifdef __x86_64__
-		__asm__ volatile("prefetchw %0" : : "m"(*p));
-#else
-		__builtin_prefetch(p, 1, 3);
-#endif
-}
-
 /* Two words as one store; release orders it after all before it. */
 static inline void soft_store_pair(void *dst, const void *src, int order_release)
 {
@@ -257,18 +191,21 @@ static inline void soft_store_pair(void *dst, const void *src, int order_release
 		__atomic_store_n((uint64_t *)dst, v, __ATOMIC_RELAXED);
 }
 
-/* Whole where the CPU does so (aligned 16 bytes, any that has AVX), else seq last. */
-static inline void soft_store_desc(uint8_t *dst, const struct p2p_desc *src)
+/* Each whole where the CPU does so (aligned 16 bytes, any that has AVX), else seq last. */
+static inline void soft_store_descs(uint8_t *dst, const struct p2p_desc *src, uint32_t n)
 {
+	uint32_t i = 0;
+
 #if defined(__AVX__) && !P2P_TSAN
-	if (p2p_likely(((uintptr_t)dst & 15) == 0)) {
-		__atomic_signal_fence(__ATOMIC_RELEASE);
-		_mm_store_si128((__m128i *)dst, _mm_loadu_si128((const __m128i *)src));
-		return;
-	}
+	__atomic_signal_fence(__ATOMIC_RELEASE);
+#pragma GCC unroll 4
+	for (; i < n; i++)
+		_mm_store_si128((__m128i *)dst + i, _mm_load_si128((const __m128i *)src + i));
 #endif
-	soft_store_pair(dst, src, 0);
-	soft_store_pair(dst + 8, &src->where, 1);
+	for (; i < n; i++) {
+		soft_store_pair(dst + 16 * i, &src[i], 0);
+		soft_store_pair(dst + 16 * i + 8, &src[i].where, 1);
+	}
 }
 
 static inline uint32_t board_write_descs(struct board_ctx *b, struct board_win *w, uint64_t off,
@@ -276,12 +213,10 @@ static inline uint32_t board_write_descs(struct board_ctx *b, struct board_win *
 {
 	uint8_t *dst = soft_win_ptr(b, w, off, n * 16, true);
 
-	if (p2p_unlikely(!dst || (uintptr_t)dst & 7)) {
+	if (p2p_likely(dst && ((uintptr_t)dst & 15) == 0))
+		soft_store_descs(dst, src, n);
+	else
 		soft_dma_write(b, w, off, src, n * 16);
-		return 0;
-	}
-	for (uint32_t i = 0; i < n; i++)
-		soft_store_desc(dst + 16 * i, &src[i]);
 	return 0;
 }
 
@@ -354,17 +289,6 @@ static inline uint32_t board_sum_check(struct board_ctx *b, const uint8_t *mem, 
 	return soft_copy_ops.sum(mem, len, h, stride);
 }
 
-static inline void board_sum_few(struct board_ctx *b, const uint8_t *mem, uint32_t step, const uint32_t *len, uint32_t n,
-				 const uint32_t *h, uint32_t stride, uint32_t *sum)
-{
-	uint32_t k = 0;
-
-	for (; k < n && p2p_likely(len[k] - 1 < SOFT_LINE && stride >= SOFT_LINE); k++, mem += step)
-		sum[k] = soft_crc32(~0u, soft_load32(mem + p2p_sample_offset(h[k], 0, stride)));
-	for (; k < n; k++, mem += step)
-		sum[k] = board_sum_check(b, mem, len[k], h[k], stride);
-}
-
 static inline uint32_t board_sum(struct board_ctx *b, uint8_t *mem, uint32_t len, uint32_t h, uint32_t stride)
 {
 	uint32_t tail = soft_copy_round(len, stride) - len;
@@ -378,6 +302,10 @@ static inline uint32_t board_sum_finish(uint32_t running, uint32_t w0, uint32_t 
 {
 	return ~soft_crc64(soft_crc32(running, w0 & P2P_D0_SUMMED), where | (uint64_t)seq << 32);
 }
+
+#if defined(__AVX2__) && !P2P_TSAN
+#define BOARD_FEW "few.h"
+#endif
 
 static inline void board_prefetch_read(const void *p)
 {
