@@ -11,6 +11,7 @@ const struct cli_cmd bench_commands[] = {
 	{ "bench soak", cli_bench_soak, "one forwarder near its maximum for long: nothing may be lost", &cli_bench_soak_usage, NULL },
 	{ "bench idle", cli_bench_idle, "what `p2pnic run` takes of a core when nothing comes", &cli_bench_idle_usage, NULL },
 	{ "bench copy", cli_bench_copy, "what each way of copying and summing a frame costs here", &cli_bench_copy_usage, NULL },
+	{ "bench lpm", cli_bench_lpm, "route lookups and changes: state-jump tables, rte_lpm, rte_fib", &cli_bench_lpm_usage, NULL },
 	{ 0 },
 };
 

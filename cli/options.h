@@ -166,6 +166,18 @@
 	X(STR, cores, "cores", 0, "W,C", 0, 0, "core that writes frames, core that copies them (the first two)") \
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
 
+#define CLI_BENCH_LPM_OPTIONS(X) \
+	X(STR, routes, "routes", 0, "FILE", 0, 0, "a list of prefixes, one a line, or what `location dump` wrote (`location dump`)") \
+	X(STR, ip4_widths, "ip4-widths", 0, "LIST", 0, 0, "bits of each tier of the IPv4 table (16-3-3-2-4-4)") \
+	X(STR, ip6_widths, "ip6-widths", 0, "LIST", 0, 0, "bits of each tier of the IPv6 table (16-4-4-...)") \
+	X(U64, burst, "burst", 'b', "N", 1, 32768, "addresses handed to an engine at a time (64)") \
+	X(U64, rounds, "rounds", 'r', "N", 1, 64, "how often each is measured (15)") \
+	X(SECONDS, seconds, "seconds", 's', "S", 0, 0, "of each measurement (0.02)") \
+	X(U64, updates, "updates", 'u', "N", 1, 10000000, "changes of routes that are measured (200000)") \
+	X(U64, core, "core", 0, "N", 0, 1023, "run on this core (the first)") \
+	X(FLAG, small_pages, "small-pages", 0, "", 0, 0, "no transparent huge pages for any engine's tables") \
+	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
+
 #define CLI_HELP_OPTIONS(X) \
 	X(FLAG, man, "man", 0, "", 0, 0, "print the manual page's source instead")
 
@@ -201,6 +213,9 @@ struct cli_bench_idle_opts {
 };
 struct cli_bench_copy_opts {
 	CLI_BENCH_COPY_OPTIONS(CLI_FIELD)
+};
+struct cli_bench_lpm_opts {
+	CLI_BENCH_LPM_OPTIONS(CLI_FIELD)
 };
 struct cli_help_opts {
 	CLI_HELP_OPTIONS(CLI_FIELD)

@@ -79,7 +79,7 @@ void lpm_window_memory(struct lpm_window *w, void *base, uint64_t bytes);
 
 /*
  * The sizes and widths taken where nothing else is asked for: 4096 hops, 16384 buckets, and for tables
- * 16-4-4-8 (IPv4) and 16-4-4-... (IPv6).  bytes and contexts are the caller's.
+ * 16-3-3-2-4-4 (IPv4) and 16-4-4-... (IPv6).  bytes and contexts are the caller's.
  */
 void lpm_shape_default(struct p2p_route_shape *s);
 

@@ -55,7 +55,7 @@ void lpm_window_memory(struct lpm_window *w, void *base, uint64_t bytes)
 
 void lpm_shape_default(struct p2p_route_shape *s)
 {
-	static const uint8_t ip4[] = { 16, 4, 4, 8 };
+	static const uint8_t ip4[] = { 16, 3, 3, 2, 4, 4 };
 	unsigned int k;
 
 	memset(s, 0, sizeof(*s));

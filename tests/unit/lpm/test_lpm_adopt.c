@@ -77,8 +77,8 @@ static uint32_t hop_of(const struct area *a, const struct lpm_table *t, enum p2p
 }
 
 /* Every address has the result of the one list or of the other. */
-static void either(const struct area *a, const struct lpm_table *t, const struct oracle_list *x, const struct oracle_list *y,
-		   uint64_t seed)
+static void either(const struct area *a, const struct lpm_table *t, const struct oracle_list *x,
+		   const struct oracle_list *y, uint64_t seed)
 {
 	unsigned int k;
 
@@ -92,8 +92,8 @@ static void either(const struct area *a, const struct lpm_table *t, const struct
 }
 
 /*
- * A driver makes changes and is killed at its k-th store or write, for every k.  The next one adopts what it left: every
- * address goes where it went before or would have gone after; then the routes are loaded again.
+ * A driver makes changes and is killed at its k-th store or write, for every k.  The next one adopts what it left:
+ * every address goes where it went before or would have gone after; then the routes are loaded again.
  */
 static void killed(const struct change *changes, unsigned int n, unsigned int from, bool batch, uint64_t seed)
 {
