@@ -11,7 +11,7 @@
 
 const struct exp_kind_of exp_experiments[] = {
 	{ "fig5", EXP_FILE_NONE, exp_fig5, "throughput by frame size without routing", NULL, "method+ frame_bytes+" },
-	{ "fig6", EXP_FILE_NONE, exp_fig6, "throughput by frame size with routing (l3fwd)", NULL,
+	{ "fig6", EXP_FILE_NONE, exp_fig6, "throughput by frame size with routing", NULL,
 	  "method+ frame_bytes+" },
 	{ "fig7", EXP_FILE_NONE, exp_fig7, "latency: medians, percentiles, distributions", NULL,
 	  "method+ frame_bytes gbps arrival" },

@@ -33,7 +33,7 @@ static int no_methods(const struct exp_request *r, const char *which, char err[E
 
 static const char *const plain_note = "gbps is on the wire, preamble and gap included.";
 static const char *const router_note =
-	"wr, rd and bn with routing wait for the router: the firmware can't route yet, so they are not simulated.";
+	"wr and rd route in the NICs: the address is looked up and the header rewritten; in bn the host forwards and nobody routes.";
 
 /* ---- throughput by frame size ---- */
 static const struct exp_col rate_cols[] = {
@@ -93,8 +93,8 @@ static int rate_rows(struct exp_grid *g, struct exp_report *rep)
 	return 0;
 }
 
-static int rate_figure(const struct exp_request *r, struct exp_report *rep, unsigned int possible, const char *which,
-		       FILE *to, char err[EXP_ERR_MAX])
+static int rate_figure(const struct exp_request *r, struct exp_report *rep, unsigned int possible, bool routed,
+		       const char *which, FILE *to, char err[EXP_ERR_MAX])
 {
 	const unsigned int *frames = r->num_frames ? r->frames : exp_paper_frames;
 	unsigned int num_frames = r->num_frames ? r->num_frames : EXP_PAPER_FRAMES, k, f, n;
@@ -114,6 +114,8 @@ static int rate_figure(const struct exp_request *r, struct exp_report *rep, unsi
 
 			p->s.method = m[k];
 			p->s.frame_bytes = frames[f];
+			if (routed)
+				p->s.routed = exp_is_firmware(m[k]);
 			exp_point_time(r, p, 400, 600);
 		}
 	}
@@ -132,13 +134,14 @@ static int rate_figure(const struct exp_request *r, struct exp_report *rep, unsi
 }
 
 #define BIT(m) (1u << (m))
+#define ROUTED (BIT(EXP_WR) | BIT(EXP_RD) | BIT(EXP_L3FWD))
 #define PLAIN (BIT(EXP_WR) | BIT(EXP_RD) | BIT(EXP_BN) | BIT(EXP_TESTPMD))
 
 int exp_fig5(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX])
 {
 	struct exp_report rep = { .title = "Throughput by frame size, without routing" };
 
-	return rate_figure(r, &rep, PLAIN, "wr, rd, bn and testpmd; l3fwd routes and is in fig6", to, err);
+	return rate_figure(r, &rep, PLAIN, false, "wr, rd, bn and testpmd; l3fwd routes and is in fig6", to, err);
 }
 
 int exp_fig6(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX])
@@ -146,7 +149,7 @@ int exp_fig6(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX])
 	struct exp_report rep = { .title = "Throughput by frame size, with routing" };
 
 	exp_report_note(&rep, router_note);
-	return rate_figure(r, &rep, BIT(EXP_L3FWD), "l3fwd alone; wr, rd and bn can't route yet", to, err);
+	return rate_figure(r, &rep, ROUTED, true, "wr, rd and l3fwd; bn and testpmd don't route", to, err);
 }
 
 /* ---- latency ---- */
@@ -158,10 +161,11 @@ static const struct latency_case {
 	double warmup_us, duration_us;
 } latency_cases[] = {
 	{ "64B-1G", 64, 1, PLAIN, 1, 200, 10000 },
-	{ "64B-1G-routed", 64, 1, BIT(EXP_L3FWD), 1, 200, 10000 },
+	{ "64B-1G-routed", 64, 1, ROUTED, 1, 200, 10000 },
 	{ "1518B-1G", 1518, 1, PLAIN, 1, 200, 40000 },
 	{ "1518B-40G", 1518, 0, PLAIN, 0, 1000, 3000 },
 };
+#define CASE_ROUTED 1
 #define NUM_CASES (sizeof(latency_cases) / sizeof(latency_cases[0]))
 
 static const struct exp_col latency_cols[] = {
@@ -261,6 +265,8 @@ int exp_fig7(const struct exp_request *r, FILE *to, char err[EXP_ERR_MAX])
 			p->s.frame_bytes = c->frame_bytes;
 			p->s.gbps = c->gbps;
 			p->s.arrival = c->arrival;
+			if (i == CASE_ROUTED)
+				p->s.routed = exp_is_firmware(m[k]);
 			p->variant = i;
 			exp_point_time(r, p, c->warmup_us, c->duration_us);
 		}

@@ -98,7 +98,7 @@ static void rig_shape(const struct exp_rig *r, struct p2p_shape *s)
 	const struct exp_config *c = r->c;
 	unsigned int k;
 
-	*s = (struct p2p_shape){ .buf_size = rig_buf_size(c) };
+	*s = (struct p2p_shape){ .buf_size = rig_buf_size(c), .route_bytes = c->s.routed ? SIM_ROUTE_BYTES : 0 };
 	for (k = 0; k < c->num_nodes; k++) {
 		const struct exp_node *n = &c->node[k];
 
@@ -252,7 +252,8 @@ static int rig_up_mesh(struct exp_rig *r, const struct p2p_shape *shape, char er
 	unsigned int k;
 	int rc = 0;
 
-	cfg.flags = (c->s.scrub ? P2P_FLAG_SCRUB : 0) | (c->s.backpressure ? P2P_FLAG_BACKPRESSURE : 0);
+	cfg.flags = (c->s.scrub ? P2P_FLAG_SCRUB : 0) | (c->s.backpressure ? P2P_FLAG_BACKPRESSURE : 0) |
+		    (c->s.routed ? P2P_FLAG_ROUTE : 0);
 	for (k = 0; k < c->num_pairs; k++)
 		pairs[k] = (struct sim_pair){ r->index[c->pair[k].nic], c->pair[k].port, r->index[c->pair[k].to_nic],
 					      c->pair[k].to_port };
@@ -313,6 +314,19 @@ static uint64_t mix(uint64_t x)
 	return x ^ (x >> 31);
 }
 
+/* Routed: to the router's port, and to the network behind its pair's other end. */
+static void source_routed(const struct exp_rig *r, const struct exp_source *from, struct sim_source *s)
+{
+	const struct exp_config *c = r->c;
+	const uint8_t port[6] = { 0x02, 0, 0, 0, (uint8_t)r->index[from->nic], (uint8_t)from->port };
+	unsigned int k;
+
+	memcpy(s->dst, port, 6);
+	for (k = 0; k < c->num_pairs; k++)
+		if (c->pair[k].nic == from->nic && c->pair[k].port == from->port)
+			s->net = sim_route_net(r->index[c->pair[k].to_nic], c->pair[k].to_port);
+}
+
 void exp_rig_go(struct exp_rig *r)
 {
 	const struct exp_config *c = r->c;
@@ -334,6 +348,8 @@ void exp_rig_go(struct exp_rig *r)
 			.src = { 0x02, 0, 0, 2, 0, (uint8_t)k },
 		};
 
+		if (c->s.routed)
+			source_routed(r, from, &s);
 		/* Ports don't begin at the same instant: within the time of one frame. */
 		s.start_ps += s.seed % (uint64_t)((from->frame_bytes + 20) * 8 / from->gbps * 1000 + 1);
 		sim_mac_source(r->mac[from->nic][from->port], &s);

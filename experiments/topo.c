@@ -452,6 +452,8 @@ static int make_checks(struct maker *m)
 	if (exp_is_firmware(c->s.method) && nics > P2P_MAX_NICS)
 		return exp_spec_fail(m->spec, 0, "ports", m->err,
 				     "%u NICs, a mesh has at most %d; give more ports_per_nic", nics, P2P_MAX_NICS);
+	if (c->s.routed && c->s.method != EXP_WR && c->s.method != EXP_RD)
+		return exp_spec_fail(m->spec, 0, "routed", m->err, "%s: NICs route in wr and rd alone", exp_methods[c->s.method]);
 	if (exp_needs_host(c->s.method) && c->node[0].kind != EXP_HOST)
 		return exp_spec_fail(m->spec, m->line[0], "host", m->err,
 				     "%s forwards through a host, and there is none", exp_methods[c->s.method]);

@@ -86,6 +86,7 @@ static inline bool exp_needs_host(enum exp_method m)
 	X(UINT, stride, 64, P2P_MIN_STRIDE, P2P_MAX_STRIDE, NULL, "of the checksum, a power of two") \
 	X(CHOICE, scrub, 1, 0, 0, exp_on_off, "slots are overwritten before reuse, as on a fabric that may lose writes") \
 	X(CHOICE, backpressure, 1, 0, 0, exp_on_off, "a full ring stops receiving instead of dropping") \
+	X(CHOICE, routed, 0, 0, 0, exp_on_off, "wr, rd: NICs look each packet up and rewrite its header; pairs become routes") \
 	X(CHOICE, lossy, 0, 0, 0, exp_on_off, "switches drop writes that they can't buffer instead of holding them up") \
 	X(UINT, loss_ppm, 0, 0, 1000000, NULL, "and so many of a million writes, whatever the load") \
 	X(CHOICE, arrival, 0, 0, 0, exp_arrivals, "of frames") \

@@ -147,10 +147,13 @@ struct sim_frame {
 	uint16_t id;
 	uint32_t flow, len; /* len without FCS */
 	uint64_t seq, stamp_ps;
+	uint32_t net; /* not 0: an IPv4 packet to net + flow */
 };
 /* dst and src lie in addr. */
 void sim_frame_make(uint8_t *data, const uint8_t addr[12], const struct sim_frame *f);
-/* Every byte is looked at. */
+/* route.c: a table of all pairs in b's memory, taken into use.  False: b refuses it. */
+bool sim_route_make(struct board_ctx *b, struct board_ctx *const *nics, const struct sim_pair *pairs, unsigned int n);
+/* Every byte is looked at; of an IPv4 packet that it was routed once. */
 bool sim_frame_check(const uint8_t *data, uint32_t len, struct sim_frame *f);
 
 #endif

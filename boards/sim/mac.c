@@ -179,7 +179,8 @@ static void mac_arrive(struct sim_mac *m)
 /* Writes the frame into the oldest buffers; returns how many, 0: there is no room. */
 static unsigned int mac_deliver(struct sim_mac *m, const struct arrival *a, struct p2p_seg *segs, unsigned int n)
 {
-	struct sim_frame f = { .id = a->id, .flow = a->flow, .len = a->len, .seq = a->seq, .stamp_ps = a->at_ps };
+	struct sim_frame f = { .id = a->id, .flow = a->flow, .len = a->len, .seq = a->seq, .stamp_ps = a->at_ps,
+			       .net = m->src.net };
 	unsigned int need = port_buffers_needed(&m->posted, a->len, n), k;
 	uint8_t *data = m->whole;
 

@@ -35,7 +35,6 @@ static int mesh_configure(struct board_ctx *b, unsigned int index, unsigned int 
 			  char err[FAB_ERR_MAX])
 {
 	const struct { uint32_t off, v; } reg[] = {
-		{ P2P_CONTROL, P2P_CTL_RESET },
 		{ P2P_NIC_INDEX, index },
 		{ P2P_NUM_NICS, n },
 		{ P2P_SLOTS, cfg->slots },
@@ -49,6 +48,9 @@ static int mesh_configure(struct board_ctx *b, unsigned int index, unsigned int 
 	unsigned int k;
 
 	sim_nic_bus_master(b, true);
+	reg_write(b, P2P_CONTROL, 4, P2P_CTL_RESET);
+	if (cfg->flags & P2P_FLAG_ROUTE)
+		reg_write(b, P2P_ROUTE_BYTES, 8, SIM_ROUTE_BYTES);
 	for (k = 0; k < P2P_ARRAY_SIZE(reg); k++)
 		reg_write(b, reg[k].off, 4, reg[k].v);
 	if (fw_reg_read(sim_nic_fw(b), P2P_STATUS, 4) & P2P_ST_CONFIGURED)
@@ -148,7 +150,10 @@ int sim_mesh_up(struct sim_world *w, struct board_ctx *const *nics, unsigned int
 		if (rc)
 			return fail(err, rc, "main memory can't be mapped for %s: %s", nic_name(nics[i]), strerror(-rc));
 	}
-	for (i = 0; !rc && i < num_pairs; i++)
+	for (i = 0; !rc && i < n && (cfg->flags & P2P_FLAG_ROUTE); i++)
+		if (!sim_route_make(nics[i], nics, pairs, num_pairs))
+			return fail(err, -EINVAL, "%s does not take its route table", nic_name(nics[i]));
+	for (i = 0; !rc && i < num_pairs && !(cfg->flags & P2P_FLAG_ROUTE); i++)
 		rc = mesh_pair(nics, n, &pairs[i], err);
 	for (i = 0; !rc && i < n; i++)
 		rc = mesh_enable(nics[i], err);

@@ -111,6 +111,7 @@ struct sim_source {
 	uint64_t seed;
 	uint64_t max_frames;   /* 0: no end */
 	uint8_t dst[6], src[6];
+	uint32_t net;          /* not 0: IPv4 packets to addresses of this /16, a flow each; the sink wants them routed once */
 };
 struct sim_sink_stats {
 	uint64_t frames, bytes; /* with FCS */
@@ -137,9 +138,15 @@ void sim_mac_reset(struct port *mac); /* counters and latencies: end of warm-up 
 /* ---- bring-up, in the driver's order (design section 4) ---- */
 struct sim_mesh_cfg {
 	enum p2p_mode mode;
-	uint32_t batch, stride, slots, rx_bufs, flags;
+	uint32_t batch, stride, slots, rx_bufs, flags; /* with P2P_FLAG_ROUTE pairs become routes */
 };
 struct sim_pair { unsigned int nic, port, to_nic, to_port; };
+#define SIM_ROUTE_BYTES (1u << 20) /* of a NIC's routing area */
+/* The network that lies behind a port: 10.k.0.0/16. */
+static inline uint32_t sim_route_net(unsigned int nic, unsigned int port)
+{
+	return 10u << 24 | (nic * P2P_MAX_PORTS + port) << 16;
+}
 /* Configures, maps, introduces, pairs, enables.  bn: with the host's areas (host.h).  0 or -errno with one line. */
 struct sim_bn;
 int sim_mesh_up(struct sim_world *w, struct board_ctx *const *nics, unsigned int n, const struct sim_mesh_cfg *cfg,
