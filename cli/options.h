@@ -34,6 +34,13 @@
 	X(U64, age, "age", 0, "SECONDS", 1, 1000000, "bridge: forget a station not heard from for so long (300)") \
 	X(U64, silence, "silence", 0, "MS", 30, 60000, "a NIC not heard from for so long is down; more where NICs are starved of CPU (100)")
 
+/* The router beside them. */
+#define CLI_ROUTING_OPTIONS(X) \
+	X(LIST, tap, "tap", 0, "NIC.PORT=IFNAME", 0, 0, \
+	  "name of a port's device in the kernel, repeat for more (the NIC's name, p and the port's number, as nic0p0)") \
+	X(STR, router_socket, "router-socket", 0, "PATH", 0, 0, \
+	  "where the router answers; without a slash in the runtime directory (router.sock)")
+
 /* What software NICs are made of. */
 #define CLI_SOFT_OPTIONS(X) \
 	X(BYTES, mem, "mem", 0, "SIZE", 2097152, 68719476736u, "device memory of a NIC, a power of two (64M)") \
@@ -46,6 +53,8 @@
 	  "a port: of the --nic before it, or without any --nic of a NIC of its own (nic0, nic1, ...)") \
 	X(LIST, nic, "nic", 'n', "NAME", 0, 0, "begin a NIC; the --port options after it are its ports 0, 1, ...") \
 	CLI_DRIVER_OPTIONS(X) \
+	CLI_ROUTING_OPTIONS(X) \
+	X(ONOFF, router, "router", 0, "on|off", 0, 0, "--route: run the router as well, which follows the kernel's routes (on)") \
 	X(U64, nics, "nics", 0, "N", 2, 16, "without ports: how many NICs, in twos of generator and sink (2)") \
 	X(SECONDS, seconds, "seconds", 's', "S", 0, 0, "end after S seconds; without ports: S for all measurements together (27)") \
 	X(STR, cores, "cores", 0, "LIST", 0, 0, "pin one worker to each core, as 0,2-3 (as many unpinned ones as NICs and CPUs; without ports one for all);" \
@@ -72,6 +81,25 @@
 	X(SECONDS, timeout, "timeout", 0, "S", 0, 0, "wait so long for the NICs to see each other (5)") \
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
 
+#define CLI_ROUTER_OPTIONS(X) \
+	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH; repeat for all of the mesh, in the order in which `up` had them") \
+	CLI_DRIVER_OPTIONS(X) \
+	CLI_ROUTING_OPTIONS(X) \
+	X(FLAG, keep, "keep", 0, "", 0, 0, "at the end leave the ports' devices in the kernel, with their addresses and routes, for the next router") \
+	X(SECONDS, timeout, "timeout", 0, "S", 0, 0, "wait so long for the NICs to see each other (5)")
+
+#define CLI_ROUTE_OPTIONS(X) \
+	X(STR, dev, "dev", 0, "IFNAME", 0, 0, "add, load: by this interface of the kernel, without a gateway or with one that it can't be found by") \
+	X(LIST, via, "via", 0, "ADDR", 0, 0, "add, load: by this gateway; add: repeat for several ways; load: each prefix gets one of them") \
+	X(CHOICE, type, "type", 0, "unicast|blackhole|unreachable|prohibit", 0, 0, "add, load: what becomes of packets (unicast)") \
+	X(U64, metric, "metric", 0, "N", 0, 4294967295u, "add, del, load: the kernel takes the lowest (50)") \
+	X(CHOICE, format, "format", 0, "plain|location", 0, 0, \
+	  "load: a prefix a line, or as `location dump` writes (as the file looks)") \
+	X(U64, limit, "limit", 0, "N", 1, 4294967295u, "load: so many prefixes at most (all)") \
+	X(FLAG, resolve, "resolve", 0, "", 0, 0, "add, load: a gateway that is not a neighbour may be reached by another route, whose gateway is taken") \
+	X(STR, router_socket, "router-socket", 0, "PATH", 0, 0, "the router's; without a slash in the runtime directory (router.sock)") \
+	X(FLAG, json, "json", 'j', "", 0, 0, "print JSON")
+
 #define CLI_DOWN_OPTIONS(X) \
 	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH; repeat for more") \
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
@@ -80,6 +108,8 @@
 	X(LIST, socket, "socket", 's', "PATH", 0, 0, \
 	  "a NIC's socket or control socket; repeat for more (all in the runtime directory)") \
 	X(LIST, nic, "nic", 'n', "NAME", 0, 0, "only the NIC of this name; repeat for more") \
+	X(STR, router_socket, "router-socket", 0, "PATH", 0, 0, \
+	  "routes, nexthops, neighbours: the router's socket; without a slash in the runtime directory (router.sock)") \
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
 
 #define CLI_SIM_OPTIONS(X) \
@@ -189,6 +219,12 @@ struct cli_nic_opts {
 };
 struct cli_up_opts {
 	CLI_UP_OPTIONS(CLI_FIELD)
+};
+struct cli_router_opts {
+	CLI_ROUTER_OPTIONS(CLI_FIELD)
+};
+struct cli_route_opts {
+	CLI_ROUTE_OPTIONS(CLI_FIELD)
 };
 struct cli_down_opts {
 	CLI_DOWN_OPTIONS(CLI_FIELD)

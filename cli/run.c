@@ -15,6 +15,7 @@
 #include "cli/cli.h"
 #include "cli/ctl_client.h"
 #include "cli/driver_opts.h"
+#include "cli/routing.h"
 #include "cli/run.h"
 #include "cli/show_table.h"
 #include "ports/gen.h"
@@ -279,8 +280,23 @@ static int run_print(struct rig *r, const struct cli_run_opts *o, const char *ct
 	return rc;
 }
 
+/* *router stays NULL where none is wanted. */
+static int run_router(struct rig *r, const struct cli_run_opts *o, struct router **router, char err[CLI_ERR_MAX])
+{
+	const char *names[P2P_MAX_NICS];
+	unsigned int i;
+
+	*router = NULL;
+	if (!o->route || (o->router_set && !o->router))
+		return 0;
+	for (i = 0; i < r->n; i++)
+		names[i] = r->nic[i].name;
+	return routing_start(router, r->drv, names, &o->tap, o->router_socket_set ? o->router_socket : NULL, false, err);
+}
+
 static int run_traffic(struct rig *r, const struct cli_run_opts *o, char err[CLI_ERR_MAX])
 {
+	struct router *router = NULL;
 	char ctl[PATH_MAX];
 	uint64_t start;
 	double seconds;
@@ -294,6 +310,8 @@ static int run_traffic(struct rig *r, const struct cli_run_opts *o, char err[CLI
 		rc = rig_serve(r, ctl, err);
 	if (!rc)
 		rc = run_bring_up(r, o, err);
+	if (!rc)
+		rc = run_router(r, o, &router, err);
 	if (rc)
 		return rc;
 	rig_go(r);
@@ -302,6 +320,7 @@ static int run_traffic(struct rig *r, const struct cli_run_opts *o, char err[CLI
 	seconds = (double)(soft_now_ns() - start) / 1e9;
 	run_progress_end(o);
 	drained = rig_drain(r, RUN_DRAIN_NS);
+	routing_stop(router);
 	rc = run_print(r, o, ctl, seconds, drained, err);
 	rig_down(r);
 	if (rc)
@@ -337,6 +356,10 @@ static int run_check(const struct cli_run_opts *o, struct rig_opts *ro, char err
 	}
 	if (o->nics_set && o->port.n) {
 		snprintf(err, CLI_ERR_MAX, "--nics is for the measurement without ports; with ports use --nic NAME");
+		return -EINVAL;
+	}
+	if ((o->router_set || o->tap.n || o->router_socket_set) && !o->route) {
+		snprintf(err, CLI_ERR_MAX, "--router, --tap and --router-socket are for --route");
 		return -EINVAL;
 	}
 	if (!o->port.n && (o->pair.n || o->bridge || o->route)) {

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/ctl_client.h"
 #include "cli/options.h"
+#include "cli/router_client.h"
 #include "cli/show_table.h"
 
 #define CLI_STRUCT cli_show_opts
@@ -16,10 +17,13 @@ static const struct cli_opt show_opts[] = { CLI_SHOW_OPTIONS(CLI_ROW) };
 #undef CLI_STRUCT
 
 const struct cli_usage cli_show_usage = {
-	.synopsis = "nics|peers|ports|stats|drops|regs [--socket PATH]... [--nic NAME]... [--json]",
+	.synopsis = "nics|peers|ports|stats|drops|regs|routes|nexthops|neighbours [--socket PATH]... [--nic NAME]... [--json]",
 	.description =
 		"Asks control sockets and prints what they tell: nics (state), peers (who sees whom), ports (links and frames),"
 		" stats (ports, bytes moved, drops), drops (by reason), regs (all registers).\n\n"
+		"routes, nexthops and neighbours are the router's (`p2pnic router`, `p2pnic run --route`), which is asked at its own socket: every"
+		" prefix with its next hop; every next hop with the prefixes that name it and the packets and bytes that NICs sent by it;"
+		" the kernel's neighbours behind ports.\n\n"
 		"Without --socket all control sockets of the runtime directory are asked. A NIC's socket path stands for its"
 		" control socket, PATH.ctl. Observing changes nothing and needs no driver.",
 	.examples = "  p2pnic show stats\n  p2pnic show drops --socket /run/p2pnic/a.sock --json\n",
@@ -190,9 +194,15 @@ int cli_show(int argc, char **argv)
 		cli_help_print(cli_command("show"), stdout);
 		return CLI_OK;
 	}
+	if (words && show_is_router(word)) {
+		if (!show_router(word, o.router_socket_set ? o.router_socket : NULL, o.json, err))
+			return CLI_OK;
+		cli_error("show", "%s", err);
+		return CLI_FAILED;
+	}
 	if (!words || show_view_parse(word, &view, &regs)) {
-		cli_error("show", "%s%.100s%ssay what: nics, peers, ports, stats, drops or regs", words ? "'" : "",
-			  words ? word : "", words ? "' is nothing to show; " : "");
+		cli_error("show", "%s%.100s%ssay what: nics, peers, ports, stats, drops, regs, routes, nexthops or neighbours",
+			  words ? "'" : "", words ? word : "", words ? "' is nothing to show; " : "");
 		return CLI_USAGE;
 	}
 	return show_run(view, regs, &o);

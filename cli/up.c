@@ -14,6 +14,7 @@
 #include "cli/driver_opts.h"
 #include "cli/options.h"
 #include "cli/show_table.h"
+#include "cli/up.h"
 
 #define UP_READY_S 5.0
 #define UP_MONITOR_NS 500000000ull
@@ -56,13 +57,6 @@ const struct cli_usage cli_reset_usage = {
 	.table = { down_opts, sizeof(down_opts) / sizeof(down_opts[0]) },
 };
 
-/* One NIC as given: where its socket is, what it is called. */
-struct up_addr {
-	char path[PATH_MAX];
-	char name[64];
-	struct stat st;
-};
-
 static int up_addr_parse(struct up_addr *a, const char *text, char err[CLI_ERR_MAX])
 {
 	const char *base;
@@ -101,7 +95,7 @@ static void up_addr_names(struct up_addr *a, unsigned int n)
 			snprintf(a[i].name, sizeof(a[i].name), "nic%u", i);
 }
 
-static int up_addrs(struct up_addr *a, const struct cli_list *list, char err[CLI_ERR_MAX])
+int up_addrs(struct up_addr *a, const struct cli_list *list, char err[CLI_ERR_MAX])
 {
 	unsigned int i, j;
 	int rc;
@@ -127,7 +121,7 @@ static int up_addrs(struct up_addr *a, const struct cli_list *list, char err[CLI
 	return 0;
 }
 
-static int up_open(struct drv *d, const struct up_addr *a, char err[CLI_ERR_MAX])
+int up_open(struct drv *d, const struct up_addr *a, char err[CLI_ERR_MAX])
 {
 	char why[DRV_ERR_MAX], name[DRV_NAME_MAX];
 	struct transport *t;
@@ -145,9 +139,8 @@ static int up_open(struct drv *d, const struct up_addr *a, char err[CLI_ERR_MAX]
 	return rc;
 }
 
-static int up_introduce(struct drv *d, const struct up_addr *a, const struct cli_up_opts *o, char err[CLI_ERR_MAX])
+int up_introduce(struct drv *d, const struct up_addr *a, const struct cli_driver_opts *part, char err[CLI_ERR_MAX])
 {
-	struct cli_driver_opts part = { 0 };
 	static struct drv_pair pairs[CLI_MAX_PAIRS];
 	const char *names[P2P_MAX_NICS];
 	unsigned int ports[P2P_MAX_NICS], i;
@@ -158,8 +151,7 @@ static int up_introduce(struct drv *d, const struct up_addr *a, const struct cli
 		names[i] = a[i].name;
 		ports[i] = d->nic[i].ports;
 	}
-	cli_driver_part(&part, o);
-	rc = cli_driver_opts(&opts, pairs, &part, names, ports, d->n, err);
+	rc = cli_driver_opts(&opts, pairs, part, names, ports, d->n, err);
 	if (rc)
 		return rc;
 	opts.persist = opts.mode != P2P_MODE_BN;
@@ -229,6 +221,7 @@ static void up_monitor(struct drv *d, const struct up_addr *a)
 static int up_run(struct drv *d, const struct up_addr *a, const struct cli_up_opts *o, char err[CLI_ERR_MAX])
 {
 	double timeout = o->timeout_set ? o->timeout : UP_READY_S;
+	struct cli_driver_opts part = { 0 };
 	struct bn_task *host = NULL;
 	unsigned int i;
 	int rc = 0;
@@ -237,7 +230,8 @@ static int up_run(struct drv *d, const struct up_addr *a, const struct cli_up_op
 		rc = up_open(d, &a[i], err);
 	if (rc)
 		return rc;
-	rc = up_introduce(d, a, o, err);
+	cli_driver_part(&part, o);
+	rc = up_introduce(d, a, &part, err);
 	if (rc)
 		return rc;
 	rc = bn_create(&host, d, false, err);

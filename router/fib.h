@@ -168,6 +168,9 @@ void fib_sweep(struct fib *r, bool complete);
 
 /* --- looking --- */
 
+/* false: there is no such interface. */
+bool fib_link_mac(const struct fib *r, uint32_t ifindex, uint8_t mac[6]);
+
 struct fib_counts {
 	size_t routes[2], prefixes[2]; /* of IPv4 and IPv6: held, and placed in the sink */
 	size_t hops, neighbours, objects, links;

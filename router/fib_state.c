@@ -18,6 +18,16 @@ struct link *fib_link_find(const struct fib *r, uint32_t ifindex)
 	return NULL;
 }
 
+bool fib_link_mac(const struct fib *r, uint32_t ifindex, uint8_t mac[6])
+{
+	const struct link *l = fib_link_find(r, ifindex);
+
+	if (!l || !l->known)
+		return false;
+	memcpy(mac, l->l.mac, 6);
+	return true;
+}
+
 static struct link *link_get(struct fib *r, uint32_t ifindex)
 {
 	struct link *l = fib_link_find(r, ifindex);

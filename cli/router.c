@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* `p2pnic router`: the driver that stays, and follows the kernel. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/routing.h"
+#include "cli/up.h"
+
+#define ROUTER_READY_S 5.0
+#define ROUTER_TICK_NS 1000000000ull
+
+#define CLI_STRUCT cli_router_opts
+static const struct cli_opt router_opts_[] = { CLI_ROUTER_OPTIONS(CLI_ROW) };
+#undef CLI_STRUCT
+
+const struct cli_usage cli_router_usage = {
+	.synopsis = "--nic ADDR --nic ADDR... [OPTIONS]",
+	.description =
+		"Makes NICs route as the kernel of this network namespace would: its routes, neighbours, addresses and links are"
+		" followed into the NICs' tables, and what NICs can't do themselves (packets to this host, ARP and neighbour"
+		" discovery, ICMP errors, neighbours not known yet) comes to the kernel through one device for each port, whose"
+		" output leaves by that port. Addresses are given to these devices; `ip`, FRR and BIRD work as with any.\n\n"
+		"NICs that `p2pnic up --route` has brought up are adopted; those that do not run are introduced as `up` would do, with"
+		" the same options. It stays until SIGINT or SIGTERM.\n\n"
+		"If it dies, NICs route on with the last tables, and count what would have gone to the kernel (`p2pnic show drops`:"
+		" punt_full). The ports' devices stay, without carrier. Started again it takes over devices and tables: packets that the"
+		" NICs forward are not lost for it. Ended by a signal it removes the devices, and with them the kernel's routes; with"
+		" --keep it leaves them.",
+	.examples = "  p2pnic up --route --nic vfio-user:/tmp/a --nic vfio-user:/tmp/b\n"
+		    "  p2pnic router --nic vfio-user:/tmp/a --nic vfio-user:/tmp/b &\n"
+		    "  ip addr add 192.0.2.1/24 dev ap0\n",
+	.table = { router_opts_, sizeof(router_opts_) / sizeof(router_opts_[0]) },
+};
+
+static int router_bring_up(struct drv *d, const struct up_addr *a, const struct cli_router_opts *o, char err[CLI_ERR_MAX])
+{
+	struct cli_driver_opts part = { 0 };
+	double timeout = o->timeout_set ? o->timeout : ROUTER_READY_S;
+	unsigned int i;
+	int rc = 0;
+
+	cli_driver_part(&part, o);
+	part.route = part.route_set = true;
+	for (i = 0; !rc && i < o->nic.n; i++)
+		rc = up_open(d, &a[i], err);
+	if (!rc)
+		rc = up_introduce(d, a, &part, err);
+	if (rc)
+		return rc;
+	rc = drv_wait_ready(d, (uint64_t)(timeout * 1e9));
+	if (rc)
+		snprintf(err, CLI_ERR_MAX, "%s", drv_error(d));
+	return rc;
+}
+
+static int router_run(struct drv *d, const struct up_addr *a, const struct cli_router_opts *o, char err[CLI_ERR_MAX])
+{
+	const char *names[P2P_MAX_NICS];
+	struct router *router = NULL;
+	unsigned int i;
+	int rc;
+
+	rc = router_bring_up(d, a, o, err);
+	for (i = 0; i < d->n; i++)
+		names[i] = a[i].name;
+	if (!rc)
+		rc = routing_start(&router, d, names, &o->tap, o->router_socket_set ? o->router_socket : NULL, o->keep, err);
+	if (rc)
+		return rc;
+	if (*d->note)
+		cli_note("router", "%s", d->note);
+	printf("routing: %u NIC%s, %u introduced, %u adopted\n", d->n, d->n == 1 ? "" : "s", d->introduced, d->adopted);
+	fflush(stdout);
+	while (!cli_signal_wait(ROUTER_TICK_NS))
+		;
+	routing_stop(router);
+	return 0;
+}
+
+int cli_router(int argc, char **argv)
+{
+	static struct cli_router_opts o;
+	static struct up_addr a[P2P_MAX_NICS];
+	char err[CLI_ERR_MAX];
+	unsigned int words;
+	struct drv *d;
+	bool help;
+	int rc;
+
+	if (cli_parse(&cli_router_usage.table, &o, argc, argv, NULL, 0, &words, &help, err)) {
+		cli_error("router", "%s", err);
+		return CLI_USAGE;
+	}
+	if (help) {
+		cli_help_print(cli_command("router"), stdout);
+		return CLI_OK;
+	}
+	if (up_addrs(a, &o.nic, err)) {
+		cli_error("router", "%s", err);
+		return CLI_USAGE;
+	}
+	cli_signals_block();
+	if (drv_create(&d)) {
+		cli_error("router", "out of memory");
+		return CLI_FAILED;
+	}
+	rc = router_run(d, a, &o, err);
+	if (rc)
+		cli_error("router", "%s", err);
+	drv_destroy(d);
+	return rc ? CLI_FAILED : CLI_OK;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli/router_client.h"
+#include "cli/routing.h"
+
+#define CLIENT_PATIENCE_S 20
+
+static int client_connect(const char *path, char err[CLI_ERR_MAX])
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct timeval tv = { .tv_sec = CLIENT_PATIENCE_S };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%.107s", path);
+	if (fd >= 0 && !connect(fd, (struct sockaddr *)&a, sizeof(a))) {
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+		return fd;
+	}
+	snprintf(err, CLI_ERR_MAX, "no router answers at %.200s: %s; start `p2pnic router` or `p2pnic run --route`, or name its socket with"
+		 " --router-socket", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -ENOENT;
+}
+
+static int client_line(const char *line, router_line_fn fn, void *ctx, char err[CLI_ERR_MAX])
+{
+	struct json_object *o = json_tokener_parse(line), *why;
+	int rc;
+
+	if (!o) {
+		snprintf(err, CLI_ERR_MAX, "the router's answer is no JSON: %.80s", line);
+		return -EBADMSG;
+	}
+	if (json_object_object_get_ex(o, "error", &why) && json_object_is_type(why, json_type_string)) {
+		snprintf(err, CLI_ERR_MAX, "the router says: %.200s", json_object_get_string(why));
+		rc = -EINVAL;
+	} else {
+		rc = fn(ctx, o);
+	}
+	json_object_put(o);
+	return rc;
+}
+
+int router_ask(const char *socket, const char *question, router_line_fn fn, void *ctx, char err[CLI_ERR_MAX])
+{
+	char path[PATH_MAX], *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+	FILE *f;
+	int fd, rc;
+
+	rc = cli_socket_path(path, sizeof(path), socket ? socket : ROUTING_SOCKET, false, err);
+	if (rc)
+		return rc;
+	fd = client_connect(path, err);
+	if (fd < 0)
+		return fd;
+	f = fdopen(fd, "r");
+	if (!f || dprintf(fd, "%s\n", question) < 0) {
+		snprintf(err, CLI_ERR_MAX, "asking the router at %.200s failed: %s", path, strerror(errno));
+		rc = -EIO;
+	}
+	while (!rc && (n = getline(&line, &size, f)) > 0)
+		rc = client_line(line, fn, ctx, err);
+	if (!rc && ferror(f)) {
+		snprintf(err, CLI_ERR_MAX, "the router at %.200s did not answer within %d s", path, CLIENT_PATIENCE_S);
+		rc = -ETIMEDOUT;
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	else
+		close(fd);
+	return rc;
+}

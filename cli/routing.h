@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The router within a command: run --route, and router. */
+#ifndef CLI_ROUTING_H
+#define CLI_ROUTING_H
+
+#include "cli/opts.h"
+#include "driver/drv.h"
+#include "router/router.h"
+
+#define ROUTING_SOCKET "router.sock"
+
+/*
+ * A router for d's NICs, which are called names.  socket NULL: ROUTING_SOCKET in the runtime directory.
+ * Returns 0 or -errno with one line in err.
+ */
+int routing_start(struct router **out, struct drv *d, const char *const *names, const struct cli_list *taps, const char *socket,
+		  bool keep, char err[CLI_ERR_MAX]);
+void routing_stop(struct router *r); /* NULL: nothing */
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The router of a mesh of NICs: the kernel's routes go into the NICs, what they
+ * can't do goes to the kernel and comes back.
+ *
+ *   drv_bring_up (drv_opts.route) -> router_create -> router_destroy -> drv_destroy
+ *
+ * It follows the kernel of the network namespace of the calling thread and
+ * makes one TAP for each port there.
+ *
+ * DEATH  If the process ends without router_destroy(), or with keep, TAPs stay in
+ *   the kernel without carrier and the NICs route on; router_create() of the next
+ *   takes both over.  Before its table replaces the former one, gateways are
+ *   asked for, so that none of them is missing in it.
+ *
+ * THREADS  two of its own: one carries frames between rings and TAPs, the other
+ *   follows the kernel and links and answers questions.  The driver is theirs until router_destroy().
+ * ERRORS  0 or -errno with one line in err.
+ *
+ * Source: design section 5.
+ */
+#ifndef ROUTER_ROUTER_H
+#define ROUTER_ROUTER_H
+
+#include <stdbool.h>
+
+#include "driver/drv.h"
+#include "router/area.h"
+#include "router/kernel.h"
+#include "router/tap.h"
+
+#define ROUTER_ERR_MAX 600
+
+struct router_opts {
+	const char *nic_name[P2P_MAX_NICS];                 /* in the order of drv_add() */
+	char tap_name[P2P_MAX_NICS][P2P_MAX_PORTS][TAP_NAME_MAX]; /* "": router_tap_default() */
+	const char *socket; /* where questions are answered; NULL: nowhere */
+	bool keep;          /* TAPs stay when it ends */
+	void (*note)(const char *line); /* one line for a person, from either thread */
+};
+
+struct router;
+
+int router_create(struct router **out, struct drv *d, const struct router_opts *o, char err[ROUTER_ERR_MAX]);
+void router_destroy(struct router *r);
+
+/* NIC's name, 'p', port; false: that is too long for a device. */
+bool router_tap_default(char name[TAP_NAME_MAX], const char *nic, unsigned int port);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the router's files share. */
+#ifndef ROUTER_ROUTER_INT_H
+#define ROUTER_ROUTER_INT_H
+
+#include <pthread.h>
+
+#include "driver/route.h"
+#include "router/router.h"
+
+struct router_port {
+	unsigned int nic, port; /* NIC_INDEX */
+	struct router_tap tap;
+	bool held;              /* its frame waits for room in the inject ring */
+	uint32_t len;
+	uint8_t *frame;
+	uint64_t to_kernel, to_nic, refused; /* frames; refused: by the TAP */
+};
+
+struct router {
+	struct drv *drv;
+	struct router_opts opts;
+	struct drv_route *route;
+	pthread_mutex_t drv_lock; /* the driver has one caller at a time */
+	struct router_port *port;
+	unsigned int ports;
+	const char *name[P2P_MAX_NICS];  /* by NIC_INDEX */
+	int by_port[P2P_MAX_NICS][P2P_MAX_PORTS]; /* index in port[], -1: none */
+	struct area *area;
+	struct fib *fib;
+	struct kernel *kernel;
+	int stop_fd, listen_fd;
+	bool stopping, listening;
+	bool carrying, following; /* threads that run */
+	pthread_t carrier, follower;
+	uint64_t links_ns; /* when links are looked at next */
+	bool told_room;    /* said that prefixes do not fit */
+	unsigned int adopted;
+};
+
+/* carry.c: the thread between rings and TAPs. */
+void *router_carry(void *arg);
+/* answer.c: one question from a connection; takes it over. */
+void router_answer(struct router *r, int fd);
+
+#endif

@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""router.py: hosts behind NICs that route, the kernel as control plane.
+
+Ping through and to the router, neighbours found by the kernel, traceroute, path MTU, TCP; routes by `ip` and `p2pnic route`;
+a router that is killed, and one that takes over.
+"""
+import re
+import signal
+import time
+
+from lib import P2PNIC, need_root, need_tool, refused, run, wait_for
+
+# Host: address here, the router's; IPv4 and IPv6.
+HOSTS = {'h0': ('10.1.0.2', '10.1.0.1', 'fd01::2', 'fd01::1'), 'h1': ('10.2.0.2', '10.2.0.1', 'fd02::2', 'fd02::1'),
+         'h2': ('10.3.0.2', '10.3.0.1', 'fd03::2', 'fd03::1')}
+
+
+class Net:
+    """Three hosts, each on a NIC of its own, and the router's namespace."""
+
+    def __init__(self, b):
+        self.b = b
+        self.ns = {h: b.netns(h) for h in HOSTS}
+        self.r = b.netns('router')
+        for path in ('net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'):
+            b.must(self.r.cmd('sh', '-c', f'echo 1 > /proc/sys/{path}'))
+        for path in ('net/ipv6/conf/default/accept_dad', 'net/ipv4/icmp_ratelimit', 'net/ipv6/icmp/ratelimit'):
+            b.must(self.r.cmd('sh', '-c', f'echo 0 > /proc/sys/{path}'))
+
+    def ip(self, where, *words):
+        return self.b.must((self.r if where == 'router' else self.ns[where]).cmd('ip', *words))
+
+    def nics(self):
+        return [self.b.nic(f'n{i}', f'tap:{h},netns={self.ns[h].path}') for i, h in enumerate(HOSTS)]
+
+    def router(self, *args):
+        argv = [P2PNIC, 'router', *self.b._addresses(['n0', 'n1', 'n2']), '--silence', '2000', *args]
+        return self.b.start('p2pnic-router', self.r.cmd(*argv)).expect('routing: ', 20)
+
+    def address(self):
+        for i, (h, (a4, r4, a6, r6)) in enumerate(HOSTS.items()):
+            self.ip('router', 'addr', 'add', r4 + '/24', 'dev', f'n{i}p0')
+            self.ip('router', '-6', 'addr', 'add', r6 + '/64', 'dev', f'n{i}p0', 'nodad')
+            self.ip(h, 'addr', 'add', a4 + '/24', 'dev', h)
+            self.ip(h, '-6', 'addr', 'add', a6 + '/64', 'dev', h, 'nodad')
+            self.ip(h, 'link', 'set', h, 'up')
+            self.ip(h, 'route', 'add', 'default', 'via', r4)
+            self.ip(h, '-6', 'route', 'add', 'default', 'via', r6)
+
+    def ask(self, *words):
+        return self.b.must(self.r.cmd(P2PNIC, *words, '--json')).json
+
+    def forwarded(self):
+        return sum(h['packets'] for h in self.ask('show', 'nexthops')['nexthops'] if h['kind'] == 'forward')
+
+
+def ping(b, n, host, to, count=3, *args):
+    r = b.call(n.ns[host].cmd('ping', '-n', '-q', '-c', str(count), '-i', '0.05', '-W', '2', *args, to), 30)
+    m = re.search(r'(\d+) packets transmitted, (\d+) received', r.out)
+    return r.status == 0 and m and m.group(2) == str(count), (r.out + r.err).strip().splitlines()[-2:]
+
+
+def through(b, n):
+    wait_for('the devices have carrier', 10, lambda: n.ip('router', '-br', 'link').out.count('LOWER_UP') == 4)
+    for to, what in (('10.1.0.1', 'the router'), ('10.2.0.1', 'its other address'), ('10.2.0.2', 'a host behind it'),
+                     ('fd01::1', 'the router'), ('fd02::2', 'a host behind it'), ('fd03::2', 'a host behind it')):
+        good, said = ping(b, n, 'h0', to)
+        b.check(good, f'ping {to}, {what}: {said}')
+    before = n.forwarded()
+    ping(b, n, 'h0', '10.2.0.2', 20)
+    b.check(n.forwarded() - before >= 40, f'the NICs forwarded {n.forwarded() - before} of 40 packets')
+    kinds = {x['address']: (x['dev'], x['state']) for x in n.ask('show', 'neighbours')['neighbours']}
+    b.check(kinds['10.2.0.2'][0] == 'n1p0' and kinds['fd02::2'][0] == 'n1p0', f'neighbours as the kernel has them: {kinds["10.2.0.2"]}')
+
+
+def traceroute(b, n):
+    for to, args, want in (('10.2.0.2', (), ['10.1.0.1', '10.2.0.2']), ('fd02::2', ('-6',), ['fd01::1', 'fd02::2'])):
+        r = b.must(n.ns['h0'].cmd('traceroute', '-n', '-q', '1', '-w', '2', *args, to))
+        got = [line.split()[1] for line in r.out.splitlines()[1:] if len(line.split()) > 1]
+        b.equal(got, want, f'traceroute {to}: hops')
+
+
+def path_mtu(b, n):
+    """The last link is narrower: the sender is told by the router of its own side, and TCP gets through."""
+    n.ip('router', 'link', 'set', 'n1p0', 'mtu', '1280')
+    n.ip('h1', 'link', 'set', 'h1', 'mtu', '1280')
+    for a in ('-4', '-6'):
+        to = HOSTS['h1'][0] if a == '-4' else HOSTS['h1'][2]
+        wait_for('the next hop has the MTU', 5, lambda: [w['mtu'] for h in n.ask('show', 'nexthops')['nexthops'] for w in h['ways']
+                                                         if w.get('via') == to and 'mac' in w] == [1280] or ping(b, n, 'h0', to, 1) and None)
+        r = b.call(n.ns['h0'].cmd('ping', a, '-n', '-c', '2', '-i', '0.2', '-W', '1', '-M', 'do', '-s', '1400', to), 20)
+        said = re.search(r'From (\S+) .*?(Frag needed|Packet too big).*?mtu ?= ?(\d+)', r.out.replace(':', ':'))
+        want = HOSTS['h0'][1 if a == '-4' else 3]
+        b.check(said and said.group(1).rstrip(':') == want and said.group(3) == '1280',
+                f'ping {a} -M do over the MTU: {said.group(0) if said else r.out[-300:]}')
+    server = b.start('iperf3', n.ns['h1'].cmd('iperf3', '-s', '--forceflush'))
+    server.expect('listening')
+    for to in (HOSTS['h1'][0], HOSTS['h1'][2]):
+        r = b.call(n.ns['h0'].cmd('iperf3', '-c', to, '-n', '20M', '-J'), 30)
+        got = r.json.get('end', {}).get('sum_received', {})
+        b.check(r.status == 0 and got.get('bytes', 0) > 100000, f'TCP to {to}: {got.get("bits_per_second", 0) / 1e6:.0f} Mb/s')
+        time.sleep(0.1)
+    server.kill()
+    n.ip('router', 'link', 'set', 'n1p0', 'mtu', '1500')
+    n.ip('h1', 'link', 'set', 'h1', 'mtu', '1500')
+
+
+def routes(b, n):
+    """What lies behind h2: by `ip`, by `p2pnic route`, unreachable, withdrawn with its link."""
+    n.ip('h2', 'addr', 'add', '203.0.113.9/32', 'dev', 'lo')
+
+    def told(words, what):
+        """The kernel says such things once a second and sender, after the first few."""
+        r = b.call(n.ns['h0'].cmd('ping', '-n', '-c', '3', '-i', '0.6', '-W', '1', '203.0.113.9'), 10)
+        b.check('From 10.1.0.1' in r.out and words in r.out, f'{what}: {r.out.splitlines()[1:2]}')
+    told('Net Unreachable', 'no route')
+    b.must(n.r.cmd(P2PNIC, 'route', 'add', '203.0.113.0/24', '--via', '10.3.0.2'))
+    good, said = ping(b, n, 'h0', '203.0.113.9')
+    b.check(good, f'p2pnic route add: {said}')
+    got = n.ask('route', 'get', '203.0.113.9')
+    b.check(got['prefix'] == '203.0.113.0/24' and got['kind'] == 'forward' and {x['hop'] for x in got['nics']} == {got['hop']},
+            f'p2pnic route get: {got["prefix"]} {got["kind"]}, and all NICs have hop {got["hop"]}')
+    for kind, words in (('unreachable', 'Destination Host Unreachable'), ('prohibit', 'Packet filtered')):
+        n.ip('router', 'route', 'replace', kind, '203.0.113.9/32')
+        wait_for(kind, 5, lambda: n.ask('route', 'get', '203.0.113.9')['kind'] == kind)
+        told(words, kind)
+    n.ip('router', 'route', 'replace', 'blackhole', '203.0.113.9/32')
+    wait_for('blackhole', 5, lambda: n.ask('route', 'get', '203.0.113.9')['kind'] == 'blackhole')
+    r = b.call(n.ns['h0'].cmd('ping', '-n', '-c', '1', '-W', '1', '203.0.113.9'), 10)
+    b.check('From' not in r.out and ' 0 received' in r.out, 'blackhole: silence')
+    n.ip('router', 'route', 'del', '203.0.113.9/32')
+    # A second way with a worse metric, taken when the first one's port is set down.
+    n.ip('router', 'route', 'add', '203.0.113.0/24', 'via', '10.2.0.2', 'metric', '90')
+    n.ip('router', 'link', 'set', 'n2p0', 'down')
+    wait_for('the other way', 5, lambda: n.ask('route', 'get', '203.0.113.9').get('ways', [])[:1] and
+             n.ask('route', 'get', '203.0.113.9')['ways'][0].get('via') == '10.2.0.2')
+    b.check(True, 'a port set down: the next metric')
+    n.ip('router', 'link', 'set', 'n2p0', 'up')
+    n.ip('router', 'route', 'del', '203.0.113.0/24', 'metric', '90')
+
+
+def bad_input(b, n):
+    netns = n.r.cmd()
+    import lib
+    real, lib.P2PNIC = lib.P2PNIC, netns[0]
+    try:
+        for words, said in ((['add', '10.9.0.1/16', '--via', '10.1.0.2'], '10.9.0.0/16'), (['add', '10.9.0.0/16', '--via', '172.31.0.1'], 'not known'),
+                            (['add', '172.16.0.0/12', '--via', '172.16.0.1', '--resolve'], 'loop'), (['add', '10.9.0.0/33'], 'prefix'),
+                            (['get', '10.9.0'], 'address'), (['del', '10.99.0.0/16'], 'no such route')):
+            refused(b, [*netns[1:], real, 'route', *words], said)
+    finally:
+        lib.P2PNIC = real
+
+
+def killed(b, n, router):
+    """Killed: traffic flows on, punts are counted.  The next one takes over and loses nothing."""
+    good, _ = ping(b, n, 'h0', '10.2.0.2')
+    p = b.start('ping', n.ns['h0'].cmd('ping', '-n', '-q', '-i', '0.02', '-W', '2', '10.2.0.2'))
+    time.sleep(0.2)
+    router.send(signal.SIGKILL)
+    router.wait(5)
+    ok, said = ping(b, n, 'h0', '10.2.0.2', 10)
+    b.check(good and ok, f'router killed: {said}')
+    b.call(n.ns['h0'].cmd('ping', '-n', '-q', '-c', '5', '-i', '0.05', '-W', '0.2', '10.1.0.1'), 10)
+    got = b.stats('n0')['n0']
+    b.check('n0p0' in n.ip('router', '-br', 'link').out, 'its devices stay')
+    again = n.router('--keep')
+    b.check('took over the tables of 3 NICs' in again.err, 'the next one: ' + again.err.strip().replace('\n', '; ')[-120:])
+    time.sleep(0.3)
+    good, said = ping(b, n, 'h0', '10.1.0.1')
+    b.check(good, f'the router answers again: {said}')
+    p.stop(signal.SIGINT)
+    m = re.search(r'(\d+) packets transmitted, (\d+) received', p.out)
+    b.check(m and int(m.group(1)) - int(m.group(2)) <= 1, f'ping through it all the while: {m.group(0) if m else p.out}; drops {got["drops"].get("punt_full")}')
+    return again
+
+
+def main(b):
+    need_root('network namespaces')
+    need_tool('ip', 'ping', 'unshare', 'nsenter', 'traceroute', 'iperf3')
+    n = Net(b)
+    nics = n.nics()
+    b.up(['n0', 'n1', 'n2'], '--route')
+    router = n.router()
+    n.address()
+    through(b, n)
+    traceroute(b, n)
+    path_mtu(b, n)
+    routes(b, n)
+    bad_input(b, n)
+    router = killed(b, n, router)
+    b.equal(router.stop(), 0, 'the router ends with status')
+    b.check('n0p0' in n.ip('router', '-br', 'link').out, '--keep: the devices stay')
+    router = n.router()
+    b.equal(router.stop(), 0, 'the router ends with status')
+    b.check('n0p0' not in n.ip('router', '-br', 'link').out, 'without --keep they go')
+    wrong = {name: {k: v for k, v in x['drops'].items() if v and k in ('csum_mismatch', 'desc_lost', 'bad_desc', 'inject_bad')}
+             for name, x in b.stats('n0', 'n1', 'n2').items()}
+    b.check(not any(wrong.values()), f'nothing damaged: {wrong}')
+    b.equal([x.stop() for x in nics], [0, 0, 0], 'NICs end with status')
+
+
+run(main)
