@@ -182,25 +182,30 @@ static inline int board_port_restart(struct board_ctx *b, unsigned int port)
 
 /*
  * Routes.  Own one: BOARD_JUMP.
- *   board_jump_few	one tier of a route lookup (<p2pnic/route.h>) for n addresses: each e[k] that jumps becomes
- *			nodes[min(inf, last) + (rest[k] << left >> right)], left and right below 32; true: some jump on.  rest and e
- *			have room for n rounded up to a multiple of 8, and e[k] behind n does not jump.
+ *   board_jump_few	tiers of a route lookup (<p2pnic/route.h>) for n addresses, at most BOARD_JUMP_MOST: while there are
+ *			some that jump and tiers left, e[k] = nodes[min(inf, last) + the next stride[t] bits of rest[k], the
+ *			first highest] where e[k] jumps.  Strides 2 to 24, together 32 at most.  True: some jump on.  rest and e
+ *			have room for n rounded up to a multiple of 32, whose values may change.
  */
+#define BOARD_JUMP_MOST 64
 #ifndef BOARD_JUMP
 /* No branch depends on an address: who does not jump reads entry 0 and forgets it. */
-static inline bool board_jump_few(const le32 *nodes, uint32_t last, const uint32_t *rest, unsigned int left, unsigned int right,
-				  uint32_t *e, uint32_t n)
+static inline bool board_jump_few(const le32 *nodes, uint32_t last, const uint32_t *rest, uint32_t *e, uint32_t n,
+				  const uint8_t *stride, unsigned int tiers)
 {
-	uint32_t k, was, at, found, any = 0;
+	uint32_t k, was, at, found, any = P2P_NODE_JUMP;
+	unsigned int t, left = 0;
 
-	for (k = 0; k < n; k++) {
-		was = e[k];
-		at = was & ~P2P_NODE_JUMP;
-		at = (at < last ? at : last) + (rest[k] << left >> right);
-		at = was & P2P_NODE_JUMP ? at : 0;
-		found = P2P_SWAP32(__atomic_load_n(&nodes[at].raw, __ATOMIC_RELAXED));
-		e[k] = was & P2P_NODE_JUMP ? found : was;
-		any |= e[k];
+	for (t = 0; t < tiers && any & P2P_NODE_JUMP; left += stride[t++]) {
+		for (k = any = 0; k < n; k++) {
+			was = e[k];
+			at = was & ~P2P_NODE_JUMP;
+			at = (at < last ? at : last) + (rest[k] << left >> (32 - stride[t]));
+			at = was & P2P_NODE_JUMP ? at : 0;
+			found = P2P_SWAP32(__atomic_load_n(&nodes[at].raw, __ATOMIC_RELAXED));
+			e[k] = was & P2P_NODE_JUMP ? found : was;
+			any |= e[k];
+		}
 	}
 	return any & P2P_NODE_JUMP;
 }

@@ -3,6 +3,7 @@
 #include "lpm.h"
 
 #define LPM_EINVAL 22
+_Static_assert(FW_LPM_BURST <= BOARD_JUMP_MOST && FW_LPM_BURST % 32 == 0, "bursts are whole");
 
 int fw_lpm_open(struct fw_lpm *t, const void *area, uint64_t bytes)
 {
@@ -25,7 +26,7 @@ int fw_lpm_open(struct fw_lpm *t, const void *area, uint64_t bytes)
 	for (f = 0; f < P2P_NUM_FAMILIES; f++) {
 		t->root[f] = from_le32(h.root[f]);
 		if (!p2p_route_widths_ok(P2P_FAMILY_BITS(f), t->stride[f], t->tiers[f]) ||
-		    (t->tiers[f] && t->root[f] + (1ull << t->stride[f][0]) > entries))
+		    (t->tiers[f] && (t->root[f] > t->last || t->root[f] + (1ull << t->stride[f][0]) > entries)))
 			return -LPM_EINVAL;
 	}
 	return 0;
@@ -40,36 +41,27 @@ static void lpm_end(uint32_t *e, uint32_t n)
 		e[k] = e[k] & P2P_NODE_JUMP ? P2P_HOP_NO_ROUTE : e[k];
 }
 
-static void lpm_burst4(const struct fw_lpm *t, const uint32_t *rest, uint32_t n, uint32_t *e)
+/* Every address begins at the root; what fills the burst up jumps nowhere. */
+static void lpm_begin(const struct fw_lpm *t, enum p2p_family f, uint32_t n, uint32_t *e, uint32_t *rest)
 {
-	const uint8_t *stride = t->stride[P2P_IP4];
-	const unsigned int tiers = t->tiers[P2P_IP4];
-	unsigned int tier, left = 0;
-	/* A root row may end farther behind the array's end than others. */
-	uint32_t last = t->last > t->root[P2P_IP4] ? t->last : t->root[P2P_IP4];
-	bool more = true;
+	uint32_t k;
 
-	for (tier = 0; more && tier < tiers; tier++) {
-		more = board_jump_few(t->nodes, last, rest, left, 32u - stride[tier], e, n);
-		left += stride[tier];
-		last = t->last;
-	}
-	if (p2p_unlikely(more))
-		lpm_end(e, n);
+	for (k = 0; k < n; k++)
+		e[k] = P2P_NODE_JUMP | t->root[f];
+	for (; k & 31; k++)
+		e[k] = rest[k] = 0;
 }
 
 void fw_lpm_find4(const struct fw_lpm *t, const uint32_t *addr, uint32_t n, uint32_t *hop)
 {
-	uint32_t rest[FW_LPM_BURST], e[FW_LPM_BURST], k, m;
+	uint32_t rest[FW_LPM_BURST], e[FW_LPM_BURST], m;
 
 	for (; n; n -= m, addr += m, hop += m) {
 		m = n < FW_LPM_BURST ? n : FW_LPM_BURST;
-		for (k = 0; k < m; k++)
-			e[k] = P2P_NODE_JUMP | t->root[P2P_IP4];
-		for (; k & 7; k++)
-			rest[k] = e[k] = 0;
+		lpm_begin(t, P2P_IP4, m, e, rest);
 		memcpy(rest, addr, 4 * m);
-		lpm_burst4(t, rest, m, e);
+		if (p2p_unlikely(board_jump_few(t->nodes, t->last, rest, e, m, t->stride[P2P_IP4], t->tiers[P2P_IP4])))
+			lpm_end(e, m);
 		memcpy(hop, e, 4 * m);
 	}
 }
@@ -95,28 +87,20 @@ static void lpm_rest(const uint32_t (*addr)[4], unsigned int at, uint32_t n, uin
 void fw_lpm_find6(const struct fw_lpm *t, const uint32_t (*addr)[4], uint32_t n, uint32_t *hop)
 {
 	const uint8_t *stride = t->stride[P2P_IP6];
-	const unsigned int tiers = t->tiers[P2P_IP6];
-	uint32_t rest[FW_LPM_BURST], e[FW_LPM_BURST], k, m, last;
-	unsigned int tier, at, base;
+	uint32_t rest[FW_LPM_BURST], e[FW_LPM_BURST], m;
+	unsigned int tier, end, at, bits;
 	bool more;
 
 	for (; n; n -= m, addr += m, hop += m) {
 		m = n < FW_LPM_BURST ? n : FW_LPM_BURST;
-		for (k = 0; k < m; k++)
-			e[k] = P2P_NODE_JUMP | t->root[P2P_IP6];
-		for (; k & 7; k++)
-			rest[k] = e[k] = 0;
-		lpm_rest(addr, 0, m, rest);
-		last = t->last > t->root[P2P_IP6] ? t->last : t->root[P2P_IP6];
+		lpm_begin(t, P2P_IP6, m, e, rest);
 		more = true;
-		for (tier = at = base = 0; more && tier < tiers; tier++) {
-			if (at + stride[tier] > base + 32) {
-				base = at;
-				lpm_rest(addr, base, m, rest);
-			}
-			more = board_jump_few(t->nodes, last, rest, at - base, 32u - stride[tier], e, m);
-			at += stride[tier];
-			last = t->last;
+		/* As many tiers at a time as have their bits in one word. */
+		for (tier = at = 0; more && tier < t->tiers[P2P_IP6]; tier = end, at += bits) {
+			for (end = tier, bits = 0; end < t->tiers[P2P_IP6] && bits + stride[end] <= 32; end++)
+				bits += stride[end];
+			lpm_rest(addr, at, m, rest);
+			more = board_jump_few(t->nodes, t->last, rest, e, m, stride + tier, end - tier);
 		}
 		if (p2p_unlikely(more))
 			lpm_end(e, m);

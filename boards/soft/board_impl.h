@@ -156,26 +156,49 @@ static inline uint32_t board_write_sum(struct board_ctx *b, struct board_win *w,
 
 #if defined(__AVX2__) && !P2P_TSAN
 #define BOARD_JUMP
-/* The sign of an entry is its jump bit, and a gather's mask. */
-static inline bool board_jump_few(const le32 *nodes, uint32_t last, const uint32_t *rest, unsigned int left, unsigned int right,
-				  uint32_t *e, uint32_t n)
+/*
+ * Gathers of eight, `groups` of them beside each other.  The sign of an entry is its jump bit, and a gather's mask.
+ * groups is a constant, so that addresses and entries stay in registers from tier to tier.
+ */
+static inline __attribute__((always_inline)) bool soft_jump_groups(const le32 *nodes, uint32_t last, const uint32_t *rest,
+								   uint32_t *e, const unsigned int groups,
+								   const uint8_t *stride, unsigned int tiers)
 {
 	const __m256i inf = _mm256_set1_epi32(0x7fffffff), most = _mm256_set1_epi32((int)last);
-	const __m128i l = _mm_cvtsi32_si128((int)left), r = _mm_cvtsi32_si128((int)right);
-	__m256i any = _mm256_setzero_si256();
+	__m256i a[8], v[8], any, at;
+	unsigned int g, t;
+	int more = 1;
 
-	for (uint32_t k = 0; k < n; k += 8) {
-		__m256i was = _mm256_loadu_si256((const __m256i *)(e + k)), at;
-
-		if (!_mm256_movemask_ps(_mm256_castsi256_ps(was)))
-			continue;
-		at = _mm256_srl_epi32(_mm256_sll_epi32(_mm256_loadu_si256((const __m256i *)(rest + k)), l), r);
-		at = _mm256_add_epi32(_mm256_min_epu32(_mm256_and_si256(was, inf), most), at);
-		was = _mm256_mask_i32gather_epi32(was, (const int *)nodes, at, was, 4);
-		_mm256_storeu_si256((__m256i *)(e + k), was);
-		any = _mm256_or_si256(any, was);
+	for (g = 0; g < groups; g++) {
+		a[g] = _mm256_loadu_si256((const __m256i *)(rest + 8 * g));
+		v[g] = _mm256_loadu_si256((const __m256i *)(e + 8 * g));
 	}
-	return _mm256_movemask_ps(_mm256_castsi256_ps(any)) != 0;
+	for (t = 0; more && t < tiers; t++) {
+		const __m128i l = _mm_cvtsi32_si128(stride[t]), r = _mm_cvtsi32_si128(32 - stride[t]);
+
+		any = _mm256_setzero_si256();
+		for (g = 0; g < groups; g++) {
+			if (!_mm256_movemask_ps(_mm256_castsi256_ps(v[g])))
+				continue;
+			at = _mm256_min_epu32(_mm256_and_si256(v[g], inf), most);
+			at = _mm256_add_epi32(at, _mm256_srl_epi32(a[g], r));
+			v[g] = _mm256_mask_i32gather_epi32(v[g], (const int *)nodes, at, v[g], 4);
+			a[g] = _mm256_sll_epi32(a[g], l);
+			any = _mm256_or_si256(any, v[g]);
+		}
+		more = _mm256_movemask_ps(_mm256_castsi256_ps(any));
+	}
+	for (g = 0; g < groups; g++)
+		_mm256_storeu_si256((__m256i *)(e + 8 * g), v[g]);
+	return more;
+}
+
+static inline bool board_jump_few(const le32 *nodes, uint32_t last, const uint32_t *rest, uint32_t *e, uint32_t n,
+				  const uint8_t *stride, unsigned int tiers)
+{
+	if (n > 32)
+		return soft_jump_groups(nodes, last, rest, e, 8, stride, tiers);
+	return soft_jump_groups(nodes, last, rest, e, 4, stride, tiers);
 }
 #endif
 
