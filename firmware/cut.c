@@ -256,10 +256,10 @@ static void cut_post(struct fw_nic *n, unsigned int x)
 		p->out = port->posted;
 	}
 	/* Few at a time only if the cable has few. */
-	if (port->satisfied || (room < FW_RX_BURST && p->out >= FW_RX_BURST))
+	if (port->satisfied || (room < n->rx_burst && p->out >= n->rx_burst))
 		return;
 	while (room) {
-		m = room < FW_RX_BURST ? room : FW_RX_BURST;
+		m = room < n->rx_burst ? room : n->rx_burst;
 		seq = p->prod + p->out;
 #pragma GCC unroll 4
 		for (k = 0; k < m; k++)
@@ -482,7 +482,7 @@ static void cut_receive(struct fw_nic *n, unsigned int x)
 	uint32_t k;
 
 	port->stash_at = 0;
-	port->stash_n = board_rx_burst(n->board, x, port->stash, FW_RX_BURST);
+	port->stash_n = board_rx_burst(n->board, x, port->stash, n->rx_burst);
 	/* With nothing but slots out, what comes back is slots. */
 	for (k = 0; port->posted != port->ring->out && k < port->stash_n; k++) {
 		if (p2p_unlikely(port->stash[k].region != cut_region(n)))
@@ -508,7 +508,7 @@ unsigned int fw_cut_port(struct fw_nic *n, unsigned int x, bool *dry)
 			return 0;
 		cut_post(n, x);
 		cut_receive(n, x);
-		full = port->stash_n >= FW_RX_BURST - P2P_MAX_SEGS;
+		full = port->stash_n >= n->rx_burst - P2P_MAX_SEGS;
 	}
 	while (port->ring && port->stash_at != port->stash_n) {
 		moved += cut_take(n, x);

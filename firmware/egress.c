@@ -140,9 +140,9 @@ static unsigned int egress_burst(struct fw_nic *n, struct fw_port *port, struct 
 
 	*dry = false;
 	if (n->mode != P2P_MODE_WR || !port->link || !c->open || (n->bridge && c->peer != n->self) ||
-	    port->stage_n + P2P_MAX_SEGS > FW_TX_STAGE)
+	    port->stage_n + P2P_MAX_SEGS > n->tx_stage)
 		return 0;
-	got = fw_cons_burst(n, c, port->stage + port->stage_n, FW_TX_STAGE - P2P_MAX_SEGS + 1 - port->stage_n, &first, dry);
+	got = fw_cons_burst(n, c, port->stage + port->stage_n, n->tx_stage - P2P_MAX_SEGS + 1 - port->stage_n, &first, dry);
 	if (!got)
 		return 0;
 	room = c->mask + 1 - first;
@@ -170,7 +170,7 @@ static unsigned int egress_serve(struct fw_nic *n, unsigned int x, struct fw_pee
 			c->deficit = 0;
 		if (c->deficit <= 0)
 			return got;
-		if (port->stage_n + P2P_MAX_SEGS > FW_TX_STAGE) {
+		if (port->stage_n + P2P_MAX_SEGS > n->tx_stage) {
 			*left = true;
 			return got;
 		}
@@ -218,7 +218,7 @@ unsigned int fw_egress_port(struct fw_nic *n, unsigned int x)
 		moved++;
 	}
 	moved += egress_send(n, x);
-	while (left && moved < FW_STEP_FRAMES && port->stage_n + P2P_MAX_SEGS <= FW_TX_STAGE) {
+	while (left && moved < FW_STEP_FRAMES && port->stage_n + P2P_MAX_SEGS <= n->tx_stage) {
 		i = fw_next_bit(left, at);
 		peer = &n->peer[i];
 		egress_credit(&peer->cons[x], i == port->rr && port->rr_resume, left == FW_BIT(i));
@@ -292,7 +292,7 @@ static __attribute__((noinline)) unsigned int egress_flood_serve(struct fw_nic *
 	enum p2p_drop why;
 	int err;
 
-	for (moved = 0; moved < FW_RX_BURST; moved++) {
+	for (moved = 0; moved < n->rx_burst; moved++) {
 		if (!c->flood_mask) {
 			if (!fw_cons_poll(n, peer, c))
 				return moved;

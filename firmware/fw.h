@@ -27,6 +27,7 @@ struct fw_strap {
 	uint64_t mem_bytes; /* BAR2 */
 	uint32_t max_queues; /* contexts of the NIC; 0 means 1 */
 	uint32_t queue;      /* which of them this is, and so its plane (layout.h) */
+	uint32_t rx_burst;   /* frames that a step takes from a port at most, 32 or 64; 0 means 32 */
 	uint8_t mac[P2P_MAX_PORTS][6];
 };
 

@@ -262,7 +262,7 @@ void fw_ingress_post(struct fw_nic *n, unsigned int x)
 	while (port->nfree && !port->satisfied) {
 		const uint32_t *last = port->free + port->nfree;
 
-		m = port->nfree < FW_RX_BURST ? port->nfree : FW_RX_BURST;
+		m = port->nfree < n->rx_burst ? port->nfree : n->rx_burst;
 #pragma GCC unroll 4
 		for (k = 0; k < m; k++) {
 			uint32_t buf = *--last;
@@ -318,7 +318,7 @@ static void ingress_receive(struct fw_nic *n, unsigned int x)
 	uint32_t k, frames = 0;
 
 	port->stash_at = 0;
-	port->stash_n = board_rx_burst(n->board, x, port->stash, FW_RX_BURST);
+	port->stash_n = board_rx_burst(n->board, x, port->stash, n->rx_burst);
 	for (k = 0; k < port->stash_n; k++)
 		frames += !(port->stash[k].flags & P2P_SEG_MORE);
 	board_charge(n->board, BOARD_STEP_RX, frames);
@@ -341,7 +341,7 @@ unsigned int fw_ingress_port(struct fw_nic *n, unsigned int x, bool *dry)
 		if (!fw_ingress_ready(n, x))
 			return 0;
 		ingress_receive(n, x);
-		full = port->stash_n >= FW_RX_BURST - P2P_MAX_SEGS;
+		full = port->stash_n >= n->rx_burst - P2P_MAX_SEGS;
 		fresh = true;
 	}
 	moved = port->stash_at != port->stash_n ? ingress_burst(n, x) : 0;

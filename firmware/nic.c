@@ -19,12 +19,16 @@ int fw_nic_init(struct fw_nic *n, struct board_ctx *b, const struct fw_strap *st
 {
 	if (!strap->ports || strap->ports > P2P_MAX_PORTS || !buf_size_ok(strap->buf_size))
 		return -FW_EINVAL;
+	if (strap->rx_burst && strap->rx_burst != FW_RX_BURST / 2 && strap->rx_burst != FW_RX_BURST)
+		return -FW_EINVAL;
 	if (strap->max_queues > P2P_MAX_QUEUES || strap->queue >= (strap->max_queues ? strap->max_queues : 1))
 		return -FW_EINVAL;
 	memset(n, 0, sizeof(*n));
 	n->board = b;
 	n->strap = *strap;
 	n->ports = strap->ports;
+	n->rx_burst = strap->rx_burst ? strap->rx_burst : FW_RX_BURST / 2;
+	n->tx_stage = 2 * n->rx_burst;
 	fw_regs_reset(n);
 	return 0;
 }
@@ -181,7 +185,7 @@ static int nic_check(struct fw_nic *n)
 		return -FW_EINVAL;
 	if (!reg[FW_R_NUM_NICS] || reg[FW_R_NUM_NICS] > P2P_MAX_NICS || reg[FW_R_NIC_INDEX] >= reg[FW_R_NUM_NICS])
 		return -FW_EINVAL;
-	if (slots < P2P_MIN_SLOTS || slots > P2P_MAX_SLOTS || (slots & (slots - 1)) || bufs < FW_RX_BURST || bufs > 1u << 20)
+	if (slots < P2P_MIN_SLOTS || slots > P2P_MAX_SLOTS || (slots & (slots - 1)) || bufs < FW_RX_BUFS_MIN || bufs > 1u << 20)
 		return -FW_EINVAL;
 	n->shape = (struct p2p_shape){ .nics = (uint32_t)reg[FW_R_NUM_NICS], .ports = n->ports, .slots = (uint32_t)slots,
 				       .buf_size = n->strap.buf_size, .rx_bufs = (uint32_t)bufs,

@@ -25,8 +25,9 @@
 #include "lpm.h"
 #include <p2pnic/route.h>
 
-#define FW_RX_BURST 32
-#define FW_TX_STAGE 64
+#define FW_RX_BURST 64             /* the most that fw_strap.rx_burst may be */
+#define FW_TX_STAGE (2 * FW_RX_BURST)
+#define FW_RX_BUFS_MIN 32
 #define FW_FEW BOARD_FEW_MAX      /* frames of a burst that are dealt with side by side */
 #define FW_MIN_FRAME 14           /* an Ethernet header */
 #define FW_PEER_HOST P2P_MAX_NICS /* bn: the host, as a peer */
@@ -234,6 +235,7 @@ struct fw_nic {
 	uint8_t mode;
 	bool scrub, bridge, backpressure, cut;
 	uint32_t self, nics, ports, batch, stride;
+	uint32_t rx_burst, tx_stage; /* frames taken from a port in a step; segments staged for one */
 	struct p2p_shape shape;
 	uint32_t scrub_key;
 	struct p2p_doorbell *doorbell;

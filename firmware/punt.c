@@ -189,7 +189,7 @@ static unsigned int inject_poll(struct fw_nic *n)
 		left = 0;
 	}
 	/* A slot of a former session may still be read. */
-	while (k < left && k < FW_RX_BURST && !c->pend[c->next & c->mask] && !inject_frame(n, c))
+	while (k < left && k < n->rx_burst && !c->pend[c->next & c->mask] && !inject_frame(n, c))
 		k++;
 	while (c->done != c->next && !c->pend[c->done & c->mask])
 		c->done++;

@@ -549,6 +549,7 @@ static void strap_fill(const struct soft_nic_opts *o, struct fw_strap *strap)
 	strap->buf_size = o->buf_size ? o->buf_size : 2048;
 	strap->mem_bytes = o->mem_bytes ? o->mem_bytes : SOFT_MEM_DEFAULT;
 	strap->max_queues = o->queues ? o->queues : 1;
+	strap->rx_burst = o->rx_burst ? o->rx_burst : 64;
 	for (unsigned int p = 0; p < o->ports; p++) {
 		memcpy(strap->mac[p], o->mac[p], 6);
 		if (memcmp(o->mac[p], none, 6) == 0)

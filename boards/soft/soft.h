@@ -34,6 +34,7 @@ struct soft_nic_opts {
 	uint64_t mem_bytes; /* BAR2: a power of two, 2 MiB at least; 0: SOFT_MEM_DEFAULT */
 	uint32_t buf_size;  /* 2048 (0), 2112, 4096, 9728 */
 	unsigned int ports; /* 1-8 */
+	unsigned int rx_burst; /* frames that a step takes from a port at most: 32, or 64 (0) */
 	unsigned int queues; /* contexts, 1-8; 0: 1.  With several each port has as many, and all memory mapped has a descriptor */
 	struct port *port[P2P_MAX_PORTS]; /* open; the NIC starts and stops them, the caller closes them after soft_nic_destroy */
 	uint8_t mac[P2P_MAX_PORTS][6];    /* all zero: locally administered, made from name and port */

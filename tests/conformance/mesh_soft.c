@@ -102,7 +102,8 @@ static bool soft_seg_ok(void *arg, const struct p2p_seg *seg, bool rx)
 static int soft_create(struct mesh_board *mb, unsigned int nic, const struct fw_strap *strap,
 		       struct script_port *const *ports)
 {
-	struct soft_nic_opts opts = { .mem_bytes = strap->mem_bytes, .buf_size = strap->buf_size, .ports = strap->ports };
+	struct soft_nic_opts opts = { .mem_bytes = strap->mem_bytes, .buf_size = strap->buf_size, .ports = strap->ports,
+				      .rx_burst = 32 };
 	char err[SOFT_ERR_MAX], name[16];
 	unsigned int p, i;
 	int fd;
