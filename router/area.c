@@ -235,6 +235,7 @@ int area_add(struct area *a, void *base, uint64_t bytes, unsigned int contexts, 
 	rc = lpm_adopt(a->lpm, &w, &nic->table, why);
 	*adopted = !rc;
 	if (rc == -ENOENT || rc == -EBADMSG) {
+		*why = '\0';
 		lpm_shape_default(&shape);
 		shape.bytes = bytes;
 		shape.contexts = contexts;
@@ -242,7 +243,7 @@ int area_add(struct area *a, void *base, uint64_t bytes, unsigned int contexts, 
 	}
 	if (rc) {
 		snprintf(err, AREA_ERR_MAX, "its routing area of %llu bytes can't be used: %s; give it another size with --route-mem",
-			 (unsigned long long)bytes, *why && rc != -ENOSPC ? why : strerror(-rc));
+			 (unsigned long long)bytes, *why ? why : rc == -EINVAL || rc == -ENOSPC ? "it is too small" : strerror(-rc));
 		return rc;
 	}
 	nic->head = lpm_table_head(nic->table);
@@ -308,7 +309,7 @@ static void area_numbers(struct area *a)
 
 void area_adopt(struct area *a)
 {
-	a->batch = true;
+	a->batch = a->loading = true;
 	lpm_begin(a->lpm);
 }
 
@@ -326,12 +327,23 @@ void area_commit(struct area *a)
 	size_t i;
 
 	lpm_commit(a->lpm);
-	a->batch = false;
+	a->batch = a->loading = false;
+	a->changes = 0;
 	/* Nothing leads to what the former router had any more. */
 	for (i = 0; i < a->former.n; i++)
 		list_push(&a->retired, a->former.item[i].thing, a->former.item[i].log2, a->former.item[i].number);
 	a->former.n = 0;
 	area_reclaim(a);
+}
+
+bool area_make_room(struct area *a)
+{
+	if (!a->batch || a->loading || !a->changes)
+		return false;
+	lpm_commit(a->lpm);
+	lpm_begin(a->lpm);
+	a->changes = 0;
+	return true;
 }
 
 void area_poll(struct area *a)

@@ -355,18 +355,28 @@ static int area_route_set(void *ctx, const struct router_prefix *p, uint32_t hop
 {
 	struct area *a = ctx;
 	struct lpm_prefix lp;
+	int rc;
 
 	lpm_of(p, &lp);
-	return lpm_set(a->lpm, &lp, a->hop[hop].index);
+	do
+		rc = lpm_set(a->lpm, &lp, a->hop[hop].index);
+	while (rc == -ENOSPC && area_make_room(a));
+	a->changes += !rc;
+	return rc;
 }
 
 static int area_route_del(void *ctx, const struct router_prefix *p)
 {
 	struct area *a = ctx;
 	struct lpm_prefix lp;
+	int rc;
 
 	lpm_of(p, &lp);
-	return lpm_del(a->lpm, &lp);
+	do
+		rc = lpm_del(a->lpm, &lp);
+	while (rc == -ENOSPC && area_make_room(a));
+	a->changes += !rc;
+	return rc;
 }
 
 void area_hop_packets(const struct area *a, uint32_t hop, uint64_t *packets, uint64_t *bytes)

@@ -70,6 +70,8 @@ struct area {
 	uint8_t *taken[3];       /* by the areas adopted, of each thing; until all NICs are there */
 	bool ready;              /* free lists are made */
 	bool batch;
+	bool loading;      /* the first batch is not committed: it must be whole */
+	uint64_t changes;  /* of routes since the last commit */
 };
 
 /* area.c */
@@ -78,6 +80,8 @@ void area_retire(struct area *a, enum area_thing thing, unsigned int log2, uint3
 void area_write_entry(struct area *a, uint32_t number, const struct p2p_hop_entry *e);
 void area_store_word(struct area *a, uint32_t index, uint32_t word);
 void area_store_bucket(struct area *a, uint32_t bucket, uint32_t index);
+/* Rows that a batch has replaced come free by committing it.  false: there is nothing to commit. */
+bool area_make_room(struct area *a);
 
 /* area_hop.c */
 void area_hops_free(struct area *a);

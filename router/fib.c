@@ -612,6 +612,21 @@ void fib_sweep(struct fib *r, bool complete)
 	fib_flush(r);
 }
 
+void fib_retry(struct fib *r)
+{
+	const struct router_addr zero = { 0 };
+	struct trie_node *n, *next;
+	unsigned int i;
+
+	for (i = 0; i < 2 && r->unplaced; i++) {
+		for (n = trie_first(&r->fam[i].routes, zero, 0); n; n = next) {
+			next = trie_next(n, zero, 0);
+			if (((struct rnode *)n)->refused)
+				node_sweep(r, i ? 6 : 4, (struct rnode *)n, false);
+		}
+	}
+}
+
 /* --- looking --- */
 
 void fib_counts(const struct fib *r, struct fib_counts *c)

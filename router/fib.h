@@ -71,7 +71,7 @@ struct fib_out {
 	const struct fib_way *way;
 };
 
-/* Each returns 0 or -errno; a prefix that could not be set is tried again at the next sweep. */
+/* Each returns 0 or -errno; a prefix that could not be set or deleted is tried again by fib_retry() and at sweeps. */
 struct fib_sink {
 	int (*hop_set)(void *ctx, uint32_t hop, const struct fib_out *out);
 	void (*hop_del)(void *ctx, uint32_t hop);
@@ -161,6 +161,9 @@ int fib_route_add(struct fib *r, const struct fib_route *route, enum fib_how how
 int fib_route_del(struct fib *r, const struct fib_route *route, bool *known);
 /* After each burst of calls. */
 void fib_flush(struct fib *r);
+
+/* Tries again what the sink has refused. */
+void fib_retry(struct fib *r);
 
 void fib_begin(struct fib *r);
 /* complete: nothing was left out, so what was not heard of since fib_begin() goes; else it stays. */

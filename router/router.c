@@ -16,6 +16,7 @@
 #include "router/router_int.h"
 
 #define ROUTER_LINKS_NS 100000000ull
+#define ROUTER_RETRY_NS 1000000000ull
 #define ROUTER_GATEWAYS_NS 3000000000ull /* how long a former router's table waits for gateways */
 
 static uint64_t now_ns(void)
@@ -241,15 +242,26 @@ static int router_gateways(struct router *r, char err[ROUTER_ERR_MAX])
 	return rc;
 }
 
+/* Says once that something does not fit, and tries it again while that helps, or once a second. */
 static void router_room(struct router *r)
 {
 	struct fib_counts c;
+	size_t before;
 
 	fib_counts(r->fib, &c);
-	if (c.unplaced && !r->told_room)
-		router_note(r, "%zu prefixes do not fit the NICs' tables (%s) and are not routed as the kernel has it; give NICs more"
-			    " with --mem or --route-mem", c.unplaced, strerror(-c.unplaced_rc));
-	r->told_room = c.unplaced;
+	if (c.unplaced && !r->refused)
+		router_note(r, "the NICs' tables are full (%s): prefixes that do not fit are not routed as the kernel has it, `p2pnic route load` and the"
+			    " router's counts say how many; give NICs more with --mem or --route-mem", strerror(-c.unplaced_rc));
+	before = r->refused;
+	r->refused = c.unplaced;
+	if (!c.unplaced || (c.unplaced >= before && now_ns() < r->retry_ns))
+		return;
+	r->retry_ns = now_ns() + ROUTER_RETRY_NS;
+	area_begin(r->area);
+	fib_retry(r->fib);
+	area_commit(r->area);
+	fib_counts(r->fib, &c);
+	r->refused = c.unplaced;
 }
 
 static void router_follow(struct router *r, bool events)
@@ -286,6 +298,7 @@ static void *router_main(void *arg)
 		if (now_ns() >= r->links_ns) {
 			router_links(r);
 			area_poll(r->area);
+			router_room(r);
 		}
 		fd = p[2].revents ? accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC) : -1;
 		if (fd >= 0)

@@ -34,7 +34,8 @@ struct router {
 	bool carrying, following; /* threads that run */
 	pthread_t carrier, follower;
 	uint64_t links_ns; /* when links are looked at next */
-	bool told_room;    /* said that prefixes do not fit */
+	uint64_t retry_ns; /* and what the NICs refused is tried again */
+	size_t refused;    /* prefixes, when that was looked at last */
 	unsigned int adopted;
 };
 

@@ -5,6 +5,7 @@
 Ping through and to the router, neighbours found by the kernel, traceroute, path MTU, TCP; routes by `ip` and `p2pnic route`;
 a router that is killed, and one that takes over.
 """
+import random
 import re
 import signal
 import time
@@ -176,6 +177,35 @@ def killed(b, n, router):
     return again
 
 
+def no_room(b):
+    """A table that does not fit: said, with a status; and all well again when the routes are gone."""
+    ns = b.netns('small')
+    sock = b.path('small.sock')
+    argv = [P2PNIC, 'run', '--route', '--port', 'null:', '--port', 'null:', '--router-socket', sock]
+    r = b.call(ns.cmd(*argv, '--route-mem', '64K', '--seconds', '1'))
+    b.check(r.status == 1 and 'too small' in r.err.splitlines()[-1], f'--route-mem 64K: {r.err.splitlines()[-1]}')
+    p = b.start('small', ns.cmd(*argv, '--route-mem', '2M'))
+    wait_for('its devices', 10, lambda: b.call(ns.cmd('ip', 'link', 'show', 'nic1p0')).status == 0)
+    b.must(ns.cmd('ip', 'addr', 'add', '10.1.0.1/24', 'dev', 'nic0p0'))
+    rng = random.Random(1)
+    with open(b.path('many'), 'w', encoding='ascii') as f:
+        f.write(''.join(f'{40 + (x >> 24 & 7)}.{x >> 16 & 255}.{x >> 8 & 255}.{x & 255}/32\n' for x in {rng.getrandbits(27) for _ in range(60000)}))
+    load = ns.cmd(P2PNIC, 'route', 'load', b.path('many'), '--router-socket', sock, '--via')
+    wait_for('the address', 5, lambda: b.call(ns.cmd(P2PNIC, 'route', 'get', '10.1.0.1', '--router-socket', sock)).out.startswith('10.1.0.1/32 local'))
+    r = b.call([*load, '10.1.0.2', '--via', '10.1.0.3'])
+    b.check(r.status == 1 and r.err.count('\n') == 1 and 'do not fit' in r.err, f'a table that does not fit: {r.status}: {r.err.strip()}')
+    b.must(ns.cmd('ip', 'route', 'flush', 'table', 'main', 'proto', '80'), 60)
+    b.must([*ns.cmd(P2PNIC, 'route', 'add', '40.0.0.0/8', '--router-socket', sock, '--via'), '10.1.0.2'])
+    wait_for('all is well again', 20, lambda: [x['prefix'] for x in b.must(ns.cmd(P2PNIC, 'show', 'routes', '--json', '--router-socket', sock)).json
+                                               ['routes'] if x['prefix'].startswith('4')] == ['40.0.0.0/8'], 0.1)
+    b.check(True, 'all is well again when they are gone')
+    for words, said in ((['run', '--tap', 'nic0.0=x', '--port', 'null:'], '--route'), (['run', '--route', '--tap', 'nic0.0=' + 'x' * 16, '--port', 'null:'], '15'),
+                        (['router', '--nic', 'vfio-user:/nonexistent'], 'no such socket'), (['show', 'routes', '--router-socket', b.path('no')], 'no router')):
+        r = b.call(ns.cmd(P2PNIC, *words), 10)
+        b.check(r.status in (1, 2) and said in r.err.splitlines()[-1], f'{" ".join(words)[:60]}: {r.err.splitlines()[-1].replace(b.dir, "")}')
+    b.equal(p.stop(), 0, 'run --route ends with status')
+
+
 def main(b):
     need_root('network namespaces')
     need_tool('ip', 'ping', 'unshare', 'nsenter', 'traceroute', 'iperf3')
@@ -199,6 +229,7 @@ def main(b):
              for name, x in b.stats('n0', 'n1', 'n2').items()}
     b.check(not any(wrong.values()), f'nothing damaged: {wrong}')
     b.equal([x.stop() for x in nics], [0, 0, 0], 'NICs end with status')
+    no_room(b)
 
 
 run(main)

@@ -450,6 +450,12 @@ static void test_refused(void **state)
 	fib_counts(w->fib, &c);
 	assert_int_equal(c.unplaced, 0);
 	w->room = 2;
+	add(w, "192.0.5.0/24", "10.0.0.3@10", 0, FIB_LAST);
+	goes(w, "192.0.5.0/24", "-");
+	w->room = 3;
+	fib_retry(w->fib);
+	goes(w, "192.0.5.0/24", "glean");
+	w->room = 3;
 	add(w, "192.0.4.0/24", "10.0.0.3@10", 0, FIB_LAST);
 	del(w, "192.0.4.0/24", "10.0.0.3@10", 0, true);
 	fib_counts(w->fib, &c);
