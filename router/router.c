@@ -250,8 +250,8 @@ static void router_room(struct router *r)
 
 	fib_counts(r->fib, &c);
 	if (c.unplaced && !r->refused)
-		router_note(r, "the NICs' tables are full (%s): prefixes that do not fit are not routed as the kernel has it, `p2pnic route load` and the"
-			    " router's counts say how many; give NICs more with --mem or --route-mem", strerror(-c.unplaced_rc));
+		router_note(r, "the NICs' tables are full (%s): prefixes that do not fit are not routed as the kernel has it; give"
+			    " NICs more with --mem or --route-mem", strerror(-c.unplaced_rc));
 	before = r->refused;
 	r->refused = c.unplaced;
 	if (!c.unplaced || (c.unplaced >= before && now_ns() < r->retry_ns))

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""router.py: hosts behind NICs that route, the kernel as control plane.
+"""router.py [full]: hosts behind NICs that route, the kernel as control plane.
 
 Ping through and to the router, neighbours found by the kernel, traceroute, path MTU, TCP; routes by `ip` and `p2pnic route`;
-a router that is killed, and one that takes over.
+a router that is killed, and one that takes over.  full: in rd as well, and with xdp: cables.
 """
 import random
 import re
 import signal
 import time
 
-from lib import P2PNIC, need_root, need_tool, refused, run, wait_for
+from lib import FULL, P2PNIC, need_root, need_tool, refused, run, wait_for
 
 # Host: address here, the router's; IPv4 and IPv6.
 HOSTS = {'h0': ('10.1.0.2', '10.1.0.1', 'fd01::2', 'fd01::1'), 'h1': ('10.2.0.2', '10.2.0.1', 'fd02::2', 'fd02::1'),
@@ -20,8 +20,8 @@ HOSTS = {'h0': ('10.1.0.2', '10.1.0.1', 'fd01::2', 'fd01::1'), 'h1': ('10.2.0.2'
 class Net:
     """Three hosts, each on a NIC of its own, and the router's namespace."""
 
-    def __init__(self, b):
-        self.b = b
+    def __init__(self, b, cable):
+        self.b, self.cable = b, cable
         self.ns = {h: b.netns(h) for h in HOSTS}
         self.r = b.netns('router')
         for path in ('net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'):
@@ -33,6 +33,13 @@ class Net:
         return self.b.must((self.r if where == 'router' else self.ns[where]).cmd('ip', *words))
 
     def nics(self):
+        if self.cable == 'xdp':
+            mid = self.b.netns('cables')
+            for h, ns in self.ns.items():
+                self.b.must(mid.cmd('ip', 'link', 'add', 'x' + h, 'up', 'type', 'veth', 'peer', 'name', h, 'netns', ns.proc.pid))
+                self.b.must(ns.cmd('ethtool', '-K', h, 'tx', 'off'))
+                self.b.must(ns.cmd('ip', 'link', 'set', h, 'up'))
+            return [self.b.nic(f'n{i}', f'xdp:x{h},netns={mid.path}') for i, h in enumerate(HOSTS)]
         return [self.b.nic(f'n{i}', f'tap:{h},netns={self.ns[h].path}') for i, h in enumerate(HOSTS)]
 
     def router(self, *args):
@@ -206,12 +213,11 @@ def no_room(b):
     b.equal(p.stop(), 0, 'run --route ends with status')
 
 
-def main(b):
-    need_root('network namespaces')
-    need_tool('ip', 'ping', 'unshare', 'nsenter', 'traceroute', 'iperf3')
-    n = Net(b)
+def once(b, mode, cable):
+    b.say(f'{mode}, {cable}: cables')
+    n = Net(b, cable)
     nics = n.nics()
-    b.up(['n0', 'n1', 'n2'], '--route')
+    b.up(['n0', 'n1', 'n2'], '--route', '--mode', mode)
     router = n.router()
     n.address()
     through(b, n)
@@ -229,7 +235,16 @@ def main(b):
              for name, x in b.stats('n0', 'n1', 'n2').items()}
     b.check(not any(wrong.values()), f'nothing damaged: {wrong}')
     b.equal([x.stop() for x in nics], [0, 0, 0], 'NICs end with status')
+
+
+def main(b):
+    need_root('network namespaces')
+    need_tool('ip', 'ping', 'unshare', 'nsenter', 'traceroute', 'iperf3', 'ethtool')
+    once(b, 'wr', 'tap')
     no_room(b)
+    if FULL:
+        once(b, 'rd', 'tap')
+        once(b, 'wr', 'xdp')
 
 
 run(main)
