@@ -24,7 +24,8 @@ const struct cli_usage cli_bench_lpm_usage = {
 		" every key is compared with the list of routes. Then routes change as BGP changes them, and last short prefixes"
 		" come and go. Memory is what lookups read; rte_fib has its least next-hop size and about as few groups as hold"
 		" the table. Built without libdpdk-dev only our own engine is measured, and that is said.",
-	.examples = "  p2pnic bench lpm\n  p2pnic bench lpm --json\n  p2pnic bench lpm --routes prefixes.txt --ip4-widths 16-4-4-8\n",
+	.examples = "  p2pnic bench lpm\n  p2pnic bench lpm --json\n"
+		    "  p2pnic bench lpm --routes prefixes.txt --ip4-widths 16-4-4-8\n",
 	.table = { lpm_opts, sizeof(lpm_opts) / sizeof(lpm_opts[0]) },
 };
 

@@ -229,8 +229,8 @@ int lpm_make(struct lpm *l, const struct lpm_window *w, const struct p2p_route_s
 /* Is this the head of an area that we can take over?  All of it follows from a few of its numbers. */
 static bool head_ok(const struct p2p_route_head *h, uint64_t bytes)
 {
-	struct p2p_route_shape s = { .bytes = from_le64(h->bytes), .hops = from_le32(h->hops), .buckets = from_le32(h->buckets),
-				     .contexts = from_le32(h->contexts) };
+	struct p2p_route_shape s = { .bytes = from_le64(h->bytes), .hops = from_le32(h->hops),
+				     .buckets = from_le32(h->buckets), .contexts = from_le32(h->contexts) };
 	struct p2p_route_head plan;
 
 	memcpy(s.tiers, h->tiers, sizeof(s.tiers));

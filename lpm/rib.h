@@ -3,7 +3,7 @@
  * The routes of one family: a binary trie in which only nodes that are a route or have two children exist.
  *
  * All nodes lie in one array and name each other by number; 0 is none.  A node's prefix is a part of all prefixes
- * below it; child[b] has bit b behind the node's len bits.  The default route (length 0) is not in it: lpm.c keeps that.
+ * below it; child[b] has bit b behind the node's len bits.  The default route (length 0) is not in it: lpm.c has it.
  */
 #ifndef LPM_RIB_H
 #define LPM_RIB_H
@@ -67,7 +67,10 @@ int rib_add(struct rib *r, struct rib_key key, unsigned int len, uint32_t hop);
 void rib_del(struct rib *r, struct rib_key key, unsigned int len);
 /* The longest route that covers an address; 0: none. */
 uint32_t rib_match(const struct rib *r, struct rib_key key);
-/* Routes in order of key, then length, until fn returns non-zero, which is returned.  fn changes nothing but hop and mark. */
+/*
+ * Routes in order of key, then length, until fn returns non-zero, which is returned.  fn changes nothing but hop and
+ * mark.
+ */
 int rib_walk(const struct rib *r, int (*fn)(void *arg, struct rib_node *n), void *arg);
 
 #endif

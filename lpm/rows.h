@@ -6,7 +6,7 @@
  * Room is dealt out in pages of ROWS_PAGE entries, each for rows of one width until the last of them has gone.
  *
  *   ref > 0    in use
- *   waiting    ref fell to 0 after rows_publish(): contents stay until an epoch has passed, and rows_get() may take it back
+ *   waiting    ref fell to 0 after rows_publish(): contents stay until an epoch has passed; rows_get() may take it back
  *   free       ref fell to 0 before anything in the area led to it, or its epoch has passed
  *
  * REFERENCES  A row holds one of each row that its entries lead to, a waiting row none.

@@ -69,7 +69,8 @@ static void drop(struct rows *r, const uint32_t *e, uint32_t n)
 		rows_unref(r, *e);
 }
 
-static int build_row(const struct build *b, unsigned int tier, unsigned int depth, uint32_t base, uint32_t node, uint32_t hop);
+static int build_row(const struct build *b, unsigned int tier, unsigned int depth, uint32_t base, uint32_t node,
+		     uint32_t hop);
 
 /* The row in the scratch of a tier becomes an entry; a row of one leaf throughout is that leaf. */
 static int build_cons(const struct build *b, unsigned int tier, uint32_t *out)
@@ -90,8 +91,8 @@ static int build_cons(const struct build *b, unsigned int tier, uint32_t *out)
 }
 
 /*
- * The entry for a region of `depth` bits, tiers before `tier` consumed.  node: the highest of those in the region; hop: of
- * the longest route that is shorter than the region.
+ * The entry for a region of `depth` bits, tiers before `tier` consumed.  node: the highest of those in the region; hop:
+ * of the longest route that is shorter than the region.
  */
 static int build_entry(const struct build *b, unsigned int tier, unsigned int depth, uint32_t node, uint32_t hop,
 		       uint32_t *out)
@@ -124,10 +125,11 @@ static unsigned int tier_end(const struct build *b, unsigned int tier)
 }
 
 /*
- * The entries of a tier's scratch from base on that lie in a region of `depth` bits, which is in the row.  On failure they
- * are all valid and hold what references they got.
+ * The entries of a tier's scratch from base on that lie in a region of `depth` bits, which is in the row.  On failure
+ * they are all valid and hold what references they got.
  */
-static int build_row(const struct build *b, unsigned int tier, unsigned int depth, uint32_t base, uint32_t node, uint32_t hop)
+static int build_row(const struct build *b, unsigned int tier, unsigned int depth, uint32_t base, uint32_t node,
+		     uint32_t hop)
 {
 	const unsigned int end = tier_end(b, tier);
 	uint32_t *e = b->t->scratch[b->f][tier];
@@ -164,22 +166,24 @@ static int update_entry(const struct build *b, unsigned int tier, unsigned int d
 			uint32_t old, uint32_t *out);
 
 /*
- * Makes the entries *first .. *first + *n of a tier's scratch that the changed route may change.  old: the row as it is.  On
- * failure they hold no references.
+ * Makes the entries *first .. *first + *n of a tier's scratch that the changed route may change.  old: the row as it
+ * is.  On failure they hold no references.
  */
 static int update_row(const struct build *b, unsigned int tier, unsigned int depth, uint32_t node, uint32_t hop,
 		      const uint32_t *old, uint32_t *first, uint32_t *n)
 {
 	const unsigned int end = tier_end(b, tier), stop = b->len < end ? b->len : end;
 	uint32_t *e = b->t->scratch[b->f][tier], out;
+	const struct rib_node *at;
 	int rc;
 
-	while (node && build_node(b, node)->len < stop && rib_same(build_node(b, node)->key, b->key, build_node(b, node)->len)) {
-		if (build_node(b, node)->hop != RIB_NO_HOP)
-			hop = build_node(b, node)->hop;
-		node = build_node(b, node)->child[rib_bits(b->key, build_node(b, node)->len, 1)];
+	for (at = build_node(b, node); node && at->len < stop && rib_same(at->key, b->key, at->len);
+	     at = build_node(b, node)) {
+		if (at->hop != RIB_NO_HOP)
+			hop = at->hop;
+		node = at->child[rib_bits(b->key, at->len, 1)];
 	}
-	if (node && (build_node(b, node)->len < stop || !rib_same(build_node(b, node)->key, b->key, stop)))
+	if (node && (at->len < stop || !rib_same(at->key, b->key, stop)))
 		node = 0;
 	*first = rib_bits(b->key, depth, stop - depth) << (end - stop);
 	*n = 1u << (end - stop);

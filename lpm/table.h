@@ -32,7 +32,8 @@ struct lpm_table {
 int table_init(struct lpm_table *t);
 void table_free(struct lpm_table *t);
 /*
- * Prepares the root entries that change because route key/len was added, changed or deleted (the routes say so already).
+ * Prepares the root entries that change because route key/len was added, changed or deleted (the routes say so
+ * already).
  * 0, then table_apply() or table_cancel(); -ENOSPC, -ENOMEM: nothing has changed.
  */
 int table_prepare(struct lpm_table *t, enum p2p_family f, const struct rib *rib, struct rib_key key, unsigned int len);

@@ -31,7 +31,8 @@ static int load_row(struct lpm_table *t, unsigned int f, unsigned int tier, uint
 	if (!(e & P2P_NODE_JUMP)) {
 		if (e < t->hops)
 			return 0;
-		snprintf(err, LPM_ERR_MAX, "a table names hop %" PRIu32 ", and there are %" PRIu32 "; make the area anew", e, t->hops);
+		snprintf(err, LPM_ERR_MAX, "a table names hop %" PRIu32 ", and there are %" PRIu32 "; make the area anew", e,
+			 t->hops);
 		return -EBADMSG;
 	}
 	rc = tier < r->head.tiers[f] && at < r->entries ? rows_found(r, at, width) : -EBADMSG;

@@ -6,8 +6,8 @@
 #include "lpm/lpm.h"
 
 /*
- * Firmware may read words while they are written here: each is a relaxed access of its own, whole.  Areas are a multiple
- * of four bytes, and so is everything that is written to them.
+ * Firmware may read words while they are written here: each is a relaxed access of its own, whole.  Areas are a
+ * multiple of four bytes, and so is everything that is written to them.
  */
 static int memory_read(void *arg, uint64_t off, void *buf, size_t len)
 {

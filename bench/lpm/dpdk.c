@@ -213,7 +213,8 @@ static int try_fib6(struct dpdk *d, const struct bench_routes *r, uint32_t group
 typedef int try_fn(struct dpdk *d, const struct bench_routes *r, uint32_t groups, int size);
 
 /* The least number of groups up to `most` that holds the routes, to a tenth; the table is left made with it. */
-static int least_groups(try_fn *try, struct dpdk *d, const struct bench_routes *r, uint32_t most, int size, uint32_t *groups)
+static int least_groups(try_fn *try, struct dpdk *d, const struct bench_routes *r, uint32_t most, int size,
+			uint32_t *groups)
 {
 	uint32_t low = 0, high = 127, mid;
 	int rc;

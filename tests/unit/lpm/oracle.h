@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Longest-prefix match as anybody can check it, for tests: the list of routes, looked through (naive), and a plain
- * binary tree with a node for each bit (tree) where millions of lookups are compared.  The trees' answers are held to the
- * list's by test_lpm.
+ * binary tree with a node for each bit (tree) where millions of lookups are compared.  The trees' answers are held to
+ * the list's by test_lpm.
  */
 #ifndef TESTS_UNIT_LPM_ORACLE_H
 #define TESTS_UNIT_LPM_ORACLE_H

@@ -524,7 +524,8 @@ static void lists(void **state)
 {
 	static const char plain[] = "# a list\n\n10.0.0.0/8 via 3 \n \t2001:db8::/32\t# here\r\n192.0.2.1";
 	static const char location[] = "# Database\n\naut-num:  AS1\nname: LVLT\n\n"
-				       "net:   1.0.0.0/24\ncountry: AU\naut-num: 13335\n\nnet: 1.0.1.0/24\ncountry: CN\n\nnet: 2001:db8::/32\naut-num: AS64496";
+				       "net:   1.0.0.0/24\ncountry: AU\naut-num: 13335\n\nnet: 1.0.1.0/24\n"
+				       "country: CN\n\nnet: 2001:db8::/32\naut-num: AS64496";
 	char out[1000], err[LPM_ERR_MAX];
 
 	assert_int_equal(list_read(plain, LPM_LIST_PLAIN, out, err), 0);

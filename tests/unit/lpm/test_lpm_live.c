@@ -2,8 +2,8 @@
 /*
  * The firmware's lookup in one thread while another changes the routes, one at a time.
  *
- * The reader notes for each burst how many changes were through before it and how many were begun behind it.  Afterwards
- * all changes are made once more in a tree (oracle.h): each result must be that of a state in between.  Rows that are
+ * The reader notes for each burst how many changes were through before it and how many were begun behind it.
+ * Afterwards all changes are made once more in a tree (oracle.h): each result must be that of a state in between.  Rows that are
  * reused too early, a change that shows half, a row linked before it was written: all would be a result of no state.
  *
  * test_lpm_live [long]: of each family, in each form of the lookup, 2.5 million lookups and 100 thousand changes at
