@@ -31,7 +31,7 @@ const struct cli_usage cli_bench_forward_usage = {
 	.synopsis = "[OPTIONS]",
 	.description =
 		"Puts one forwarder after the other between two memif cables: generator and sink on one core, the forwarder on"
-		" another. Subjects are p2pnic-wr, p2pnic-rd, p2pnic-bn, p2pnic-cut, DPDK's testpmd-io, testpmd-mac and l3fwd, each"
+		" another. Subjects are p2pnic-wr, p2pnic-rd, p2pnic-bn, p2pnic-cut, p2pnic-route, DPDK's testpmd-io, testpmd-mac and l3fwd, each"
 		" also with zero-copy, and raw-copy: one core copies what the other has just written, and nothing else. What"
 		" isn't there is skipped and named.\n\n"
 		"First each one's best ring and buffer sizes are looked for, and every frame is checked; then come the rounds, each in"

@@ -6,16 +6,15 @@
 
 #include "cli/driver_opts.h"
 
-/* "NAME.PORT", len bytes of it. */
-static int pair_end(const char *text, size_t len, const char *const *names, const unsigned int *ports, unsigned int n,
-		    unsigned int *nic, unsigned int *port, char err[CLI_ERR_MAX])
+int cli_nic_port(const char *option, const char *text, size_t len, const char *const *names, const unsigned int *ports,
+		 unsigned int n, unsigned int *nic, unsigned int *port, char err[CLI_ERR_MAX])
 {
 	const char *dot = memrchr(text, '.', len);
 	unsigned int i;
 	size_t digits = dot ? len - (size_t)(dot - text) - 1 : 0;
 
 	if (!dot || digits < 1 || digits > 3 || strspn(dot + 1, "0123456789") < digits) {
-		snprintf(err, CLI_ERR_MAX, "--pair end '%.*s': give NIC.PORT, as %s.0", (int)(len < 100 ? len : 100), text,
+		snprintf(err, CLI_ERR_MAX, "%s end '%.*s': give NIC.PORT, as %s.0", option, (int)(len < 100 ? len : 100), text,
 			 n ? names[0] : "nic0");
 		return -EINVAL;
 	}
@@ -24,11 +23,11 @@ static int pair_end(const char *text, size_t len, const char *const *names, cons
 		if (strlen(names[i]) == (size_t)(dot - text) && !strncmp(names[i], text, (size_t)(dot - text)))
 			break;
 	if (i == n) {
-		snprintf(err, CLI_ERR_MAX, "--pair: there is no NIC '%.*s'", (int)(dot - text < 100 ? dot - text : 100), text);
+		snprintf(err, CLI_ERR_MAX, "%s: there is no NIC '%.*s'", option, (int)(dot - text < 100 ? dot - text : 100), text);
 		return -EINVAL;
 	}
 	if (*port >= ports[i]) {
-		snprintf(err, CLI_ERR_MAX, "--pair: %s has no port %u; its ports are 0 to %u", names[i], *port, ports[i] - 1);
+		snprintf(err, CLI_ERR_MAX, "%s: %s has no port %u; its ports are 0 to %u", option, names[i], *port, ports[i] - 1);
 		return -EINVAL;
 	}
 	*nic = i;
@@ -45,8 +44,8 @@ static int pair_parse(struct drv_pair *p, const char *text, const char *const *n
 		snprintf(err, CLI_ERR_MAX, "--pair %.100s: give NIC.PORT=NIC.PORT", text);
 		return -EINVAL;
 	}
-	rc = pair_end(text, (size_t)(eq - text), names, ports, n, &p->a, &p->a_port, err);
-	return rc ? rc : pair_end(eq + 1, strlen(eq + 1), names, ports, n, &p->b, &p->b_port, err);
+	rc = cli_nic_port("--pair", text, (size_t)(eq - text), names, ports, n, &p->a, &p->a_port, err);
+	return rc ? rc : cli_nic_port("--pair", eq + 1, strlen(eq + 1), names, ports, n, &p->b, &p->b_port, err);
 }
 
 static void opts_default_egress(struct drv_opts *o, struct drv_pair *pairs, const unsigned int *ports, unsigned int n)

@@ -27,6 +27,9 @@
  */
 int cli_driver_opts(struct drv_opts *o, struct drv_pair *pairs, const struct cli_driver_opts *c,
 		    const char *const *names, const unsigned int *ports, unsigned int n, char err[CLI_ERR_MAX]);
+/* "NIC.PORT", len bytes of it, as an option's value has it.  0 or -EINVAL with one line in err. */
+int cli_nic_port(const char *option, const char *text, size_t len, const char *const *names, const unsigned int *ports,
+		 unsigned int n, unsigned int *nic, unsigned int *port, char err[CLI_ERR_MAX]);
 /* Is what was asked for of --placement and --mode possible together?  0 or -EINVAL with one line in err. */
 int cli_placement_check(unsigned int placement, unsigned int mode, char err[CLI_ERR_MAX]);
 

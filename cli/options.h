@@ -54,7 +54,11 @@
 	X(LIST, nic, "nic", 'n', "NAME", 0, 0, "begin a NIC; the --port options after it are its ports 0, 1, ...") \
 	CLI_DRIVER_OPTIONS(X) \
 	CLI_ROUTING_OPTIONS(X) \
-	X(ONOFF, router, "router", 0, "on|off", 0, 0, "--route: run the router as well, which follows the kernel's routes (on)") \
+	X(ONOFF, router, "router", 0, "on|off", 0, 0, "--route: run the router as well, which follows the kernel's routes (on; never with --static-route)") \
+	X(LIST, static_route, "static-route", 0, "PREFIX=NIC.PORT,MAC", 0, 0, \
+	  "--route: a route in every NIC's table, for forwarding without a router: out of that port, to the station MAC; repeat for more") \
+	X(LIST, router_mac, "router-mac", 0, "NIC.PORT=MAC", 0, 0, \
+	  "--static-route: the address under which a port routes (its own); repeat for more") \
 	X(U64, nics, "nics", 0, "N", 2, 16, "without ports: how many NICs, in twos of generator and sink (2)") \
 	X(SECONDS, seconds, "seconds", 's', "S", 0, 0, "end after S seconds; without ports: S for all measurements together (27)") \
 	X(STR, cores, "cores", 0, "LIST", 0, 0, "pin one worker to each core, as 0,2-3 (as many unpinned ones as NICs and CPUs; without ports one for all);" \

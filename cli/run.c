@@ -17,6 +17,7 @@
 #include "cli/driver_opts.h"
 #include "cli/routing.h"
 #include "cli/run.h"
+#include "cli/static_route.h"
 #include "cli/show_table.h"
 #include "ports/gen.h"
 
@@ -165,6 +166,8 @@ static int run_bring_up(struct rig *r, const struct cli_run_opts *o, char err[CL
 	rc = rig_up(r, &opts, note, err);
 	if (!rc && *note)
 		cli_note("run", "%s", note);
+	if (!rc && o->static_route.n)
+		rc = static_routes_set(r->drv, names, &o->static_route, &o->router_mac, err);
 	return rc;
 }
 
@@ -287,7 +290,7 @@ static int run_router(struct rig *r, const struct cli_run_opts *o, struct router
 	unsigned int i;
 
 	*router = NULL;
-	if (!o->route || (o->router_set && !o->router))
+	if (!o->route || o->static_route.n || (o->router_set && !o->router))
 		return 0;
 	for (i = 0; i < r->n; i++)
 		names[i] = r->nic[i].name;
@@ -364,6 +367,10 @@ static int run_check(const struct cli_run_opts *o, struct rig_opts *ro, char err
 	}
 	if (!o->port.n && (o->pair.n || o->bridge || o->route)) {
 		snprintf(err, CLI_ERR_MAX, "--pair, --bridge and --route need ports; give some with --port SPEC");
+		return -EINVAL;
+	}
+	if ((o->static_route.n && !o->route) || (o->router_mac.n && !o->static_route.n)) {
+		snprintf(err, CLI_ERR_MAX, o->route ? "--router-mac is for --static-route" : "--static-route is for --route");
 		return -EINVAL;
 	}
 	if (cli_placement_check(o->placement, o->mode, err))

@@ -620,7 +620,7 @@ static void arrange(struct fw_nic *n, unsigned int x, struct rframe *f, uint32_t
 		}
 	}
 	for (k = 0; k < count; k++) {
-		for (j = k; j < count; j++) {
+		for (j = f[k].nsegs ? k : count; j < count; j++) {
 			if (!f[j].nsegs || f[j].to != f[k].to)
 				continue;
 			port->to[at] = f[j].to;

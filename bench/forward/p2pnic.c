@@ -39,9 +39,12 @@ int fwd_p2pnic_start(struct fwd_forwarder *f, char err[FWD_ERR_MAX])
 		fwd_arg(&a, "--poll");
 	fwd_arg(&a, "--buf-size");
 	fwd_arg(&a, "%u", f->setup.buf_bytes);
-	/* Half as many slots as descriptors: enough for what is under way, and fewer lines to cross (docs/performance.md). */
+	/*
+	 * Half as many slots as descriptors: enough for what is under way, and fewer lines to cross (docs/performance.md).
+	 * A routed port drops where a pair stops receiving: what the cable's ring can bring at once has to fit.
+	 */
 	fwd_arg(&a, "--slots");
-	fwd_arg(&a, "%u", f->setup.ring / 2);
+	fwd_arg(&a, "%u", f->subject->route ? f->setup.ring * 2 : f->setup.ring / 2);
 	for (k = 0; k < 2; k++) {
 		fwd_arg(&a, "--port");
 		if (req->server)
@@ -49,8 +52,21 @@ int fwd_p2pnic_start(struct fwd_forwarder *f, char err[FWD_ERR_MAX])
 		else
 			fwd_arg(&a, "memif:%s,role=%s,rings=%u", f->sock[k], role, f->setup.ring);
 	}
-	fwd_arg(&a, "--pair");
-	fwd_arg(&a, "nic0.0=nic1.0");
+	if (f->subject->route) {
+		/* l3fwd's two, and the addresses that the generator sends to. */
+		fwd_arg(&a, "--route");
+		fwd_arg(&a, "--static-route");
+		fwd_arg(&a, "198.19.0.0/16=nic1.0,02:50:32:00:00:01");
+		fwd_arg(&a, "--static-route");
+		fwd_arg(&a, "198.18.0.0/16=nic0.0,02:50:32:00:00:00");
+		for (k = 0; k < 2; k++) {
+			fwd_arg(&a, "--router-mac");
+			fwd_arg(&a, "nic%u.0=02:50:32:ff:00:0%u", k, k);
+		}
+	} else {
+		fwd_arg(&a, "--pair");
+		fwd_arg(&a, "nic0.0=nic1.0");
+	}
 	fwd_arg(&a, "--ctl");
 	fwd_arg(&a, "%s", f->ctl);
 	return fwd_proc_start(&f->proc, &a, &o, err);

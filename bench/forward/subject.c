@@ -16,6 +16,8 @@ const struct fwd_subject fwd_subjects[] = {
 	P2PNIC("p2pnic-rd", "rd", false, "the egress NIC reads"),
 	P2PNIC("p2pnic-bn", "bn", false, "through main memory and a host thread"),
 	P2PNIC("p2pnic-cut", "wr", true, "received where it is sent from"),
+	{ .name = "p2pnic-route", .help = "the ingress NIC routes, and writes", .mode = "wr", .p2pnic = true, .route = true,
+	  .routed = true, .available = fwd_p2pnic_available, .start = fwd_p2pnic_start, .counts = fwd_p2pnic_counts },
 	TESTPMD("testpmd-io", "io", false, "DPDK's, frames as they are"),
 	TESTPMD("testpmd-mac", "mac", true, "DPDK's, MAC addresses changed"),
 	{ .name = "l3fwd", .help = "DPDK's example router", .dpdk = true, .lends = true, .routed = true,

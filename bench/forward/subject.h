@@ -55,6 +55,7 @@ struct fwd_subject {
 	const char *mode;  /* p2pnic's, testpmd's */
 	bool p2pnic, dpdk; /* neither: raw-copy */
 	bool cut;
+	bool route;        /* p2pnic: with two routes instead of a pair */
 	bool lends;        /* also as zero-copy */
 	bool routed;       /* changes MAC addresses, TTL, checksum */
 	/* 0, or -ENOENT and why it can't be had. */

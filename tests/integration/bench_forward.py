@@ -49,10 +49,10 @@ def forward(b):
 
 def checked(b):
     """The other role; every frame is looked at."""
-    o = bench(b, 'forward', '--check', '--frames', '64,1518', '--subjects', 'p2pnic-wr,p2pnic-rd,p2pnic-bn', '--role', 'server',
+    o = bench(b, 'forward', '--check', '--frames', '64,1518', '--subjects', 'p2pnic-wr,p2pnic-rd,p2pnic-bn,p2pnic-route', '--role', 'server',
               '--ring', '256')
     rows = [r for r in o['rows'] if r['subject'] != 'generator']
-    b.equal(len(rows), 6, f'rows; skipped: {o["skipped"]}')
+    b.equal(len(rows), 8, f'rows; skipped: {o["skipped"]}')
     for r in rows:
         faults = {k: r[k] for k in ('lost', 'corrupted', 'reordered', 'duplicated')}
         b.check(r['checked'] > 1000 and not any(faults.values()), f'{r["subject"]} as server, {r["frame_bytes"]} bytes: {r["checked"]}'
