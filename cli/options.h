@@ -113,7 +113,7 @@
 	  "a NIC's socket or control socket; repeat for more (all in the runtime directory)") \
 	X(LIST, nic, "nic", 'n', "NAME", 0, 0, "only the NIC of this name; repeat for more") \
 	X(STR, router_socket, "router-socket", 0, "PATH", 0, 0, \
-	  "routes, nexthops, neighbours: the router's socket; without a slash in the runtime directory (router.sock)") \
+	  "routes, nexthops, neighbours, router: the router's socket; without a slash in the runtime directory (router.sock)") \
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
 
 #define CLI_SIM_OPTIONS(X) \

@@ -17,13 +17,13 @@ static const struct cli_opt show_opts[] = { CLI_SHOW_OPTIONS(CLI_ROW) };
 #undef CLI_STRUCT
 
 const struct cli_usage cli_show_usage = {
-	.synopsis = "nics|peers|ports|stats|drops|regs|routes|nexthops|neighbours [--socket PATH]... [--nic NAME]... [--json]",
+	.synopsis = "nics|peers|ports|stats|drops|regs|routes|nexthops|neighbours|router [--socket PATH]... [--nic NAME]... [--json]",
 	.description =
 		"Asks control sockets and prints what they tell: nics (state), peers (who sees whom), ports (links and frames),"
 		" stats (ports, bytes moved, drops), drops (by reason), regs (all registers).\n\n"
-		"routes, nexthops and neighbours are the router's (`p2pnic router`, `p2pnic run --route`), which is asked at its own socket: every"
+		"routes, nexthops, neighbours and router are the router's (`p2pnic router`, `p2pnic run --route`), which is asked at its own socket: every"
 		" prefix with its next hop; every next hop with the prefixes that name it and the packets and bytes that NICs sent by it;"
-		" the kernel's neighbours behind ports.\n\n"
+		" the kernel's neighbours behind ports; what the router holds and has done.\n\n"
 		"Without --socket all control sockets of the runtime directory are asked. A NIC's socket path stands for its"
 		" control socket, PATH.ctl. Observing changes nothing and needs no driver.",
 	.examples = "  p2pnic show stats\n  p2pnic show drops --socket /run/p2pnic/a.sock --json\n",
@@ -201,7 +201,7 @@ int cli_show(int argc, char **argv)
 		return CLI_FAILED;
 	}
 	if (!words || show_view_parse(word, &view, &regs)) {
-		cli_error("show", "%s%.100s%ssay what: nics, peers, ports, stats, drops, regs, routes, nexthops or neighbours",
+		cli_error("show", "%s%.100s%ssay what: nics, peers, ports, stats, drops, regs, routes, nexthops, neighbours or router",
 			  words ? "'" : "", words ? word : "", words ? "' is nothing to show; " : "");
 		return CLI_USAGE;
 	}

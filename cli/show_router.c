@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* show routes, nexthops, neighbours. */
+/* show routes, nexthops, neighbours, router. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -66,6 +66,16 @@ static void neighbour_text(struct json_object *o, FILE *f)
 		ctl_text(o, "state"), ctl_text(o, "nic"), number(o, "port"));
 }
 
+/* One number a line, by its name. */
+static void counts_text(struct json_object *o, FILE *f)
+{
+	json_object_object_foreach(o, key, v)
+	{
+		if (!json_object_is_type(v, json_type_array))
+			fprintf(f, "%-16s %s\n", key, json_object_to_json_string(v));
+	}
+}
+
 static const struct view {
 	const char *name;
 	const char *head; /* of the table */
@@ -73,6 +83,7 @@ static const struct view {
 } views[] = {
 	{ "routes", "", show_route_text },
 	{ "nexthops", "  HOP  PREFIXES        PACKETS            BYTES  NEXT HOP\n", nexthop_text },
+	{ "router", "", counts_text },
 	{ "neighbours", "NEIGHBOUR                               DEVICE          MAC               STATE      PORT\n", neighbour_text },
 };
 
@@ -124,7 +135,7 @@ int show_router(const char *view, const char *socket, bool json, char err[CLI_ER
 	struct json_object *o;
 	int rc;
 
-	rc = router_ask(socket, view, show_head, &s, err);
+	rc = router_ask(socket, strcmp(view, "router") ? view : "counts", show_head, &s, err);
 	if (!json)
 		return rc;
 	if (rc) {

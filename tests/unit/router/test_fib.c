@@ -300,9 +300,9 @@ static void test_multipath(void **state)
 	goes(w, "192.0.2.0/24", "forward 4@1 punt");
 	add(w, "192.0.2.0/24", "10.0.0.2@10! 10.0.1.4@11", 0, FIB_REPLACE);
 	goes(w, "192.0.2.0/24", "forward 4@1");
-	add(w, "192.0.2.0/24", "10.0.2.1@12", 9, FIB_LAST);
+	add(w, "192.0.2.0/24", "10.0.1.4@11", 9, FIB_LAST);
 	add(w, "192.0.2.0/24", "10.0.0.2@10!", 0, FIB_REPLACE); /* dead: the next metric */
-	goes(w, "192.0.2.0/24", "punt");
+	goes(w, "192.0.2.0/24", "forward 4@1");
 	/* IPv6: routes of one metric with gateways are one, and are told one by one when they go. */
 	neigh(w, "fd00::2", PORT0, NUD_PERMANENT, 2);
 	neigh(w, "fd00::3", PORT1, NUD_PERMANENT, 3);
