@@ -38,8 +38,8 @@ const struct cli_usage cli_bench_forward_usage = {
 		" an order of its own. Figures are medians of rounds, ratios medians of the rounds' ratios. Cycles are those of the"
 		" rounds of its loop in which the forwarder found something to do, per frame; l3fwd counts none, so there they are"
 		" all of the core's. A row is generator-bound if the generator, looped to its sink, could not have sent a fifth more,"
-		" or the forwarder could have taken it; then only cycles tell it from others. A measurement in which the machine took one of the cores away, or moved them further"
-		" apart, is done again, three times at most.\n\n"
+		" or the forwarder could have taken it; then only cycles tell it from others."
+		" A measurement in which the machine took a core away, slowed or moved it is done again, three times at most.\n\n"
 		"Exit status 1 also if p2pnic lost a frame below saturation, or corrupted, reordered or duplicated one.",
 	.examples = "  p2pnic bench forward\n"
 		    "  p2pnic bench forward --native --frames 64,1518 --json\n"
@@ -209,6 +209,7 @@ int cli_bench_forward(int argc, char **argv)
 	}
 	r.rounds = o.rounds_set ? (unsigned int)o.rounds : 5;
 	r.seconds = o.seconds_set ? o.seconds : 1;
+	r.patience_s = o.patience_set ? o.patience : 0;
 	r.native = o.native;
 	r.ring = o.ring_set ? (unsigned int)o.ring : 0;
 	r.server = o.role_set && o.role == 1;

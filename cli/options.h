@@ -173,6 +173,8 @@
 	X(CHOICE, generator, "generator", 0, "tester|testpmd", 0, 0, \
 	  "what drives them; with testpmd only busy cycles per frame tell them apart (tester)") \
 	X(ONOFF, latency, "latency", 0, "on|off", 0, 0, "measure latency too (on)") \
+	X(SECONDS, patience, "patience", 0, "S", 0, 0, \
+	  "to wait in all, on a virtual machine, for cores that are as near and as fast as at their best (180 for each of --seconds)") \
 	X(FLAG, check, "check", 0, "", 0, 0, "only the pass in which every frame is checked") \
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object instead of tables") \
 	X(STR, csv, "csv", 0, "FILE", 0, 0, "write the rows as CSV as well") \

@@ -55,7 +55,8 @@ struct fwd_bench {
 	unsigned int done, todo; /* measurements, for the progress line */
 	unsigned int serial; /* of sockets */
 	double distance_ns;  /* of the cores, at their nearest: only then is measured; NAN: it can't be told */
-	uint64_t waited_ns;  /* for them to be as near again */
+	double pace_ns;      /* the same of their speed: fwd_pace_ns() */
+	uint64_t waited_ns;  /* for them to be as near and as fast again */
 };
 
 /* forward.c. A run with its entries; *out is left alone on failure. */

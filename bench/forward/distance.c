@@ -6,11 +6,14 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <time.h>
 
 #define DISTANCE_TRIPS 200u
 #define DISTANCE_SERIES 12u
 #define DISTANCE_GIVE_UP_NS 200000000ull
+#define PACE_SERIES 25u
+#define PACE_THOUSANDS 50u
 
 /* The line that goes to and fro has nothing else in it. */
 struct distance {
@@ -99,4 +102,51 @@ double fwd_distance_ns(int cpu_a, int cpu_b)
 	__atomic_store_n(&d.end, true, __ATOMIC_RELAXED);
 	pthread_join(back, NULL);
 	return d.ns;
+}
+
+struct pace {
+	int cpu;
+	double ns;
+};
+
+static int pace_order(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void *pace_run(void *arg)
+{
+	struct pace *p = arg;
+	double took[PACE_SERIES];
+	uint64_t from, sum = 0;
+	unsigned int s, i;
+
+	if (!distance_pin(p->cpu))
+		return NULL;
+	for (s = 0; s < PACE_SERIES; s++) {
+		from = distance_now_ns();
+		for (i = 0; i < PACE_THOUSANDS * 1000; i++) {
+			sum += 1;
+			__asm__ volatile("" : "+r"(sum));
+		}
+		took[s] = (double)(distance_now_ns() - from) / PACE_THOUSANDS;
+	}
+	qsort(took, PACE_SERIES, sizeof(took[0]), pace_order);
+	p->ns = took[PACE_SERIES / 2];
+	return NULL;
+}
+
+double fwd_pace_ns(int cpu_a, int cpu_b)
+{
+	struct pace a = { .cpu = cpu_a, .ns = NAN }, b = { .cpu = cpu_b, .ns = NAN };
+	pthread_t first, second;
+
+	if (pthread_create(&second, NULL, pace_run, &b))
+		return NAN;
+	if (!pthread_create(&first, NULL, pace_run, &a))
+		pthread_join(first, NULL);
+	pthread_join(second, NULL);
+	return a.ns > b.ns || isnan(a.ns) ? a.ns : b.ns;
 }

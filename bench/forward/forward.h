@@ -37,6 +37,7 @@ struct fwd_request {
 	unsigned int frames[FWD_MAX_FRAMES], num_frames;
 	unsigned int rounds;
 	double seconds;        /* of each measurement, after a warm-up */
+	double patience_s;     /* to wait in all for the cores at their best; 0: in proportion to seconds */
 	uint32_t subjects;     /* by place in fwd_subjects; 0: all */
 	int cpu_gen, cpu_fwd;
 	bool native;           /* DPDK built for this CPU (scripts/dpdk-native.sh) instead of Debian's */

@@ -133,6 +133,7 @@ struct json_object *fwd_json(const struct fwd_bench *b)
 	put_u64(o, "core_generator", (uint64_t)b->req->cpu_gen);
 	put_u64(o, "core_forwarder", (uint64_t)b->req->cpu_fwd);
 	put_number(o, "core_distance_ns", b->distance_ns, 1);
+	put_number(o, "core_pace_ns", b->pace_ns, 1);
 	put_number(o, "waited_s", (double)b->waited_ns / 1e9, 1);
 	put_text(o, "dpdk_version", b->env.dpdk_version);
 	put_text(o, "dpdk_build", b->env.dpdk_build);

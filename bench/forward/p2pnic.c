@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <p2pnic/ring.h>
+
 #include "subject.h"
 
 int fwd_p2pnic_available(const struct fwd_env *e, const struct fwd_subject *s, bool zero_copy, char why[FWD_ERR_MAX])
@@ -12,6 +14,17 @@ int fwd_p2pnic_available(const struct fwd_env *e, const struct fwd_subject *s, b
 		return 0;
 	snprintf(why, FWD_ERR_MAX, "not available: `p2pnic run` has no --placement cut");
 	return -ENOENT;
+}
+
+/*
+ * Half as many slots as descriptors: enough for what is under way, and fewer lines to cross (docs/performance.md).
+ * A routed port drops where a pair stops receiving: what the cable's ring can bring at once has to fit.
+ */
+static unsigned int p2pnic_slots(const struct fwd_forwarder *f)
+{
+	if (f->subject->route)
+		return 2 * f->setup.ring < P2P_MAX_SLOTS ? 2 * f->setup.ring : P2P_MAX_SLOTS;
+	return f->setup.ring > 2 * P2P_MIN_SLOTS ? f->setup.ring / 2 : P2P_MIN_SLOTS;
 }
 
 int fwd_p2pnic_start(struct fwd_forwarder *f, char err[FWD_ERR_MAX])
@@ -39,12 +52,8 @@ int fwd_p2pnic_start(struct fwd_forwarder *f, char err[FWD_ERR_MAX])
 		fwd_arg(&a, "--poll");
 	fwd_arg(&a, "--buf-size");
 	fwd_arg(&a, "%u", f->setup.buf_bytes);
-	/*
-	 * Half as many slots as descriptors: enough for what is under way, and fewer lines to cross (docs/performance.md).
-	 * A routed port drops where a pair stops receiving: what the cable's ring can bring at once has to fit.
-	 */
 	fwd_arg(&a, "--slots");
-	fwd_arg(&a, "%u", f->subject->route ? f->setup.ring * 2 : f->setup.ring / 2);
+	fwd_arg(&a, "%u", p2pnic_slots(f));
 	for (k = 0; k < 2; k++) {
 		fwd_arg(&a, "--port");
 		if (req->server)

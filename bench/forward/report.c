@@ -214,9 +214,9 @@ static void print_notes(const struct fwd_bench *b, FILE *to)
 		fprintf(to, "DPDK %s, %s build, %s pages\n", b->env.dpdk_version, b->env.dpdk_build, b->env.huge ? "2 MiB" : "4 KiB");
 	if (l3fwd)
 		fprintf(to, "l3fwd: built from Debian's source with its receive offloads masked by the device's; two routes\n");
-	fprintf(to, "a cache line takes %.0f ns from core to core and back; %.0f s waited for the hypervisor to put them so near again\n",
-		b->distance_ns, (double)b->waited_ns / 1e9);
-	fprintf(to, "a core taken away or moved: %u measurements done again, %u kept though disturbed\n", repeated, disturbed);
+	fprintf(to, "a cache line takes %.0f ns from core to core and back, a thousand dependent additions %.0f ns; %.0f s waited for the "
+		"hypervisor to let them be so near and so fast again\n", b->distance_ns, b->pace_ns, (double)b->waited_ns / 1e9);
+	fprintf(to, "a core taken away, slowed or moved: %u measurements done again, %u kept though disturbed\n", repeated, disturbed);
 	for (k = 0; k < b->n; k++)
 		if (b->entry[k].gone)
 			fprintf(to, "skipped: %s%s: %s\n", fwd_entry_name(&b->entry[k]), b->entry[k].zero_copy ? " zero-copy" : "",
