@@ -490,8 +490,9 @@ struct keys {
 static void look_up4(const struct fw_route *r, struct rframe *f, uint32_t count, bool back)
 {
 	uint32_t addr[2 * FW_RX_BURST], hop[2 * FW_RX_BURST], k;
-	struct keys keys = { .n = 0 };
+	struct keys keys;
 
+	keys.n = 0;
 	for (k = 0; k < count; k++) {
 		if (f[k].fate != FATE_SEND || f[k].family != P2P_IP4)
 			continue;
@@ -520,8 +521,9 @@ static inline void words6(uint32_t *w, const uint8_t *a)
 static void look_up6(const struct fw_route *r, struct rframe *f, uint32_t count, bool back)
 {
 	uint32_t addr[2 * FW_RX_BURST][4], hop[2 * FW_RX_BURST], k;
-	struct keys keys = { .n = 0 };
+	struct keys keys;
 
+	keys.n = 0;
 	for (k = 0; k < count; k++) {
 		if (f[k].fate != FATE_SEND || f[k].family != P2P_IP6)
 			continue;
@@ -557,6 +559,8 @@ static uint32_t gather(const struct fw_port *port, struct rframe *f)
 {
 	uint32_t at, k = 0;
 
+	for (at = port->stash_at; at < port->stash_n; at++)
+		board_prefetch_read(port->stash[at].data);
 	for (at = port->stash_at; at < port->stash_n; at += f[k++].nsegs) {
 		const struct p2p_seg *seg = &port->stash[at];
 
@@ -605,7 +609,7 @@ static void arrange(struct fw_nic *n, unsigned int x, struct rframe *f, uint32_t
 {
 	struct fw_port *port = &n->port[x];
 	struct p2p_seg segs[FW_RX_BURST];
-	uint32_t k, j, at = 0;
+	uint32_t k, j, i, at = 0;
 
 	for (k = 0; k < count; k++) {
 		if (f[k].fate == FATE_DROP) {
@@ -616,7 +620,11 @@ static void arrange(struct fw_nic *n, unsigned int x, struct rframe *f, uint32_t
 			f[k].to = FW_TO_PUNT;
 		} else {
 			trim(n, x, &f[k], &port->stash[f[k].at]);
-			memcpy(port->stash[f[k].at].data, f[k].h, ETH_BYTES + (f[k].family == P2P_IP4 ? IP4_BYTES : IP6_BYTES));
+			/* Of constant lengths: a few moves each. */
+			memcpy(port->stash[f[k].at].data, f[k].h, ETH_BYTES + IP4_BYTES);
+			if (f[k].family == P2P_IP6)
+				memcpy(port->stash[f[k].at].data + ETH_BYTES + IP4_BYTES, f[k].h + ETH_BYTES + IP4_BYTES,
+				       IP6_BYTES - IP4_BYTES);
 		}
 	}
 	for (k = 0; k < count; k++) {
@@ -626,12 +634,13 @@ static void arrange(struct fw_nic *n, unsigned int x, struct rframe *f, uint32_t
 			port->to[at] = f[j].to;
 			port->why[at] = f[j].why;
 			port->hop[at] = f[j].hop;
-			memcpy(&segs[at], &port->stash[f[j].at], f[j].nsegs * sizeof(segs[0]));
-			at += f[j].nsegs;
+			for (i = 0; i < f[j].nsegs; i++)
+				segs[at++] = port->stash[f[j].at + i];
 			f[j].nsegs = 0;
 		}
 	}
-	memcpy(port->stash, segs, at * sizeof(segs[0]));
+	for (i = 0; i < at; i++)
+		port->stash[i] = segs[i];
 	port->stash_at = 0;
 	port->stash_n = at;
 }
