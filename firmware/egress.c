@@ -153,7 +153,7 @@ static unsigned int egress_burst(struct fw_nic *n, struct fw_port *port, struct 
 }
 
 /* One ring's turn.  Returns frames taken; *left: it may have more. */
-static unsigned int egress_serve(struct fw_nic *n, unsigned int x, struct fw_peer *peer, bool *left)
+static __attribute__((noinline)) unsigned int egress_serve(struct fw_nic *n, unsigned int x, struct fw_peer *peer, bool *left)
 {
 	struct fw_port *port = &n->port[x];
 	struct fw_cons *c = &peer->cons[x];
@@ -206,7 +206,7 @@ unsigned int fw_egress_port(struct fw_nic *n, unsigned int x)
 	struct fw_port *port = &n->port[x];
 	uint64_t left = n->look & n->intro;
 	unsigned int moved, got, at = port->rr, i;
-	struct fw_peer *peer;
+	struct fw_cons *c;
 	bool more, debt;
 
 	board_charge(n->board, BOARD_STEP_POLL_RING, (uint32_t)__builtin_popcountll(n->intro & ~n->look));
@@ -220,18 +220,18 @@ unsigned int fw_egress_port(struct fw_nic *n, unsigned int x)
 	moved += egress_send(n, x);
 	while (left && moved < FW_STEP_FRAMES && port->stage_n + P2P_MAX_SEGS <= n->tx_stage) {
 		i = fw_next_bit(left, at);
-		peer = &n->peer[i];
-		egress_credit(&peer->cons[x], i == port->rr && port->rr_resume, left == FW_BIT(i));
-		debt = peer->cons[x].deficit <= 0;
-		if (!debt && fw_cons_empty(n, &peer->cons[x])) {
+		c = &n->peer[i].cons[x];
+		egress_credit(c, i == port->rr && port->rr_resume, left == FW_BIT(i));
+		debt = c->deficit <= 0;
+		if (!debt && fw_cons_empty(n, c)) {
 			board_charge(n->board, BOARD_STEP_POLL_RING, 1);
-			peer->cons[x].deficit = 0;
+			c->deficit = 0;
 			port->rr_resume &= i != port->rr;
 			left &= ~FW_BIT(i);
 			at = i + 1;
 			continue;
 		}
-		got = egress_serve(n, x, peer, &more);
+		got = egress_serve(n, x, &n->peer[i], &more);
 		moved += got;
 		at = more ? i : i + 1;
 		/* Rings that have nothing leave no trace: who looks at fewer of them serves the rest in the same order. */
