@@ -39,8 +39,12 @@ class Net:
                 self.b.must(mid.cmd('ip', 'link', 'add', 'x' + h, 'up', 'type', 'veth', 'peer', 'name', h, 'netns', ns.proc.pid))
                 self.b.must(ns.cmd('ethtool', '-K', h, 'tx', 'off'))
                 self.b.must(ns.cmd('ip', 'link', 'set', h, 'up'))
-            return [self.b.nic(f'n{i}', f'xdp:x{h},netns={mid.path}') for i, h in enumerate(HOSTS)]
-        return [self.b.nic(f'n{i}', f'tap:{h},netns={self.ns[h].path}') for i, h in enumerate(HOSTS)]
+            self.mid = mid
+        return [self.nic(i, h) for i, h in enumerate(HOSTS)]
+
+    def nic(self, i, h):
+        spec = f'xdp:x{h},netns={self.mid.path}' if self.cable == 'xdp' else f'tap:{h},netns={self.ns[h].path}'
+        return self.b.nic(f'n{i}', spec)
 
     def router(self, *args):
         argv = [P2PNIC, 'router', *self.b._addresses(['n0', 'n1', 'n2']), '--silence', '2000', *args]
@@ -184,6 +188,23 @@ def killed(b, n, router):
     return again
 
 
+def nic_dies(b, n, nics, router):
+    """Its device loses carrier, the others go on; a router started anew introduces the one that takes its place."""
+    nics[2].kill()
+    wait_for('its device loses its carrier', 10, lambda: 'NO-CARRIER' in n.ip('router', 'link', 'show', 'n2p0').out)
+    good, said = ping(b, n, 'h0', '10.2.0.2')
+    b.check(good and router.alive(), f'a NIC killed: the others forward: {said}')
+    b.equal(router.stop(), 0, 'the router ends with status')
+    nics[2] = n.nic(2, 'h2')
+    n.ip('h2', 'link', 'set', 'h2', 'up')
+    router = n.router('--keep')
+    for words in (('addr', 'replace', HOSTS['h2'][0] + '/24', 'dev', 'h2'), ('route', 'replace', 'default', 'via', HOSTS['h2'][1])):
+        n.ip('h2', *words)
+    wait_for('the new one forwards', 10, lambda: ping(b, n, 'h0', HOSTS['h2'][0], 1)[0])
+    b.check('1 introduced, 2 adopted' in router.out, 'a NIC in its place: ' + router.out.strip())
+    return router
+
+
 def no_room(b):
     """A table that does not fit: said, with a status; and all well again when the routes are gone."""
     ns = b.netns('small')
@@ -226,6 +247,7 @@ def once(b, mode, cable):
     routes(b, n)
     bad_input(b, n)
     router = killed(b, n, router)
+    router = nic_dies(b, n, nics, router)
     b.equal(router.stop(), 0, 'the router ends with status')
     b.check('n0p0' in n.ip('router', '-br', 'link').out, '--keep: the devices stay')
     router = n.router()
