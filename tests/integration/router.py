@@ -152,6 +152,28 @@ def routes(b, n):
     n.ip('router', 'route', 'del', '203.0.113.0/24', 'metric', '90')
 
 
+def ecmp(b, n):
+    """Two ways to one network: both are used, nothing is lost; one is taken away."""
+    for h in ('h1', 'h2'):
+        n.ip(h, 'route', 'add', 'local', '198.51.100.0/24', 'dev', 'lo')
+    b.must(n.r.cmd(P2PNIC, 'route', 'add', '198.51.100.0/24', '--via', '10.2.0.2', '--via', '10.3.0.2'))
+    wait_for('both ways', 5, lambda: len(n.ask('route', 'get', '198.51.100.1')['ways']) == 2)
+
+    def sent():
+        return [b.stats(f'n{i}')[f'n{i}']['ports'][0]['tx_frames'] for i in (1, 2)]
+
+    def spread(what, used):
+        before = sent()
+        lost = [i for i in range(1, 41) if b.call(n.ns['h0'].cmd('ping', '-n', '-q', '-c', '1', '-W', '1', f'198.51.100.{i}'), 5).status]
+        new = [y - x for x, y in zip(before, sent())]
+        b.check(not lost and [x >= 8 for x in new] == used, f'{what}: 40 addresses, frames sent {new}, unanswered {lost}')
+    spread('two ways', [True, True])
+    n.ip('router', 'link', 'set', 'n2p0', 'down')
+    wait_for('one way', 5, lambda: [w['via'] for w in n.ask('route', 'get', '198.51.100.1')['ways']] == ['10.2.0.2'])
+    spread('one of them down', [True, False])
+    n.ip('router', 'link', 'set', 'n2p0', 'up')
+
+
 def bad_input(b, n):
     netns = n.r.cmd()
     import lib
@@ -245,6 +267,7 @@ def once(b, mode, cable):
     traceroute(b, n)
     path_mtu(b, n)
     routes(b, n)
+    ecmp(b, n)
     bad_input(b, n)
     router = killed(b, n, router)
     router = nic_dies(b, n, nics, router)
