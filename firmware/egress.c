@@ -69,8 +69,6 @@ static unsigned int egress_send(struct fw_nic *n, unsigned int x)
 	struct fw_port *port = &n->port[x];
 	uint32_t sent;
 
-	if (!port->stage_n)
-		return 0;
 	sent = board_tx_burst(n->board, x, port->stage, port->stage_n);
 	if (!sent)
 		return 0;
@@ -217,7 +215,8 @@ unsigned int fw_egress_port(struct fw_nic *n, unsigned int x)
 		fw_drop(n, P2P_DROP_tx_link_down, gone);
 		moved++;
 	}
-	moved += egress_send(n, x);
+	if (port->stage_n)
+		moved += egress_send(n, x);
 	while (left && moved < FW_STEP_FRAMES && port->stage_n + P2P_MAX_SEGS <= n->tx_stage) {
 		i = fw_next_bit(left, at);
 		c = &n->peer[i].cons[x];
@@ -244,7 +243,8 @@ unsigned int fw_egress_port(struct fw_nic *n, unsigned int x)
 			left &= ~FW_BIT(i);
 	}
 	n->look_again |= left;
-	moved += egress_send(n, x);
+	if (port->stage_n)
+		moved += egress_send(n, x);
 	return moved;
 }
 
@@ -283,7 +283,7 @@ static void egress_flood_begin(struct fw_nic *n, struct fw_cons *c)
 	fw_event(n, P2P_EV_flood_copies, (uint32_t)__builtin_popcount(c->flood_mask) - 1);
 }
 
-static __attribute__((noinline)) unsigned int egress_flood_serve(struct fw_nic *n, struct fw_peer *peer)
+unsigned int fw_egress_flood_serve(struct fw_nic *n, struct fw_peer *peer)
 {
 	struct fw_cons *c = &peer->cons[n->ports];
 	struct fw_peer *self = &n->peer[n->self];
@@ -318,16 +318,6 @@ static __attribute__((noinline)) unsigned int egress_flood_serve(struct fw_nic *
 more:
 	n->look_again |= FW_BIT(c->peer);
 	return moved;
-}
-
-unsigned int fw_egress_flood(struct fw_nic *n, struct fw_peer *peer)
-{
-	struct fw_cons *c = &peer->cons[n->ports];
-
-	if (c->flood_mask || !fw_cons_empty(n, c))
-		return egress_flood_serve(n, peer);
-	board_charge(n->board, BOARD_STEP_POLL_RING, 1);
-	return 0;
 }
 
 uint64_t fw_egress_stop(struct fw_nic *n)

@@ -336,7 +336,8 @@ unsigned int fw_ingress_port(struct fw_nic *n, unsigned int x, bool *dry)
 		return fw_cut_port(n, x, dry);
 	port->blocked = port->blocked && port->stash_at != port->stash_n;
 	if (port->stash_at == port->stash_n) {
-		fw_ingress_post(n, x);
+		if (port->nfree && !port->satisfied)
+			fw_ingress_post(n, x);
 		port->stash_at = port->stash_n = 0;
 		if (!fw_ingress_ready(n, x))
 			return 0;
@@ -347,7 +348,8 @@ unsigned int fw_ingress_port(struct fw_nic *n, unsigned int x, bool *dry)
 	moved = port->stash_at != port->stash_n ? ingress_burst(n, x) : 0;
 	for (k = port->stash_at; fresh && k < port->stash_n; k++)
 		port->refs[port->stash[k].cookie] = 1;
-	moved += fw_ingress_stash(n, x);
+	if (port->stash_at != port->stash_n)
+		moved += fw_ingress_stash(n, x);
 	if (full)
 		*dry = false;
 	n->blocked |= port->blocked || !port->posted;

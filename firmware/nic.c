@@ -303,7 +303,7 @@ int fw_nic_enable(struct fw_nic *n)
 	n->dirty = NULL;
 	n->wait_head = n->wait_tail = 0;
 	n->asleep = n->blocked = false;
-	n->intro = n->look = n->look_again = n->owing = n->completing = n->telling = 0;
+	n->intro = n->look = n->look_again = n->owing = n->opening = n->completing = n->telling = 0;
 	n->tx_poll_ns = TX_POLL_MIN_NS;
 	if (n->strap.queue == 0) {
 		memset(n->stations, 0, sizeof(*n->stations));
@@ -412,15 +412,18 @@ static void nic_tick(struct fw_nic *n)
 static void nic_reap(struct fw_nic *n, struct fw_peer *peer, unsigned int i)
 {
 	unsigned int r, prods = i == FW_PEER_HOST ? n->ports : peer->ports + 1;
-	bool owing = false;
+	bool owing = false, opening = false;
 
 	for (r = 0; r < prods; r++) {
 		if (peer->prod[r].cons != peer->prod[r].pub || !peer->prod[r].open)
 			fw_prod_reap(n, peer, &peer->prod[r]);
 		owing |= peer->prod[r].cons != peer->prod[r].pub;
+		opening |= !peer->prod[r].open;
 	}
 	if (!owing)
 		n->owing &= ~FW_BIT(i);
+	if (!opening)
+		n->opening &= ~FW_BIT(i);
 }
 
 static unsigned int nic_peers(struct fw_nic *n)
@@ -436,7 +439,8 @@ static unsigned int nic_peers(struct fw_nic *n)
 			n->look_again |= FW_BIT(i);
 			continue;
 		}
-		nic_reap(n, &n->peer[i], i);
+		if ((n->owing | n->opening) & FW_BIT(i))
+			nic_reap(n, &n->peer[i], i);
 		moved += fw_egress_flood(n, &n->peer[i]);
 	}
 	return moved;
@@ -514,7 +518,8 @@ uint64_t fw_step(struct fw_nic *n)
 		in += fw_ingress_port(n, x, &dry);
 	if (FW_ROUTING && p2p_unlikely(n->route.on))
 		in += fw_punt_step(n);
-	fw_prod_flush_all(n, dry);
+	if (n->dirty)
+		fw_prod_flush_all(n, dry);
 	/* What we have just written into rings of our own. */
 	news = board_news(n->board);
 	n->look |= news;

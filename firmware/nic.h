@@ -257,6 +257,7 @@ struct fw_nic {
 	uint64_t look;       /* whose rings and lines are looked at in this step */
 	uint64_t look_again; /* and in the next, whatever is written */
 	uint64_t owing;      /* who have descriptors that they have not completed */
+	uint64_t opening;    /* some of whose rings have not been open in this session */
 	uint64_t completing; /* of whose slots some may be complete or to be told */
 	uint64_t telling;    /* written to: look whether they sleep */
 	uint64_t faults; /* of the board, counted so far */
@@ -420,7 +421,7 @@ static inline void fw_wake_after(struct fw_nic *n, unsigned int i, uint32_t tok,
 #define fw_cut_leave FW_LOCAL(fw_cut_leave)
 #define fw_cut_meet FW_LOCAL(fw_cut_meet)
 #define fw_egress_port FW_LOCAL(fw_egress_port)
-#define fw_egress_flood FW_LOCAL(fw_egress_flood)
+#define fw_egress_flood_serve FW_LOCAL(fw_egress_flood_serve)
 #define fw_egress_stop FW_LOCAL(fw_egress_stop)
 #define fw_bridge_learn FW_LOCAL(fw_bridge_learn)
 #define fw_bridge_find FW_LOCAL(fw_bridge_find)
@@ -545,7 +546,18 @@ unsigned int fw_egress_port(struct fw_nic *n, unsigned int x);
 void fw_ingress_post(struct fw_nic *n, unsigned int x);
 bool fw_ingress_ready(const struct fw_nic *n, unsigned int x);
 unsigned int fw_ingress_stash(struct fw_nic *n, unsigned int x);
-unsigned int fw_egress_flood(struct fw_nic *n, struct fw_peer *peer);
+/* What a peer's flood ring has, into our own rings; of fw_egress_flood(), which looks whether there is anything. */
+unsigned int fw_egress_flood_serve(struct fw_nic *n, struct fw_peer *peer);
+static inline unsigned int fw_egress_flood(struct fw_nic *n, struct fw_peer *peer)
+{
+	const struct fw_cons *c = &peer->cons[n->ports];
+
+	if (c->flood_mask || !fw_cons_empty(n, c))
+		return fw_egress_flood_serve(n, peer);
+	board_charge(n->board, BOARD_STEP_POLL_RING, 1);
+	return 0;
+}
+
 /* Forget what the ports hold; returns frames that were not yet given to a port. */
 uint64_t fw_egress_stop(struct fw_nic *n);
 

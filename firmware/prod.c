@@ -36,6 +36,7 @@ void fw_prod_open(struct fw_nic *n, struct fw_peer *peer, unsigned int ring)
 	struct fw_prod *p = &peer->prod[ring];
 
 	fw_prod_free(n, p);
+	n->opening |= FW_BIT(peer - n->peer);
 	p->open = p->repeating = false;
 	p->frame = 0;
 	p->poke = 0;
