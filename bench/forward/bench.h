@@ -70,7 +70,7 @@ bool fwd_stopped(const struct fwd_bench *b);
 double fwd_common_pps(unsigned int frame_bytes);
 
 /* ---- near.c: the cores' distance, which the hypervisor changes under our eyes ---- */
-/* Of the next second or so the least. */
+/* Of the next second or so, or with much patience of the next ten, the least. */
 void fwd_near_init(struct fwd_bench *b);
 /* Are they as near as they were? */
 bool fwd_near(const struct fwd_bench *b);

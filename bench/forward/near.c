@@ -10,7 +10,8 @@
 #include "bench.h"
 #include "distance.h"
 
-#define NEAR_LOOKS 60u
+#define NEAR_LOOKS 20u
+#define NEAR_LOOKS_PATIENT 200u
 #define NEAR_LOOK_NS 50000000l
 #define NEAR_FACTOR 1.5                 /* as near as that is the same */
 #define NEAR_PACE_FACTOR 1.15           /* and as fast as that */
@@ -27,11 +28,12 @@ static void near_pause(void)
 
 void fwd_near_init(struct fwd_bench *b)
 {
+	const unsigned int looks = b->req->patience_s >= 10 ? NEAR_LOOKS_PATIENT : NEAR_LOOKS;
 	unsigned int k;
 	double ns;
 
 	b->distance_ns = b->pace_ns = NAN;
-	for (k = 0; k < NEAR_LOOKS && !fwd_stopped(b); k++) {
+	for (k = 0; k < looks && !fwd_stopped(b); k++) {
 		ns = fwd_distance_ns(b->req->cpu_gen, b->req->cpu_fwd);
 		if (isnan(b->distance_ns) || ns < b->distance_ns)
 			b->distance_ns = ns;

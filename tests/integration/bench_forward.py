@@ -37,7 +37,8 @@ def shape(b, row):
 
 
 def forward(b):
-    o = bench(b, 'forward', '--rounds', '1', '--frames', '64', '--subjects', 'p2pnic-wr,testpmd-io', '--seconds', '0.1')
+    o = bench(b, 'forward', '--rounds', '1', '--frames', '64', '--subjects', 'p2pnic-wr,testpmd-io', '--seconds', '0.1',
+              '--ring', '1024', '--patience', '1')
     for row in o['rows']:
         shape(b, row)
     got = [(r['subject'], r['zero_copy']) for r in o['rows']] + [(s['subject'], s['zero_copy']) for s in o['skipped']]

@@ -107,11 +107,12 @@ static void test_fill(void **state)
 /* Breaks one descriptor of the run, or none. */
 static void spoil(struct rig *r)
 {
-	struct p2p_desc *d = &r->d[rnd(r->n + 1)];
-	uint32_t w0 = from_le32(d->w0);
+	uint32_t k = rnd(r->n + 1), w0;
+	struct p2p_desc *d = &r->d[k];
 
-	if (d == r->d + r->n)
+	if (k == r->n)
 		return;
+	w0 = from_le32(d->w0);
 	switch (rnd(8)) {
 	case 0:
 		d->seq = to_le32(from_le32(d->seq) + 1 + rnd(3));
