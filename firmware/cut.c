@@ -182,7 +182,7 @@ static void cut_restart(struct fw_nic *n, unsigned int x, bool keep, enum p2p_pl
 
 		fw_release_run(n, run->ref, run->n);
 	}
-	port->posted = port->nfree = 0;
+	port->posted = port->plain = port->nfree = 0;
 	port->satisfied = false;
 	for (buf = port->nbufs; buf-- > 0;)
 		if (!port->refs[buf])
@@ -241,10 +241,12 @@ static void cut_post(struct fw_nic *n, unsigned int x)
 	uint8_t *const base = port->ring_base;
 	const uint16_t region = cut_region(n);
 	struct p2p_seg empty[FW_RX_BURST];
-	uint32_t room, seq, m, k, took;
+	uint32_t room, seq, m, k, took, before;
 
 	if (!p->open || cut_pair(n, x) != port->ring_pair) {
+		before = port->posted;
 		fw_ingress_post(n, x);
+		port->plain += port->posted - before;
 		return;
 	}
 	room = p->mask + 1 - (p->prod + p->out - p->cons);
@@ -483,12 +485,14 @@ static void cut_receive(struct fw_nic *n, unsigned int x)
 
 	port->stash_at = 0;
 	port->stash_n = board_rx_burst(n->board, x, port->stash, n->rx_burst);
-	/* With nothing but slots out, what comes back is slots. */
-	for (k = 0; port->posted != port->ring->out && k < port->stash_n; k++) {
-		if (p2p_unlikely(port->stash[k].region != cut_region(n)))
+	/* With nothing but slots out, what comes back is slots; a plain buffer may have one reserved and still be out. */
+	for (k = 0; port->plain && k < port->stash_n; k++) {
+		if (port->stash[k].region != cut_region(n)) {
 			port->refs[port->stash[k].cookie] = 1;
-		else
+			port->plain--;
+		} else {
 			in_order &= k < port->ring->out;
+		}
 	}
 	port->posted -= port->stash_n;
 	port->satisfied = port->satisfied && !port->stash_n;

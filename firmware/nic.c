@@ -315,7 +315,7 @@ int fw_nic_enable(struct fw_nic *n)
 		port->nfree = port->nbufs;
 		for (k = 0; k < port->nbufs; k++)
 			port->free[k] = port->nbufs - 1 - k;
-		port->posted = port->stash_n = port->stash_at = port->stage_n = port->stage_runs = 0;
+		port->posted = port->plain = port->stash_n = port->stash_at = port->stage_n = port->stage_runs = 0;
 		port->txq_head = port->txq_tail = 0;
 		port->flood_mask = 0;
 		port->satisfied = port->blocked = port->retry = port->routed = false;

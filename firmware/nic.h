@@ -154,6 +154,7 @@ struct fw_port {
 	uint32_t *free;
 	uint32_t nfree, nbufs;
 	uint32_t posted; /* receive buffers that the port has */
+	uint32_t plain; /* cut: of these, those that are no slots */
 	bool satisfied;  /* it wants no more of them for now */
 	bool link, blocked, retry;
 	/* sending */

@@ -6,6 +6,7 @@
  *   foreign   a consumer that does not cut through takes no descriptor that says PLACED, whatever its checksum
  *   forged    one that does takes none whose fields make no sense, and no other kind of void
  *   disorder  a cable that gives slots back in the wrong order is restarted and copies from there on
+ *   homecoming  a pair goes elsewhere and comes home again and again: no buffer is lost on the way
  *   unmap     the memory goes from the address map, or bus mastering is turned off, under load
  */
 #include <stdio.h>
@@ -121,7 +122,7 @@ static void random_run(struct bench *b, uint64_t seed)
 
 /* ---- descriptors written by hand ---- */
 
-static struct mesh *pair_mesh(const struct mesh_ops *ops, uint64_t seed)
+static struct mesh *pair_mesh_of(const struct mesh_ops *ops, uint64_t seed, unsigned int rx_bufs, unsigned int slots)
 {
 	struct mesh_cfg cfg;
 	struct mesh *m;
@@ -129,12 +130,19 @@ static struct mesh *pair_mesh(const struct mesh_ops *ops, uint64_t seed)
 	mesh_cfg_default(&cfg, 2, 2);
 	cfg.seed = seed;
 	cfg.in_order = true;
+	cfg.rx_bufs = rx_bufs ? rx_bufs : cfg.rx_bufs;
+	cfg.slots = slots ? slots : cfg.slots;
 	m = mesh_create(ops, &cfg);
 	if (mesh_configure(m))
 		return m;
 	mesh_pair(m, 0, 0, 1, 0);
 	mesh_up(m);
 	return m;
+}
+
+static struct mesh *pair_mesh(const struct mesh_ops *ops, uint64_t seed)
+{
+	return pair_mesh_of(ops, seed, 0, 0);
 }
 
 /* As NIC a would into its next slot of b's ring; a is not stepped again. */
@@ -238,6 +246,31 @@ static void disorder(struct bench *b, uint64_t seed)
 	bench_end(b, "disorder", m);
 }
 
+#define AWAY 200
+#define HOME 300
+
+/* While it is away plain buffers are posted; of those still out when slots follow none may be lost. */
+static void homecoming(struct bench *b, uint64_t seed)
+{
+	struct mesh *m = pair_mesh_of(&mesh_cut, seed, 64, 128);
+	unsigned int k;
+
+	for (k = 1; k <= 20 && !mesh_failure(m); k++) {
+		mesh_pair(m, 0, 0, 1, 1);
+		some_frames(m, AWAY);
+		if (m->port[1][1].outs != k * AWAY)
+			mesh_fail(m, "away, %u frames of %u left at turn %u", m->port[1][1].outs, k * AWAY, k);
+		mesh_pair(m, 0, 0, 1, 0);
+		some_frames(m, HOME);
+		if (m->port[1][0].outs != k * HOME)
+			mesh_fail(m, "at home, %u frames of %u left at turn %u", m->port[1][0].outs, k * HOME, k);
+	}
+	if (!mesh_event(m, 0, P2P_EV_cut_diverted))
+		mesh_fail(m, "nothing was diverted");
+	bench_check_books(m);
+	bench_end(b, "homecoming", m);
+}
+
 static void unmap(struct bench *b, uint64_t seed, bool master)
 {
 	struct mesh *m = pair_mesh(&mesh_cut, seed);
@@ -274,6 +307,8 @@ int main(int argc, char **argv)
 		forged(&b, seed);
 	if (bench_wants(&b, "disorder"))
 		disorder(&b, seed);
+	if (bench_wants(&b, "homecoming"))
+		homecoming(&b, seed);
 	if (bench_wants(&b, "unmap"))
 		unmap(&b, seed, false);
 	if (bench_wants(&b, "master"))
