@@ -23,6 +23,8 @@
 #define IP4_BYTES 20u
 #define IP6_BYTES 40u
 #define NO_HOP P2P_PS_NO_HOP
+#define LOOKS_ALL 3u  /* at a burst's routes while words change */
+#define LOOKS_ONE 64u /* at a frame's */
 #define RPF_BUCKETS 256u /* of a group are looked at at most, evenly spread */
 
 /* What is to become of a frame. */
@@ -38,8 +40,10 @@ struct rframe {
 	uint8_t family;
 	bool link_local;
 	uint16_t to;
+	bool rpf_bad;
 	uint32_t hop;      /* found, then resolved */
 	uint32_t back;     /* of the source */
+	const struct p2p_hop_entry *e; /* resolved, NULL: no route */
 };
 
 static inline uint32_t be16(const uint8_t *p)
@@ -343,8 +347,8 @@ static inline uint32_t hop_word(const struct fw_route *r, uint32_t hop)
 	return word(&r->hop_words[hop < r->hops ? hop : P2P_HOP_NO_ROUTE]);
 }
 
-/* The entry that a hop's word names, or NULL; groups by hash. */
-static const struct p2p_hop_entry *hop_entry(const struct fw_route *r, uint32_t *hop, uint32_t hash, bool member)
+/* The entry that a hop's word names, or NULL; groups by the flow. */
+static const struct p2p_hop_entry *hop_entry(const struct fw_route *r, uint32_t *hop, const struct rframe *f, bool member)
 {
 	uint32_t w = hop_word(r, *hop), bucket;
 
@@ -353,7 +357,7 @@ static const struct p2p_hop_entry *hop_entry(const struct fw_route *r, uint32_t 
 		w = hop_word(r, *hop);
 	}
 	if (P2P_HOP_FORM(w) == P2P_HOP_GROUP && !member) {
-		bucket = P2P_HOP_NUMBER(w) + (hash & ((1u << P2P_HOP_LOG2(w)) - 1));
+		bucket = P2P_HOP_NUMBER(w) + (flow_hash(f) & ((1u << P2P_HOP_LOG2(w)) - 1));
 		if (bucket >= r->buckets)
 			return NULL;
 		*hop = word(&r->bucket_words[bucket]);
@@ -383,12 +387,12 @@ static bool rpf_ok(const struct fw_nic *n, uint32_t hop, unsigned int x, bool st
 		w = hop_word(r, member);
 	}
 	if (P2P_HOP_FORM(w) != P2P_HOP_GROUP)
-		return rpf_entry_ok(n, hop_entry(r, &member, 0, true), x, strict);
+		return rpf_entry_ok(n, hop_entry(r, &member, NULL, true), x, strict);
 	count = 1u << P2P_HOP_LOG2(w);
 	step = count > RPF_BUCKETS ? count / RPF_BUCKETS : 1;
 	for (k = 0; k < count && P2P_HOP_NUMBER(w) + k < r->buckets; k += step) {
 		member = word(&r->bucket_words[P2P_HOP_NUMBER(w) + k]);
-		if (rpf_entry_ok(n, hop_entry(r, &member, 0, true), x, strict))
+		if (rpf_entry_ok(n, hop_entry(r, &member, NULL, true), x, strict))
 			return true;
 	}
 	return false;
@@ -445,19 +449,25 @@ static void hop_forward(struct fw_nic *n, struct rframe *f, const struct p2p_hop
 	}
 }
 
-static void hop_apply(struct fw_nic *n, struct rframe *f, unsigned int x)
+/* What the hop index leads to: all that is read of words and buckets. */
+static inline void hop_find(const struct fw_nic *n, struct rframe *f, unsigned int x)
+{
+	uint32_t rpf = (uint32_t)n->port_reg[x][FW_R_PORT_RPF];
+
+	f->e = hop_entry(&n->route, &f->hop, f, false);
+	f->rpf_bad = p2p_unlikely(rpf) && !rpf_ok(n, f->back, x, rpf == P2P_RPF_STRICT) && !f->link_local;
+}
+
+static void hop_apply(struct fw_nic *n, struct rframe *f)
 {
 	static const uint8_t punt[P2P_NUM_HOP_KINDS] = {
 		[P2P_HOP_KIND_NO_ROUTE] = P2P_PUNT_no_route, [P2P_HOP_KIND_GLEAN] = P2P_PUNT_glean,
 		[P2P_HOP_KIND_LOCAL] = P2P_PUNT_local, [P2P_HOP_KIND_PUNT] = P2P_PUNT_kernel,
 		[P2P_HOP_KIND_UNREACHABLE] = P2P_PUNT_unreachable, [P2P_HOP_KIND_PROHIBIT] = P2P_PUNT_prohibit,
 	};
-	const struct fw_route *r = &n->route;
-	uint32_t rpf = (uint32_t)n->port_reg[x][FW_R_PORT_RPF];
-	bool group = P2P_HOP_FORM(hop_word(r, f->hop)) != P2P_HOP_ENTRY;
-	const struct p2p_hop_entry *e = hop_entry(r, &f->hop, group ? flow_hash(f) : 0, false);
+	const struct p2p_hop_entry *e = f->e;
 
-	if (p2p_unlikely(rpf && !rpf_ok(n, f->back, x, rpf == P2P_RPF_STRICT) && !f->link_local)) {
+	if (p2p_unlikely(f->rpf_bad)) {
 		set_drop(f, P2P_DROP_rpf);
 		return;
 	}
@@ -553,6 +563,36 @@ static void look_up(struct fw_nic *n, struct rframe *f, uint32_t count, bool bac
 		return;
 	look_up4(&n->route, f, count, back);
 	look_up6(&n->route, f, count, back);
+}
+
+/* Routes of a burst.  False: words have changed meanwhile (<p2pnic/route.h>, VALIDITY OF A RESULT). */
+static bool find_once(struct fw_nic *n, struct rframe *f, uint32_t count, unsigned int x)
+{
+	const le32 *changed = n->route.head->changed;
+	uint32_t was = le32_load_acquire(&changed[P2P_ROUTE_CHANGE_DEFAULT]), k;
+	uint32_t was_hop = le32_load_acquire(&changed[P2P_ROUTE_CHANGE_HOP]);
+
+	look_up(n, f, count, n->port_reg[x][FW_R_PORT_RPF]);
+	for (k = 0; k < count; k++)
+		if (f[k].fate == FATE_SEND)
+			hop_find(n, &f[k], x);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return p2p_likely(word(&changed[P2P_ROUTE_CHANGE_DEFAULT]) == was && word(&changed[P2P_ROUTE_CHANGE_HOP]) == was_hop);
+}
+
+static void find(struct fw_nic *n, struct rframe *f, uint32_t count, unsigned int x)
+{
+	uint32_t looks, k;
+
+	for (looks = 0; looks < LOOKS_ALL; looks++)
+		if (p2p_likely(find_once(n, f, count, x)))
+			return;
+	for (k = 0; k < count; k++) {
+		for (looks = 0; looks < LOOKS_ONE && !find_once(n, &f[k], 1, x); looks++)
+			;
+		if (looks == LOOKS_ONE && f[k].fate == FATE_SEND)
+			set_punt(&f[k], P2P_PUNT_kernel);
+	}
 }
 
 /* The frames of the stash, and their beginnings. */
@@ -660,12 +700,15 @@ static unsigned int decide(struct fw_nic *n, unsigned int x)
 		mac = n->port_reg[x][FW_R_PORT_MAC];
 	for (k = 0; k < count; k++)
 		judge(&f[k], &port->stash[f[k].at], mac);
-	look_up(n, f, count, n->port_reg[x][FW_R_PORT_RPF]);
+	if (n->route.table)
+		find(n, f, count, x);
+	else
+		look_up(n, f, count, n->port_reg[x][FW_R_PORT_RPF]);
 	for (k = 0; k < count; k++) {
 		if (f[k].fate != FATE_SEND)
 			continue;
 		if (n->route.table)
-			hop_apply(n, &f[k], x);
+			hop_apply(n, &f[k]);
 		else
 			set_punt(&f[k], P2P_PUNT_no_route);
 	}

@@ -296,6 +296,9 @@ void table_commit(struct lpm_table *t)
 		if (t->hop_next[f] == t->hop_word[f])
 			continue;
 		t->hop_word[f] = t->hop_next[f];
+		at = from_le32(r->head.changed[P2P_ROUTE_CHANGE_DEFAULT]) + 1;
+		r->head.changed[P2P_ROUTE_CHANGE_DEFAULT] = to_le32(at);
+		rows_store(r, offsetof(struct p2p_route_head, changed[P2P_ROUTE_CHANGE_DEFAULT]), at);
 		rows_store(r, from_le32(r->head.hops_at) + 4ull * P2P_HOP_DEFAULT(f), t->hop_word[f]);
 	}
 	for (k = 0; k < t->dirty_n; k++) {

@@ -23,20 +23,30 @@ void area_write_entry(struct area *a, uint32_t number, const struct p2p_hop_entr
 		memcpy(a->nic[i].base + from_le32(a->nic[i].head->entries_at) + (size_t)number * sizeof(*e), e, sizeof(*e));
 }
 
+/* Before each store of a word or bucket (<p2pnic/route.h>, VALIDITY OF A RESULT). */
+static void word_counted(struct area_nic *nic)
+{
+	word_store(nic->base, offsetof(struct p2p_route_head, changed[P2P_ROUTE_CHANGE_HOP]), ++nic->changed);
+}
+
 void area_store_word(struct area *a, uint32_t index, uint32_t word)
 {
 	unsigned int i;
 
-	for (i = 0; i < a->nics; i++)
+	for (i = 0; i < a->nics; i++) {
+		word_counted(&a->nic[i]);
 		word_store(a->nic[i].base, from_le32(a->nic[i].head->hops_at) + 4ull * index, word);
+	}
 }
 
 void area_store_bucket(struct area *a, uint32_t bucket, uint32_t index)
 {
 	unsigned int i;
 
-	for (i = 0; i < a->nics; i++)
+	for (i = 0; i < a->nics; i++) {
+		word_counted(&a->nic[i]);
 		word_store(a->nic[i].base, from_le32(a->nic[i].head->buckets_at) + 4ull * bucket, index);
+	}
 }
 
 /* --- numbers --- */
@@ -247,6 +257,7 @@ int area_add(struct area *a, void *base, uint64_t bytes, unsigned int contexts, 
 		return rc;
 	}
 	nic->head = lpm_table_head(nic->table);
+	nic->changed = from_le32(nic->head->changed[P2P_ROUTE_CHANGE_HOP]);
 	a->nics++;
 	a->max_hops = from_le32(nic->head->hops) < a->max_hops ? from_le32(nic->head->hops) : a->max_hops;
 	a->max_bucket = from_le32(nic->head->buckets) < a->max_bucket ? from_le32(nic->head->buckets) : a->max_bucket;

@@ -54,6 +54,7 @@ struct area_nic {
 	struct lpm_table *table;
 	const struct p2p_route_head *head;
 	uint32_t epoch; /* that `waiting` waits for */
+	uint32_t changed; /* words stored */
 };
 
 struct area {

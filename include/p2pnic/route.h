@@ -5,7 +5,7 @@
  *
  *   +0            head                who writes
  *                 +0     what and where   driver, before magic; never changed while the firmware uses the area
- *                 +1024  epoch line       driver
+ *                 +1024  epoch line       driver: the epoch, and how often words have changed
  *                 +2048  context lines    firmware, context k the k-th
  *   hops_at       hop words, 4 bytes      driver: one for each hop index: an entry, a group or an alias
  *   buckets_at    bucket words, 4 bytes   driver: hop indexes of the members of groups
@@ -59,13 +59,27 @@
  *
  * VALIDITY  Magic is stored last (release) by whoever makes an area, and zeroed first.  An area is valid if magic and
  *   the major version are right, every part lies in `bytes` and in the memory that there is, and widths add up.
- *   The firmware checks once, when told to route, copies the head, and looks at no word of it again but `epoch`.
+ *   The firmware checks once, when told to route, copies the head, and looks at no word of it again but `epoch` and
+ *   `changed`.
  *
  * ATOMICITY  One aligned 32-bit release store publishes: a node entry, a hop word, a bucket word.  What such a word
  *   leads to was written before and is not changed while any context may still read it.  Readers load each word once;
  *   what follows depends on it, so that no acquire is needed on CPUs that keep dependent loads in order.
  *   A change that needs many stores (a short prefix over many root entries) is atomic for each address, not for all:
  *   a lookup gives the result from before or from after.
+ *
+ * VALIDITY OF A RESULT  What becomes of a packet is what the table said at some instant while the packet was there.  Of
+ *   the nodes alone that follows from their order of publication.  But a leaf names a hop word (P2P_HOP_DEFAULT4 among
+ *   them), perhaps a bucket, a member's word: read one after the other, while a change of the leaf, then one of a word
+ *   may come in between.  With P absent and the default A: P is added by X, the default becomes B; who read the leaf
+ *   before both and the word after both would follow B, which P's addresses never did.  So does a hop whose word
+ *   changes when the route has just left it, and, the words read first, the same backwards.
+ *      The driver, one store at a time and in this order: changed[who] += 1 (release), the word (release).  `who` is
+ *   the part of the driver whose word it is; words that no leaf leads to need no count.
+ *      The firmware: load changed[] (acquire), nodes, words and buckets of a burst, acquire fence, changed[] again.
+ *   If it is as it was, at most the one word counted just before has changed in the meantime, and no leaf between that
+ *   count and that store: each packet's result is that of the instant at which its leaf was read, or of that store.
+ *   Else the burst is looked up anew, then packet by packet; one that finds no quiet moment at all goes to the kernel.
  *
  * EPOCHS  Rows, hop entries, buckets and hop indexes that have been unlinked may be written again only when every
  *   context has passed an epoch: the driver unlinks, full barrier, epoch += 1 (never 0) giving E, full barrier, and
@@ -172,6 +186,9 @@ struct p2p_hop_count {
 };
 _Static_assert(sizeof(struct p2p_hop_count) == 16, "layout");
 
+/* Who changes words: the tables' compiler the defaults' (lpm/), the owner of next hops the others (router/). */
+enum p2p_route_change { P2P_ROUTE_CHANGE_DEFAULT, P2P_ROUTE_CHANGE_HOP, P2P_NUM_ROUTE_CHANGES };
+
 /* A context's line, alone in its cache lines. */
 struct p2p_route_ctx {
 	le32 seen; /* the epoch that it has passed; 0: it reads nothing of the area */
@@ -194,7 +211,9 @@ struct p2p_route_head {
 	uint8_t stride[P2P_NUM_FAMILIES][P2P_ROUTE_MAX_TIERS];
 	uint8_t pad1[1024 - 80 - 66];
 	le32 epoch;      /* +1024: never 0 while magic is valid */
-	uint8_t pad2[1020];
+	le32 pad4;
+	le32 changed[P2P_NUM_ROUTE_CHANGES]; /* +1032: incremented before each store of a word (VALIDITY OF A RESULT) */
+	uint8_t pad2[1008];
 	struct p2p_route_ctx ctx[P2P_ROUTE_MAX_CONTEXTS];
 	uint8_t pad3[P2P_ROUTE_ALIGN - 2048 - P2P_ROUTE_MAX_CONTEXTS * P2P_APART_BYTES];
 };
@@ -203,6 +222,7 @@ _Static_assert(offsetof(struct p2p_route_head, hops) == 24, "layout");
 _Static_assert(offsetof(struct p2p_route_head, nodes_at) == 64, "layout");
 _Static_assert(offsetof(struct p2p_route_head, tiers) == 80, "layout");
 _Static_assert(offsetof(struct p2p_route_head, epoch) == 1024, "layout");
+_Static_assert(offsetof(struct p2p_route_head, changed) == 1032, "layout");
 _Static_assert(offsetof(struct p2p_route_head, ctx) == 2048, "layout");
 
 static inline bool p2p_epoch_passed(uint32_t seen, uint32_t epoch)

@@ -72,6 +72,7 @@ struct mesh_ops {
 	int (*peer)(struct mesh_board *mb, unsigned int nic, unsigned int peer, struct fw_peer_info *info);
 	uint64_t (*faults)(struct mesh_board *mb, unsigned int nic);
 	uint64_t (*overruns)(struct mesh_board *mb, unsigned int nic); /* DMA submitted without room for it; may be NULL */
+	void (*jump_then)(void (*fn)(void *arg), void *arg); /* fn after each lookup of nodes; NULL: it can't */
 	void (*lose)(struct mesh_board *mb, enum mesh_kind kind, const struct mesh_loss *loss); /* NULL: can't */
 };
 

@@ -165,5 +165,5 @@ const struct mesh_ops mesh_late = {
 	.reg_read = late_reg_read, .reg_write = late_reg_write, .bus_master = late_bus_master, .map = late_map,
 	.map_host = late_map_host, .mem = late_mem, .unmap = late_unmap, .events = late_events, .drops = late_drops,
 	.held = late_held, .peer = late_peer,
-	.faults = late_faults, .overruns = late_overruns, .lose = late_lose,
+	.faults = late_faults, .overruns = late_overruns, .lose = late_lose, .jump_then = late_jump_then,
 };

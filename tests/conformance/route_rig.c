@@ -39,12 +39,21 @@ void rig_hop_mac(uint8_t mac[6], uint32_t hop)
 	memcpy(mac, (uint8_t[6]){ 0x02, 0xee, 0, 0, 0, (uint8_t)hop }, 6);
 }
 
+static void counted(struct rig *g, unsigned int nic)
+{
+	le32 *n = &g->nic[nic].head->changed[P2P_ROUTE_CHANGE_HOP];
+
+	le32_store_release(n, le32_load_acquire(n) + 1);
+}
+
 void rig_hop_word(struct rig *g, uint32_t hop, uint32_t word)
 {
 	unsigned int i;
 
-	for (i = 0; i < g->m->cfg.nics; i++)
+	for (i = 0; i < g->m->cfg.nics; i++) {
+		counted(g, i);
 		le32_store_release((le32 *)part(g, i, from_le32(g->nic[i].head->hops_at)) + hop, word);
+	}
 	g->hop[hop].alias = P2P_HOP_FORM(word) == P2P_HOP_ALIAS ? P2P_HOP_NUMBER(word) : 0;
 }
 
@@ -65,8 +74,10 @@ void rig_bucket(struct rig *g, uint32_t bucket, uint32_t hop)
 {
 	unsigned int i;
 
-	for (i = 0; i < g->m->cfg.nics; i++)
+	for (i = 0; i < g->m->cfg.nics; i++) {
+		counted(g, i);
 		le32_store_release((le32 *)part(g, i, from_le32(g->nic[i].head->buckets_at)) + bucket, hop);
+	}
 }
 
 void rig_group(struct rig *g, uint32_t hop, uint32_t first, unsigned int log2, const uint32_t *members)

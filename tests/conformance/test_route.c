@@ -6,6 +6,7 @@
  *   jumbo     frames of several buffers, and what lies behind a packet
  *   ecmp      a flow keeps its way, all ways are used, and a member's going moves its flows alone
  *   updates   routes change under load: nothing lost, nothing sent where neither table sends it
+ *   between   a route, then a word change between the reading of a leaf and of its word: never a pair that there was not
  *   punts     rates, full rings, no host, sessions that begin anew; forwarding goes on
  *   inject    frames of the host's, and such as can't be
  */
@@ -635,6 +636,88 @@ static void updates(struct bench *b, const struct mesh_ops *ops, enum p2p_mode m
 	test_end(&t, b, "updates");
 }
 
+/* ---- between ---- */
+
+/* Where 11/8 leads at first (X) and when all has changed (C0); Y is what its old hop leads to when it has left it. */
+struct between {
+	struct test *t;
+	unsigned int which;
+	bool always, flip;
+};
+static const struct { uint32_t hop; const char *what; } between_cases[] = {
+	{ P2P_HOP_DEFAULT4, "the default" }, { HOP_X, "a hop's word" }, { HOP_GROUP, "buckets" },
+};
+
+static void between_set(struct between *w, bool after)
+{
+	struct rig *g = &w->t->g;
+	const uint32_t hop = between_cases[w->which].hop, to = after ? HOP_Y : HOP_X;
+	uint32_t k;
+
+	if (after)
+		rig_change(g, "11.0.0.0/8", HOP_C0);
+	if (hop == P2P_HOP_DEFAULT4)
+		rig_hop_word(g, hop, P2P_HOP_WORD(P2P_HOP_ALIAS, 0, to));
+	else if (hop == HOP_X)
+		rig_hop_word(g, hop, P2P_HOP_WORD(P2P_HOP_ENTRY, 0, to));
+	for (k = 0; hop == HOP_GROUP && k < 8; k++)
+		rig_bucket(g, 16 + k, to);
+	if (!after)
+		rig_change(g, "11.0.0.0/8", hop);
+}
+
+static void between_jump(void *arg)
+{
+	struct between *w = arg;
+
+	if (!w->always && w->flip)
+		return;
+	w->flip = !w->flip;
+	between_set(w, w->flip);
+}
+
+static bool between_seen(struct test *t, unsigned int nic, unsigned int port, const uint8_t *data, uint32_t len)
+{
+	return (nic == 1 && port == 0 && data[5] == HOP_X) || (nic == 2 && port == 0 && data[5] == HOP_C0);
+}
+
+static void between(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode, uint64_t seed)
+{
+	static struct test t;
+	static uint8_t f[P2P_MAX_FRAME];
+	struct between w = { .t = &t };
+	uint32_t sent = 0, k, len;
+
+	test_begin(&t, ops, mode, seed, RX_BUFS);
+	rig_add(&t.g, "11.0.0.0/8", P2P_HOP_DEFAULT4);
+	t.seen = between_seen;
+	for (w.which = 0; w.which < P2P_ARRAY_SIZE(between_cases) && !mesh_failure(t.g.m); w.which++) {
+		for (k = 0; k < 16; k++, sent++) {
+			w.flip = false;
+			between_set(&w, false);
+			ops->jump_then(between_jump, &w);
+			mesh_send_raw(t.g.m, 0, 0, f, rig_frame(f, 0, 0, "192.0.2.9", "11.1.1.1", 64, (uint16_t)k));
+			mesh_drain(t.g.m, 10000000000ull);
+			ops->jump_then(NULL, NULL);
+		}
+		if (!w.flip || mesh_failure(t.g.m))
+			mesh_fail(t.g.m, "when a route and %s changed", between_cases[w.which].what);
+	}
+	/* Changes without end: the frame is the kernel's. */
+	w.which = 0;
+	w.always = true;
+	ops->jump_then(between_jump, &w);
+	len = rig_frame(f, 0, 0, "192.0.2.9", "11.1.1.1", 64, 1);
+	mesh_send_raw(t.g.m, 0, 0, f, len);
+	want_add(&t.punt_tail[0], f, len);
+	t.punts[0][P2P_PUNT_kernel]++;
+	mesh_drain(t.g.m, 10000000000ull);
+	ops->jump_then(NULL, NULL);
+	if (t.outs != sent)
+		mesh_fail(t.g.m, "%u of %u frames arrived", t.outs, sent);
+	test_end(&t, b, "between");
+}
+
 /* ---- punts, inject ---- */
 
 static void flood_punts(struct test *t, uint32_t frames)
@@ -773,6 +856,8 @@ static void all(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode,
 		ecmp(b, ops, mode, seed);
 	if (bench_wants(b, "updates"))
 		updates(b, ops, mode, seed, b->deep ? 5000 : bench_share(300));
+	if (ops->jump_then && bench_wants(b, "between"))
+		between(b, ops, mode, seed);
 	if (bench_wants(b, "punts"))
 		punts(b, ops, mode, seed);
 	if (bench_wants(b, "inject"))

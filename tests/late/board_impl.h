@@ -31,6 +31,8 @@ uint32_t late_sum_finish(uint32_t running, uint32_t w0, uint32_t where, uint32_t
 uint64_t late_now_ns(struct board_ctx *b);
 uint32_t late_random(struct board_ctx *b);
 void late_charge(struct board_ctx *b, unsigned int step, uint32_t n);
+bool late_jump_few(const le32 *nodes, uint32_t last, const uint32_t *rest, uint32_t *e, uint32_t n, const uint8_t *stride,
+		   unsigned int tiers);
 void late_bell(struct board_ctx *b, unsigned int peer);
 void late_event(struct board_ctx *b, unsigned int vector, unsigned int arg);
 uint64_t late_fault_count(struct board_ctx *b);
@@ -73,6 +75,8 @@ static inline void late_win_open(struct board_ctx *b, struct board_win *w, uint6
 #define board_news(b) ((void)(b), ~0ull)
 #define board_barrier() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define board_event late_event
+#define BOARD_JUMP 1
+#define board_jump_few late_jump_few
 #define board_fault_count late_fault_count
 #define board_rx_burst late_rx_burst
 #define board_rx_post late_rx_post

@@ -54,6 +54,8 @@ void late_world_destroy(struct late_world *w);
 const uint64_t *late_world_clock(const struct late_world *w);
 /* Time passes: DMA is carried out and finished on the way. */
 void late_world_advance(struct late_world *w, uint64_t ns);
+/* After each lookup of the nodes, in all worlds, fn is called; NULL: no longer. */
+void late_jump_then(void (*fn)(void *arg), void *arg);
 /* When the next DMA is carried out or finished, now if some was since the last call; UINT64_MAX: none. */
 uint64_t late_world_next(struct late_world *w);
 struct late_rule *late_world_rule(struct late_world *w, enum board_kind kind);

@@ -590,6 +590,34 @@ uint32_t late_random(struct board_ctx *b)
 	return (uint32_t)rng_next(&b->random);
 }
 
+static void (*jump_then)(void *arg);
+static void *jump_arg;
+
+void late_jump_then(void (*fn)(void *arg), void *arg)
+{
+	jump_then = fn;
+	jump_arg = arg;
+}
+
+/* Address by address, then whatever the test has to happen before the hop words are read. */
+bool late_jump_few(const le32 *nodes, uint32_t last, const uint32_t *rest, uint32_t *e, uint32_t n, const uint8_t *stride,
+		   unsigned int tiers)
+{
+	uint32_t k, at, any = 0;
+	unsigned int t, left;
+
+	for (k = 0; k < n; k++) {
+		for (t = left = 0; t < tiers && e[k] & P2P_NODE_JUMP; left += stride[t++]) {
+			at = P2P_NODE_INF(e[k]);
+			e[k] = le32_load_acquire(&nodes[(at < last ? at : last) + (rest[k] << left >> (32 - stride[t]))]);
+		}
+		any |= e[k];
+	}
+	if (jump_then)
+		jump_then(jump_arg);
+	return any & P2P_NODE_JUMP;
+}
+
 void late_charge(struct board_ctx *b, unsigned int step, uint32_t n)
 {
 	if (step >= BOARD_NUM_STEPS)
