@@ -17,6 +17,7 @@ const struct cli_cmd cli_commands[] = {
 	{ "show", cli_show, "what NICs and the router count and say: ports, drops, routes and more", &cli_show_usage, NULL },
 	{ "gen", cli_gen, "traffic through a forwarder on two memif cables: throughput, losses, latency", &cli_gen_usage, NULL },
 	{ "sim", cli_sim, "the same firmware in virtual time: what hardware would do", &cli_sim_usage, NULL },
+	{ "doctor", cli_doctor, "can NICs in this box talk peer to peer, and how fast", &cli_doctor_usage, NULL },
 	{ "bench", cli_bench, "measure on this machine, beside others", &cli_bench_usage, bench_commands },
 	{ "help", cli_help, "tell of a command", &cli_help_usage, NULL },
 	{ "version", cli_version, "print the version", NULL, NULL },

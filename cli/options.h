@@ -214,6 +214,13 @@
 	X(FLAG, small_pages, "small-pages", 0, "", 0, 0, "no transparent huge pages for any engine's tables") \
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
 
+#define CLI_DOCTOR_OPTIONS(X) \
+	X(STR, sysfs, "sysfs", 0, "DIR", 0, 0, "read this tree, which --save wrote on another box (/sys)") \
+	X(STR, save, "save", 0, "DIR", 0, 0, "write what was read into DIR, new or empty, instead of reporting on it") \
+	X(FLAG, all, "all", 'a', "", 0, 0, "pairs without a NIC, too; --json has them always") \
+	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object") \
+	X(FLAG, dot, "dot", 0, "", 0, 0, "print a graph for Graphviz's dot")
+
 #define CLI_HELP_OPTIONS(X) \
 	X(FLAG, man, "man", 0, "", 0, 0, "print the manual page's source instead")
 
@@ -258,6 +265,9 @@ struct cli_bench_copy_opts {
 };
 struct cli_bench_lpm_opts {
 	CLI_BENCH_LPM_OPTIONS(CLI_FIELD)
+};
+struct cli_doctor_opts {
+	CLI_DOCTOR_OPTIONS(CLI_FIELD)
 };
 struct cli_help_opts {
 	CLI_HELP_OPTIONS(CLI_FIELD)
