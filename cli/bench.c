@@ -12,6 +12,8 @@ const struct cli_cmd bench_commands[] = {
 	{ "bench idle", cli_bench_idle, "what `p2pnic run` takes of a core when nothing comes", &cli_bench_idle_usage, NULL },
 	{ "bench copy", cli_bench_copy, "what each way of copying and summing a frame costs here", &cli_bench_copy_usage, NULL },
 	{ "bench lpm", cli_bench_lpm, "route lookups and changes: state-jump tables, rte_lpm, rte_fib", &cli_bench_lpm_usage, NULL },
+	{ "bench churn", cli_bench_churn, "forwarding at full load while routes change: no frame may go wrong", &cli_bench_churn_usage,
+	  NULL },
 	{ 0 },
 };
 

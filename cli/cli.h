@@ -40,7 +40,7 @@ const struct cli_cmd *cli_command(const char *name);
 extern const struct cli_usage cli_run_usage, cli_nic_usage, cli_up_usage, cli_down_usage, cli_reset_usage,
 	cli_router_usage, cli_route_usage,
 	cli_show_usage, cli_doctor_usage, cli_gen_usage, cli_sim_usage, cli_bench_usage, cli_bench_forward_usage, cli_bench_soak_usage,
-	cli_bench_idle_usage, cli_bench_copy_usage, cli_bench_lpm_usage, cli_help_usage;
+	cli_bench_idle_usage, cli_bench_copy_usage, cli_bench_lpm_usage, cli_bench_churn_usage, cli_help_usage;
 int cli_run(int argc, char **argv);
 int cli_nic(int argc, char **argv);
 int cli_up(int argc, char **argv);
@@ -58,6 +58,7 @@ int cli_bench_soak(int argc, char **argv);
 int cli_bench_idle(int argc, char **argv);
 int cli_bench_copy(int argc, char **argv);
 int cli_bench_lpm(int argc, char **argv);
+int cli_bench_churn(int argc, char **argv);
 int cli_help(int argc, char **argv);
 int cli_version(int argc, char **argv);
 

@@ -221,6 +221,12 @@
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object") \
 	X(FLAG, dot, "dot", 0, "", 0, 0, "print a graph for Graphviz's dot")
 
+#define CLI_BENCH_CHURN_OPTIONS(X) \
+	X(U64, rate, "rate", 0, "N", 1, 1000000, "changes a second (100000)") \
+	X(SECONDS, seconds, "seconds", 's', "S", 0, 0, "with changes, in all; without them as long again (30)") \
+	X(U64, rounds, "rounds", 'r', "N", 1, 64, "that these seconds are divided into (5)") \
+	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
+
 #define CLI_HELP_OPTIONS(X) \
 	X(FLAG, man, "man", 0, "", 0, 0, "print the manual page's source instead")
 
@@ -268,6 +274,9 @@ struct cli_bench_lpm_opts {
 };
 struct cli_doctor_opts {
 	CLI_DOCTOR_OPTIONS(CLI_FIELD)
+};
+struct cli_bench_churn_opts {
+	CLI_BENCH_CHURN_OPTIONS(CLI_FIELD)
 };
 struct cli_help_opts {
 	CLI_HELP_OPTIONS(CLI_FIELD)

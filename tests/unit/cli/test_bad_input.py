@@ -97,6 +97,8 @@ CASES = [  # arguments, status, what the line must contain
     (['bench', 'idle', 'word'], 2, 'word'),
     (['bench', 'lpm', '--routes', './none'], 1, './none: No such file'),
     (['bench', 'lpm', '--routes', './junk'], 1, 'is no prefix'),
+    (['bench', 'churn', '--rate', '0'], 2, '1 to 1000000'),
+    (['bench', 'churn', '--seconds', '601'], 2, '600 at most'),
     (['bench', 'lpm', '--burst', '0'], 2, '1 to 32768'),
     (['bench', 'lpm', '--core', '1000'], 1, 'core 1000'),
     (['gen'], 2, '--loop'),
