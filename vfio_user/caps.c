@@ -34,21 +34,28 @@ static int take_number(struct json_object *obj, const char *key, uint64_t min, u
 	return 0;
 }
 
+static int take_flag(struct json_object *obj, const char *key, bool *out)
+{
+	struct json_object *v;
+
+	if (!json_object_object_get_ex(obj, key, &v))
+		return 0;
+	if (!json_object_is_type(v, json_type_boolean))
+		return -EINVAL;
+	*out = json_object_get_boolean(v);
+	return 0;
+}
+
 static int take_all(struct json_object *obj, struct vfu_caps *caps)
 {
 	uint64_t fds = caps->max_msg_fds, xfer = caps->max_data_xfer, maps = caps->max_dma_maps;
-	struct json_object *v;
 
 	if (take_number(obj, "max_msg_fds", 0, UINT32_MAX, &fds) ||
 	    take_number(obj, "max_data_xfer_size", 1, UINT32_MAX, &xfer) ||
 	    take_number(obj, "max_dma_maps", 0, UINT32_MAX, &maps) ||
-	    take_number(obj, "pgsizes", 1, UINT64_MAX, &caps->pgsizes))
+	    take_number(obj, "pgsizes", 1, UINT64_MAX, &caps->pgsizes) ||
+	    take_flag(obj, "write_multiple", &caps->write_multiple) || take_flag(obj, VFU_CAP_MAPS_COMPLETE, &caps->maps_complete))
 		return -EINVAL;
-	if (json_object_object_get_ex(obj, "write_multiple", &v)) {
-		if (!json_object_is_type(v, json_type_boolean))
-			return -EINVAL;
-		caps->write_multiple = json_object_get_boolean(v);
-	}
 	caps->max_msg_fds = (uint32_t)fds;
 	caps->max_data_xfer = (uint32_t)xfer;
 	caps->max_dma_maps = (uint32_t)maps;
@@ -109,6 +116,8 @@ int vfu_caps_format(const struct vfu_caps *caps, char *buf, size_t size, size_t 
 	json_object_object_add(obj, "pgsizes", json_object_new_uint64(caps->pgsizes));
 	if (caps->write_multiple)
 		json_object_object_add(obj, "write_multiple", json_object_new_boolean(true));
+	if (caps->maps_complete)
+		json_object_object_add(obj, VFU_CAP_MAPS_COMPLETE, json_object_new_boolean(true));
 	text = json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN);
 	if (!text)
 		goto put_root;

@@ -267,6 +267,7 @@ static int greet(struct vfu_client *c)
 		.max_data_xfer = c->cfg.max_data_xfer_bytes,
 		.max_dma_maps = VFU_DEFAULT_MAX_DMA_MAPS,
 		.pgsizes = VFU_DEFAULT_PGSIZES,
+		.maps_complete = true,
 	};
 	struct vfu_version v = { to_le16(VFU_MAJOR), to_le16(VFU_MINOR) };
 	struct iovec iov[2] = { { &v, sizeof(v) } };

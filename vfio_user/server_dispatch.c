@@ -520,7 +520,7 @@ static int greet(struct vfu_server *s, const struct vfu_request *rq)
 	int err;
 
 	vfu_server_op_begin(s, false);
-	s->cfg.ops->attached(s->cfg.fn, &vfu_server_dma_ops, s);
+	s->cfg.ops->attached(s->cfg.fn, s->conn.peer.maps_complete ? &vfu_server_dma_ops : &vfu_server_dma_beyond_ops, s);
 	vfu_server_op_end(s);
 	s->conn.attached = true;
 	err = reply(s, rq);

@@ -262,3 +262,4 @@ static int dma_write(void *opaque, uint64_t iova, const void *src, size_t len)
 }
 
 const struct p2p_dma_msg_ops vfu_server_dma_ops = { .read = dma_read, .write = dma_write };
+const struct p2p_dma_msg_ops vfu_server_dma_beyond_ops = { .read = dma_read, .write = dma_write, .beyond_maps = true };

@@ -93,7 +93,7 @@ void vfu_server_op_begin(struct vfu_server *s, bool exclusive);
 void vfu_server_op_end(struct vfu_server *s);
 
 /* server_dma.c */
-extern const struct p2p_dma_msg_ops vfu_server_dma_ops;
+extern const struct p2p_dma_msg_ops vfu_server_dma_ops, vfu_server_dma_beyond_ops;
 /* -EPROTO: a reply to nothing. */
 int vfu_server_dma_reply(struct vfu_server *s, const struct vfu_header *h, const uint8_t *body, size_t len);
 void vfu_server_dma_open(struct vfu_server *s);

@@ -91,9 +91,9 @@ static uint32_t dma_piece(struct board_ctx *b, struct board_win *w, uint64_t off
 	if (w->bus & P2P_BUS_LOCAL || !b->nic->bus_master || !b->nic->msg || off >= win_bytes(w))
 		return 0;
 	e = soft_iommu_find(&b->nic->iommu, w->bus + off);
-	if (!e || e->host || !(soft_map_prot(e) & need))
+	if (e ? e->host || !(soft_map_prot(e) & need) : !b->nic->msg->beyond_maps || b->nic->queues > 1)
 		return 0;
-	span = e->bytes - (w->bus + off - e->iova);
+	span = e ? e->bytes - (w->bus + off - e->iova) : soft_iommu_gap(&b->nic->iommu, w->bus + off);
 	if (span > win_bytes(w) - off)
 		span = win_bytes(w) - off;
 	return len < span ? len : span;

@@ -89,6 +89,7 @@ static void access_changed(void *opaque)
 	struct soft_nic *nic = opaque;
 
 	nic->bus_master = pci_config_bus_master(&nic->cfg);
+	__atomic_store_n(&nic->mem_on, pci_config_mem_enabled(&nic->cfg), __ATOMIC_RELAXED);
 	soft_nic_retranslate(nic);
 	if (nic->bus_master)
 		return;
@@ -199,14 +200,32 @@ static int64_t regs_access(struct soft_nic *nic, struct access *a)
 	return a->len;
 }
 
-/* Device memory; what no segment covers reads ones and takes no writes. */
+/* A word is stored whole, behind whatever was written before it: it may be what the worker polls. */
+static void memory_store(uint8_t *to, const void *from, size_t n)
+{
+	uint64_t v8;
+	uint32_t v4;
+
+	if (n == 8 && (uintptr_t)to % 8 == 0) {
+		memcpy(&v8, from, 8);
+		__atomic_store_n((uint64_t *)to, v8, __ATOMIC_RELEASE);
+	} else if (n == 4 && (uintptr_t)to % 4 == 0) {
+		memcpy(&v4, from, 4);
+		__atomic_store_n((uint32_t *)to, v4, __ATOMIC_RELEASE);
+	} else {
+		__atomic_thread_fence(__ATOMIC_RELEASE);
+		memcpy(to, from, n);
+	}
+}
+
+/* What no segment covers reads ones and takes no writes. */
 static int64_t memory_access(struct soft_nic *nic, uint64_t off, struct access *a)
 {
 	uint64_t used = nic->mem.used, there = off < used ? used - off : 0;
 	size_t n = a->len < there ? a->len : there;
 
 	if (a->write) {
-		memcpy(nic->mem.base + off, a->buf, n);
+		memory_store(nic->mem.base + off, a->buf, n);
 	} else {
 		memcpy(a->buf, nic->mem.base + off, n);
 		memset((uint8_t *)a->buf + n, 0xff, a->len - n);
@@ -223,6 +242,42 @@ static int64_t segment_access(struct soft_nic *nic, struct access *a)
 	return memory_access(nic, s->offset + a->off, a);
 }
 
+static bool is_memory(unsigned int region)
+{
+	return region == 2 || region >= P2P_REGION_SEGMENT;
+}
+
+/*
+ * Device memory, on the caller's thread: its workers go on meanwhile, as when a peer writes there.  A VMM that
+ * carries other devices' DMA does so eight bytes at a time, too often to ask the worker each time.
+ */
+static int64_t memory_call(struct soft_nic *nic, struct access *a)
+{
+	int64_t moved = -EINVAL;
+	uint64_t size;
+
+	pthread_rwlock_rdlock(&nic->mem_lock);
+	size = region_bytes(nic, a->region);
+	if (a->off <= size && a->len <= size - a->off) {
+		if (a->region >= P2P_REGION_SEGMENT) {
+			moved = segment_access(nic, a);
+		} else if (__atomic_load_n(&nic->mem_on, __ATOMIC_RELAXED)) {
+			moved = memory_access(nic, a->off, a);
+		} else {
+			memset(a->buf, 0xff, a->write ? 0 : a->len);
+			moved = a->len;
+		}
+	}
+	pthread_rwlock_unlock(&nic->mem_lock);
+	for (unsigned int q = 0; a->write && q < nic->queues; q++) {
+		struct soft_worker *w = __atomic_load_n(&nic->context[q].worker, __ATOMIC_ACQUIRE);
+
+		if (w)
+			soft_worker_nudge(w);
+	}
+	return moved;
+}
+
 static int64_t region_access(struct soft_nic *nic, struct access *a)
 {
 	uint64_t size = region_bytes(nic, a->region);
@@ -237,8 +292,6 @@ static int64_t region_access(struct soft_nic *nic, struct access *a)
 	switch (a->region) {
 	case 0:
 		return regs_access(nic, a);
-	case 2:
-		return memory_access(nic, a->off, a);
 	case 4:
 		return a->write ? pci_config_msix_write(&nic->cfg, a->off, a->buf, a->len) :
 				  pci_config_msix_read(&nic->cfg, a->off, a->buf, a->len);
@@ -246,7 +299,7 @@ static int64_t region_access(struct soft_nic *nic, struct access *a)
 		return a->write ? pci_config_write(&nic->cfg, a->off, a->buf, a->len) :
 				  pci_config_read(&nic->cfg, a->off, a->buf, a->len);
 	default:
-		return a->region >= P2P_REGION_SEGMENT ? segment_access(nic, a) : -EINVAL;
+		return -EINVAL;
 	}
 }
 
@@ -262,6 +315,8 @@ static int64_t function_read(void *fn, unsigned int region, uint64_t off, void *
 {
 	struct access a = { region, off, buf, len, false, 0 };
 
+	if (is_memory(region))
+		return memory_call(fn, &a);
 	soft_nic_call_class(fn, access_call, &a, SOFT_CALL_ANYTIME);
 	return a.result;
 }
@@ -270,53 +325,54 @@ static int64_t function_write(void *fn, unsigned int region, uint64_t off, const
 {
 	struct access a = { region, off, (void *)buf, len, true, 0 };
 
+	if (is_memory(region))
+		return memory_call(fn, &a);
 	soft_nic_call_class(fn, access_call, &a, SOFT_CALL_ANYTIME);
 	return a.result;
 }
 
-static int num_regions_call(struct soft_nic *nic, void *arg)
-{
-	return P2P_REGION_SEGMENT + nic->mem.n;
-}
-
 static unsigned int function_num_regions(void *fn)
 {
-	return soft_nic_call_class(fn, num_regions_call, NULL, SOFT_CALL_ANYTIME);
+	struct soft_nic *nic = fn;
+	unsigned int n;
+
+	pthread_rwlock_rdlock(&nic->mem_lock);
+	n = P2P_REGION_SEGMENT + nic->mem.n;
+	pthread_rwlock_unlock(&nic->mem_lock);
+	return n;
 }
 
-struct info_arg {
-	unsigned int region;
-	struct p2p_region_info *info;
-};
-
-static int region_info_call(struct soft_nic *nic, void *arg)
+static int region_info(struct soft_nic *nic, unsigned int region, struct p2p_region_info *info)
 {
-	struct info_arg *a = arg;
 	const struct soft_segment *s;
 
-	if (a->region >= P2P_REGION_SEGMENT + nic->mem.n)
+	if (region >= P2P_REGION_SEGMENT + nic->mem.n)
 		return -EINVAL;
-	*a->info = (struct p2p_region_info){ .size = region_bytes(nic, a->region), .fd = -1 };
-	if (a->info->size)
-		a->info->flags = P2P_RGN_READ | P2P_RGN_WRITE;
-	if (a->region < P2P_REGION_SEGMENT)
+	*info = (struct p2p_region_info){ .size = region_bytes(nic, region), .fd = -1 };
+	if (info->size)
+		info->flags = P2P_RGN_READ | P2P_RGN_WRITE;
+	if (region < P2P_REGION_SEGMENT)
 		return 0;
-	s = &nic->mem.seg[a->region - P2P_REGION_SEGMENT];
+	s = &nic->mem.seg[region - P2P_REGION_SEGMENT];
 	if (s->read_only)
-		a->info->flags &= ~P2P_RGN_WRITE;
+		info->flags &= ~P2P_RGN_WRITE;
 	/* The private segment is nobody's to map. */
-	if (p2p_seg_kind(&nic->mem.shape, a->region - P2P_REGION_SEGMENT) == P2P_SEG_PRIVATE)
+	if (p2p_seg_kind(&nic->mem.shape, region - P2P_REGION_SEGMENT) == P2P_SEG_PRIVATE)
 		return 0;
-	a->info->flags |= P2P_RGN_MMAP;
-	a->info->fd = s->share_fd;
+	info->flags |= P2P_RGN_MMAP;
+	info->fd = s->share_fd;
 	return 0;
 }
 
 static int function_region_info(void *fn, unsigned int region, struct p2p_region_info *info)
 {
-	struct info_arg a = { region, info };
+	struct soft_nic *nic = fn;
+	int rc;
 
-	return soft_nic_call_class(fn, region_info_call, &a, SOFT_CALL_ANYTIME);
+	pthread_rwlock_rdlock(&nic->mem_lock);
+	rc = region_info(nic, region, info);
+	pthread_rwlock_unlock(&nic->mem_lock);
+	return rc;
 }
 
 /* --- interrupts --- */

@@ -81,6 +81,7 @@ struct soft_nic {
 	unsigned int queues;
 	struct fw_nic *fw[P2P_MAX_QUEUES]; /* the same as in the contexts, as fw_reg_read_all() takes them */
 	bool bus_master;
+	bool mem_on; /* BARs answer; atomic */
 	const struct p2p_dma_msg_ops *msg;
 	void *msg_opaque;
 	int msix_fd[BOARD_NUM_VECTORS];
@@ -88,12 +89,13 @@ struct soft_nic {
 	unsigned int ports;
 	uint32_t buf_size;
 	uint64_t mem_bytes;
-	struct soft_memory mem;
+	struct soft_memory mem; /* its layout changes under mem_lock alone */
 	struct soft_iommu iommu;
 	struct pci_config cfg;
 	void *shared; /* board_shared() */
 	char name[SOFT_NAME_MAX];
 	pthread_mutex_t lock;
+	pthread_rwlock_t mem_lock; /* taken last; held for a copy, never while waiting */
 };
 
 static inline struct soft_context *soft_context_of(struct board_ctx *b)
@@ -132,6 +134,8 @@ int soft_worker_call(struct soft_worker *w, struct soft_nic *nic, int (*fn)(stru
 		     enum soft_call_class class, int *result);
 /* On the worker's own thread, within a step of `nic`: what may run now. */
 void soft_worker_serve(struct soft_worker *w, struct soft_nic *nic);
+/* Device memory was written: a worker that sleeps looks. */
+void soft_worker_nudge(struct soft_worker *w);
 /*
  * The worker stands still between two steps from the return of the first until
  * the second.  One holder at a time in a process.  -ENOTCONN: it does not run.

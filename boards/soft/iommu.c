@@ -40,6 +40,13 @@ const struct soft_map *soft_iommu_find(const struct soft_iommu *m, uint64_t iova
 	return i > 0 && iova - m->map[i - 1].iova < m->map[i - 1].bytes ? &m->map[i - 1] : NULL;
 }
 
+uint64_t soft_iommu_gap(const struct soft_iommu *m, uint64_t iova)
+{
+	unsigned int i = map_after(m, iova);
+
+	return (i < m->n ? m->map[i].iova : IOVA_LIMIT) - iova;
+}
+
 /* The arena of a range, made if need be; -1: the range has none. */
 static int arena_get(struct soft_iommu *m, uint64_t iova, uint64_t bytes)
 {

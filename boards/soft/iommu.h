@@ -65,6 +65,8 @@ void soft_iommu_clear(struct soft_iommu *m);
 void soft_iommu_clear_messages(struct soft_iommu *m);
 /* The map that holds iova, or NULL. */
 const struct soft_map *soft_iommu_find(const struct soft_iommu *m, uint64_t iova);
+/* Bytes from iova, which no map holds, to the next map. */
+uint64_t soft_iommu_gap(const struct soft_iommu *m, uint64_t iova);
 /* What may be done there: nothing once the memory was cut short. */
 static inline uint32_t soft_map_prot(const struct soft_map *e)
 {

@@ -84,9 +84,15 @@ static void nic_events_due(struct soft_nic *nic)
 int soft_board_layout(struct board_ctx *b, const struct p2p_shape *shape)
 {
 	struct soft_nic *nic = b->nic;
+	int err = 0;
 
 	soft_board_layout_drop(b);
-	if (soft_context_of(b)->queue == 0 && soft_memory_layout(&nic->mem, shape))
+	if (soft_context_of(b)->queue == 0) {
+		pthread_rwlock_wrlock(&nic->mem_lock);
+		err = soft_memory_layout(&nic->mem, shape);
+		pthread_rwlock_unlock(&nic->mem_lock);
+	}
+	if (err)
 		return -ENOMEM;
 	if (!nic->mem.n)
 		return -ENOMEM;
@@ -104,7 +110,9 @@ void soft_board_layout_drop(struct board_ctx *b)
 	b->mem = NULL;
 	b->mem_used = 0;
 	if (c->queue == 0) {
+		pthread_rwlock_wrlock(&b->nic->mem_lock);
 		soft_memory_drop(&b->nic->mem);
+		pthread_rwlock_unlock(&b->nic->mem_lock);
 		free(b->nic->shared);
 		b->nic->shared = NULL;
 	}
@@ -640,6 +648,7 @@ int soft_nic_create(struct soft_nic **out, const struct soft_nic_opts *o, char e
 	nic->mem_bytes = strap.mem_bytes;
 	nic->queues = strap.max_queues;
 	pthread_mutex_init(&nic->lock, NULL);
+	pthread_rwlock_init(&nic->mem_lock, NULL);
 	e = -ENOMEM;
 	nic->context = alloc_apart(nic->queues * sizeof(*nic->context));
 	if (!nic->context)
@@ -662,6 +671,7 @@ free_config:
 free_contexts:
 	contexts_free(nic);
 free_nic:
+	pthread_rwlock_destroy(&nic->mem_lock);
 	pthread_mutex_destroy(&nic->lock);
 	free(nic);
 	return e;
@@ -678,6 +688,7 @@ void soft_nic_destroy(struct soft_nic *nic)
 	soft_iommu_clear(&nic->iommu);
 	soft_memory_destroy(&nic->mem);
 	soft_function_fini(nic);
+	pthread_rwlock_destroy(&nic->mem_lock);
 	pthread_mutex_destroy(&nic->lock);
 	contexts_free(nic);
 	free(nic);

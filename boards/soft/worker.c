@@ -60,7 +60,7 @@ struct soft_worker {
 	struct pollfd *pfd;
 
 	pthread_t thread;
-	bool stop, pending; /* atomics */
+	bool stop, pending, asleep; /* atomics */
 
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
@@ -194,6 +194,13 @@ void soft_worker_serve(struct soft_worker *w, struct soft_nic *nic)
 {
 	if (__atomic_load_n(&w->pending, __ATOMIC_ACQUIRE))
 		calls_run(w, nic);
+}
+
+void soft_worker_nudge(struct soft_worker *w)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&w->asleep, __ATOMIC_RELAXED) && __atomic_exchange_n(&w->asleep, false, __ATOMIC_RELAXED))
+		soft_event_signal(w->event_fd);
 }
 
 /* --- the loop --- */
@@ -337,6 +344,9 @@ static void worker_sleep(struct soft_worker *w)
 	while (!worker_wanted(w)) {
 		uint64_t now = soft_now_ns(), until;
 
+		/* Whoever writes to device memory from now on wakes us; what is there already the step sees. */
+		__atomic_store_n(&w->asleep, true, __ATOMIC_RELAXED);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		if (now - w->last_control >= CONTROL_NS)
 			worker_control(w, now);
 		until = worker_step_apart(w, now);
@@ -356,6 +366,7 @@ static void worker_sleep(struct soft_worker *w)
 			break;
 		}
 	}
+	__atomic_store_n(&w->asleep, false, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < w->contexts; i++)
 		context_tell(w->context[i], false);
 }

@@ -59,13 +59,16 @@ struct p2p_irq_info {
 
 /*
  * How the device reaches memory that was mapped without a descriptor: by
- * message to the client.  Called from the worker; blocks until the reply.
+ * message to the client.  beyond_maps: also what was not mapped at all.  A VMM announces the guest's memory alone,
+ * while the guest may have mapped another device's BAR behind its IOMMU; the VMM looks there, and
+ * refuses what is not mapped.  Called from the worker; blocks until the reply.
  * Returns 0, -EIO (refused by the client, or overtaken by an unmap or reset),
  * -ENOTCONN (client gone) or -ETIMEDOUT.
  */
 struct p2p_dma_msg_ops {
 	int (*read)(void *opaque, uint64_t iova, void *dst, size_t len);
 	int (*write)(void *opaque, uint64_t iova, const void *src, size_t len);
+	bool beyond_maps;
 };
 
 struct p2p_function_ops {

@@ -426,7 +426,7 @@ static int served_begin(struct soft_nic *nic, void *arg)
 
 static void test_served_within_step(void **state)
 {
-	static const struct p2p_dma_msg_ops ops = { served_read, NULL };
+	static const struct p2p_dma_msg_ops ops = { served_read, NULL, false };
 	struct fixture *f = *state;
 	struct served s = { .nic = f->nic };
 

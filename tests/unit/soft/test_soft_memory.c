@@ -424,7 +424,7 @@ static int far_write(void *opaque, uint64_t iova, const void *src, size_t len)
 
 static void test_messages(void **state)
 {
-	static const struct p2p_dma_msg_ops ops = { far_read, far_write };
+	static const struct p2p_dma_msg_ops ops = { far_read, far_write, false };
 	struct fixture *f = *state;
 	struct far far = { .fail = 0 };
 	uint32_t sum, v = 0, line[4] = { 1, 2, 3, 4 };
@@ -461,6 +461,41 @@ static void test_messages(void **state)
 	assert_int_equal(f->nic->iommu.n, 0);
 }
 
+/* What a VMM has not announced is asked of it, up to the next map and never without bus mastering. */
+static void test_messages_beyond_maps(void **state)
+{
+	static const struct p2p_dma_msg_ops within = { far_read, far_write, false }, beyond = { far_read, far_write, true };
+	struct fixture *f = *state;
+	struct far far = { .fail = 0 };
+	uint8_t bytes[64] = "beyond";
+	struct board_win w;
+
+	map(f, IOVA + 4096, 4096, -1, 0, P2P_DMA_READ, 0);
+	board_win_open(f->b, &w, IOVA, 8192);
+	soft_function_ops.attached(f->nic, &within, &far);
+	soft_dma_write(f->b, &w, 0, bytes, 16);
+	assert_int_equal(far.writes, 0);
+	assert_int_equal(board_fault_count(f->b), 1);
+	soft_function_ops.attached(f->nic, &beyond, &far);
+	soft_dma_write(f->b, &w, 16, bytes, 16);
+	assert_string_equal((char *)far.mem + 16, "beyond");
+	assert_int_equal(far.writes, 1);
+	/* The map behind it says what may be done there, and that is not writing. */
+	soft_dma_write(f->b, &w, 4096 - 16, bytes, 32);
+	assert_int_equal(far.writes, 2);
+	assert_int_equal(far.mem[4096], 0);
+	assert_int_equal(board_fault_count(f->b), 2);
+	far.fail = -EIO;
+	soft_dma_write(f->b, &w, 16, bytes, 16);
+	assert_int_equal(far.writes, 3);
+	assert_int_equal(board_fault_count(f->b), 3);
+	fake_nic_command(f->nic, 2);
+	soft_dma_write(f->b, &w, 16, bytes, 16);
+	assert_int_equal(far.writes, 3);
+	assert_int_equal(board_fault_count(f->b), 4);
+	soft_function_ops.detached(f->nic);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -470,6 +505,7 @@ int main(void)
 		T(test_miss_is_a_fault), T(test_map_and_unmap),	      T(test_bus_master),
 		T(test_permission),	 T(test_refused_maps),	      T(test_window_spans_maps),
 		T(test_many_maps),	 T(test_cut_short),	      T(test_messages),
+		T(test_messages_beyond_maps),
 		T(test_rx_stays_read_only),
 	};
 
