@@ -37,7 +37,7 @@ extern const struct cli_cmd cli_commands[], bench_commands[];
 /* By its full name, "bench copy"; NULL: there is none. */
 const struct cli_cmd *cli_command(const char *name);
 
-extern const struct cli_usage cli_run_usage, cli_nic_usage, cli_up_usage, cli_down_usage, cli_reset_usage,
+extern const struct cli_usage cli_run_usage, cli_nic_usage, cli_up_usage, cli_down_usage, cli_reset_usage, cli_bind_usage, cli_unbind_usage,
 	cli_router_usage, cli_route_usage,
 	cli_show_usage, cli_doctor_usage, cli_gen_usage, cli_sim_usage, cli_bench_usage, cli_bench_forward_usage, cli_bench_soak_usage,
 	cli_bench_idle_usage, cli_bench_copy_usage, cli_bench_lpm_usage, cli_bench_churn_usage, cli_help_usage;
@@ -46,6 +46,8 @@ int cli_nic(int argc, char **argv);
 int cli_up(int argc, char **argv);
 int cli_down(int argc, char **argv);
 int cli_reset(int argc, char **argv);
+int cli_bind(int argc, char **argv);
+int cli_unbind(int argc, char **argv);
 int cli_router(int argc, char **argv);
 int cli_route(int argc, char **argv);
 int cli_show(int argc, char **argv);

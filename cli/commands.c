@@ -12,6 +12,8 @@ const struct cli_cmd cli_commands[] = {
 	{ "up", cli_up, "introduce NICs to each other, then step aside", &cli_up_usage, NULL },
 	{ "down", cli_down, "stop NICs and make them forget each other", &cli_down_usage, NULL },
 	{ "reset", cli_reset, "reset NICs without stopping them first", &cli_reset_usage, NULL },
+	{ "bind", cli_bind, "give PCI functions to the kernel's vfio-pci, for `up --nic vfio:`", &cli_bind_usage, NULL },
+	{ "unbind", cli_unbind, "give PCI functions back to the kernel's own drivers", &cli_unbind_usage, NULL },
 	{ "router", cli_router, "follow the kernel's routes into NICs that route, and answer for them", &cli_router_usage, NULL },
 	{ "route", cli_route, "the kernel's routes, many at a time, and what NICs make of them", &cli_route_usage, NULL },
 	{ "show", cli_show, "what NICs and the router count and say: ports, drops, routes and more", &cli_show_usage, NULL },

@@ -79,14 +79,14 @@
 	X(FLAG, json, "json", 'j', "", 0, 0, "the line that says it is ready, and the final statistics, as a JSON object each")
 
 #define CLI_UP_OPTIONS(X) \
-	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH; repeat for all of the mesh; they are nic0, nic1, ...") \
+	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH, or vfio:DDDD:BB:DD.F for a PCI function; repeat for all of the mesh; they are nic0, nic1, ...") \
 	CLI_DRIVER_OPTIONS(X) \
 	X(FLAG, monitor, "monitor", 0, "", 0, 0, "stay and report peers that go down or come back, until SIGINT or SIGTERM") \
 	X(SECONDS, timeout, "timeout", 0, "S", 0, 0, "wait so long for the NICs to see each other (5)") \
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
 
 #define CLI_ROUTER_OPTIONS(X) \
-	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH; repeat for all of the mesh, in the order in which `up` had them") \
+	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH or vfio:DDDD:BB:DD.F; repeat for all of the mesh, in the order in which `up` had them") \
 	CLI_DRIVER_OPTIONS(X) \
 	CLI_ROUTING_OPTIONS(X) \
 	X(FLAG, keep, "keep", 0, "", 0, 0, "at the end leave the ports' devices in the kernel, with their addresses and routes, for the next router") \
@@ -105,7 +105,12 @@
 	X(FLAG, json, "json", 'j', "", 0, 0, "print JSON")
 
 #define CLI_DOWN_OPTIONS(X) \
-	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH; repeat for more") \
+	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH or vfio:DDDD:BB:DD.F; repeat for more") \
+	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
+
+#define CLI_BIND_OPTIONS(X) \
+	X(FLAG, force, "force", 0, "", 0, 0, "even if it is in use") \
+	X(STR, sysfs, "sysfs", 0, "DIR", 0, 0, "where sysfs is (/sys)") \
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
 
 #define CLI_SHOW_OPTIONS(X) \
@@ -247,6 +252,9 @@ struct cli_route_opts {
 };
 struct cli_down_opts {
 	CLI_DOWN_OPTIONS(CLI_FIELD)
+};
+struct cli_bind_opts {
+	CLI_BIND_OPTIONS(CLI_FIELD)
 };
 struct cli_show_opts {
 	CLI_SHOW_OPTIONS(CLI_FIELD)

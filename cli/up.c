@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* up, down, reset: the driver over vfio-user. */
+/* up, down, reset: the driver over vfio-user and the kernel's VFIO. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -15,10 +15,13 @@
 #include "cli/options.h"
 #include "cli/show_table.h"
 #include "cli/up.h"
+#include "driver/pci_sysfs.h"
 
 #define UP_READY_S 5.0
+#define UP_HOLD_NS 3600000000000ull
 #define UP_MONITOR_NS 500000000ull
 #define UP_SCHEME "vfio-user:"
+#define UP_SCHEME_VFIO "vfio:"
 
 #define CLI_STRUCT cli_up_opts
 static const struct cli_opt up_opts[] = { CLI_UP_OPTIONS(CLI_ROW) };
@@ -36,10 +39,13 @@ const struct cli_usage cli_up_usage = {
 		"NICs that run already are adopted: they keep what they run with and lose no frame; options given by name must"
 		" agree, except --pair, which replaces the pairs. A NIC that was restarted is"
 		" introduced to the others anew; give the NICs in the same order as before.\n\n"
-		"A NIC's name, for --pair, is its socket's file name without .sock (nic0, nic1, ... where two are alike). Without"
+		"PCI functions (vfio:) are reset by the kernel when nobody holds them any more: the command stays, asleep, until SIGINT or"
+		" SIGTERM, and then brings them down. They must be bound to vfio-pci, which `p2pnic bind` does.\n\n"
+		"A NIC's name, for --pair, is its PCI address or its socket's file name without .sock (nic0, nic1, ... where two are alike). Without"
 		" --pair, --bridge and --route, two NICs with equally many ports are paired port by port, and everything else is bridged.",
 	.examples = "  p2pnic up --nic vfio-user:/tmp/a --nic vfio-user:/tmp/b\n"
-		    "  p2pnic up --nic vfio-user:/tmp/a --nic vfio-user:/tmp/b --mode rd --pair a.0=b.0 --monitor\n",
+		    "  p2pnic up --nic vfio-user:/tmp/a --nic vfio-user:/tmp/b --mode rd --pair a.0=b.0 --monitor\n"
+		    "  p2pnic up --nic vfio:0000:03:00.0 --nic vfio:0000:04:00.0\n",
 	.table = { up_opts, sizeof(up_opts) / sizeof(up_opts[0]) },
 };
 
@@ -57,14 +63,28 @@ const struct cli_usage cli_reset_usage = {
 	.table = { down_opts, sizeof(down_opts) / sizeof(down_opts[0]) },
 };
 
+static int up_addr_parse_vfio(struct up_addr *a, const char *text, char err[CLI_ERR_MAX])
+{
+	if (pci_addr_parse(text + strlen(UP_SCHEME_VFIO), a->path)) {
+		snprintf(err, CLI_ERR_MAX, "--nic %.100s: give a PCI address, as " UP_SCHEME_VFIO "0000:03:00.0", text);
+		return -EINVAL;
+	}
+	a->vfio = true;
+	snprintf(a->name, sizeof(a->name), "%.60s", a->path);
+	return 0;
+}
+
 static int up_addr_parse(struct up_addr *a, const char *text, char err[CLI_ERR_MAX])
 {
 	const char *base;
 	size_t len;
 	int rc;
 
+	if (!strncmp(text, UP_SCHEME_VFIO, strlen(UP_SCHEME_VFIO)))
+		return up_addr_parse_vfio(a, text, err);
 	if (strncmp(text, UP_SCHEME, strlen(UP_SCHEME)) || !text[strlen(UP_SCHEME)]) {
-		snprintf(err, CLI_ERR_MAX, "--nic %.100s: give " UP_SCHEME "PATH, the --socket of a `p2pnic nic`", text);
+		snprintf(err, CLI_ERR_MAX, "--nic %.100s: give " UP_SCHEME "PATH, the --socket of a `p2pnic nic`, or " UP_SCHEME_VFIO
+			 "DDDD:BB:DD.F, the address of a PCI function", text);
 		return -EINVAL;
 	}
 	rc = cli_socket_path(a->path, sizeof(a->path), text + strlen(UP_SCHEME), false, err);
@@ -108,6 +128,11 @@ int up_addrs(struct up_addr *a, const struct cli_list *list, char err[CLI_ERR_MA
 		rc = up_addr_parse(&a[i], list->item[i].text, err);
 		if (rc)
 			return rc;
+		if (a[i].vfio != a[0].vfio) {
+			snprintf(err, CLI_ERR_MAX, "--nic %.100s and --nic %.100s: software NICs and PCI functions don't share an address"
+				 " space; give NICs of one kind", list->item[0].text, list->item[i].text);
+			return -EINVAL;
+		}
 		for (j = 0; j < i; j++) {
 			if (!strcmp(a[i].path, a[j].path) ||
 			    (a[i].st.st_ino && a[i].st.st_ino == a[j].st.st_ino && a[i].st.st_dev == a[j].st.st_dev)) {
@@ -123,16 +148,22 @@ int up_addrs(struct up_addr *a, const struct cli_list *list, char err[CLI_ERR_MA
 
 int up_open(struct drv *d, const struct up_addr *a, char err[CLI_ERR_MAX])
 {
-	char why[DRV_ERR_MAX], name[DRV_NAME_MAX];
+	char why[DRV_ERR_MAX] = "out of memory", name[DRV_NAME_MAX];
+	struct vfio_container *c = NULL;
 	struct transport *t;
 	int rc;
 
-	rc = transport_vfio_user_open(&t, a->path, why);
+	if (a->vfio) {
+		c = drv_vfio(d);
+		rc = c ? transport_vfio_open(&t, c, a->path, why) : -ENOMEM;
+	} else {
+		rc = transport_vfio_user_open(&t, a->path, why);
+	}
 	if (rc) {
 		snprintf(err, CLI_ERR_MAX, "%s", why);
 		return rc;
 	}
-	snprintf(name, sizeof(name), UP_SCHEME "%.110s", a->path);
+	snprintf(name, sizeof(name), "%s%.110s", a->vfio ? UP_SCHEME_VFIO : UP_SCHEME, a->path);
 	rc = drv_add(d, t, name);
 	if (rc)
 		snprintf(err, CLI_ERR_MAX, "%s", drv_error(d));
@@ -155,6 +186,8 @@ int up_introduce(struct drv *d, const struct up_addr *a, const struct cli_driver
 	if (rc)
 		return rc;
 	opts.persist = opts.mode != P2P_MODE_BN;
+	if (drv_held(d) && !part->scrub_set)
+		opts.scrub = true; /* PCI Express may lose writes, shared memory doesn't */
 	rc = drv_bring_up(d, &opts);
 	if (rc)
 		snprintf(err, CLI_ERR_MAX, "%s", drv_error(d));
@@ -234,7 +267,7 @@ static int up_run(struct drv *d, const struct up_addr *a, const struct cli_up_op
 	rc = up_introduce(d, a, &part, err);
 	if (rc)
 		return rc;
-	rc = bn_create(&host, d, false, err);
+	rc = bn_create(&host, d, drv_held(d), err);
 	if (!rc && host)
 		rc = bn_start(host, err);
 	if (!rc) {
@@ -251,10 +284,13 @@ static int up_run(struct drv *d, const struct up_addr *a, const struct cli_up_op
 		up_report(d, a, o->json);
 		if (o->monitor)
 			up_monitor(d, a);
-		if (host) {
+		else if (drv_held(d))
+			while (!cli_signal_wait(UP_HOLD_NS))
+				;
+		if (host || drv_held(d))
 			drv_down(d);
+		if (host)
 			bn_print(host, stderr);
-		}
 	}
 	bn_destroy(host);
 	return rc;

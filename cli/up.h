@@ -10,9 +10,10 @@
 #include "cli/driver_opts.h"
 #include "driver/drv.h"
 
-/* One NIC as given: where its socket is, what it is called. */
+/* One NIC as given: where its socket is, or its PCI address; what it is called. */
 struct up_addr {
-	char path[PATH_MAX];
+	bool vfio;           /* by the kernel's VFIO */
+	char path[PATH_MAX]; /* the socket; vfio: DDDD:BB:DD.F */
 	char name[64];
 	struct stat st;
 };

@@ -15,7 +15,7 @@ int drv_step_reset(struct drv *d, struct drv_nic *nic)
 	nic->ours = true;
 	rc = nic->t->ops->reset(nic->t);
 	if (rc)
-		return drv_fail(d, rc, "%s: reset failed: %s", nic->name, strerror(-rc));
+		return drv_fail(d, rc, "%s: reset failed: %s", nic->name, drv_why(nic, rc));
 	rc = nic->t->ops->dma_unmap_all(nic->t);
 	if (rc)
 		return drv_fail(d, rc, "%s: clearing its address map failed: %s", nic->name, strerror(-rc));
@@ -106,10 +106,11 @@ int drv_step_configure(struct drv *d, struct drv_nic *nic)
 
 int drv_step_enable(struct drv *d, struct drv_nic *nic)
 {
+	bool persist = d->opts.persist && !(nic->t->flags & TRANSPORT_HELD);
 	uint64_t status, error;
 	int rc;
 
-	rc = drv_reg_write(d, nic, P2P_CONTROL, 4, P2P_CTL_ENABLE | (d->opts.persist ? P2P_CTL_PERSIST : 0));
+	rc = drv_reg_write(d, nic, P2P_CONTROL, 4, P2P_CTL_ENABLE | (persist ? P2P_CTL_PERSIST : 0));
 	if (!rc)
 		rc = drv_reg_read(d, nic, P2P_STATUS, 4, &status);
 	if (!rc)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "driver/drv_internal.h"
+#include "driver/vfio_container.h"
 
 void drv_opts_init(struct drv_opts *o)
 {
@@ -27,6 +28,7 @@ int drv_create(struct drv **out)
 	if (!d)
 		return -ENOMEM;
 	memset(d->wake_fd, -1, sizeof(d->wake_fd));
+	d->bus_shift = DRV_BUS_SHIFT;
 	d->bn.host_fd = d->host_area_fd = d->host_pool_fd = -1;
 	*out = d;
 	return 0;
@@ -42,7 +44,32 @@ void drv_destroy(struct drv *d)
 		d->nic[i].t->ops->close(d->nic[i].t);
 	drv_host_destroy(d);
 	drv_wake_close(d);
+	vfio_container_destroy(d->vfio);
 	free(d);
+}
+
+struct vfio_container *drv_vfio(struct drv *d)
+{
+	if (!d->vfio && vfio_container_create(&d->vfio, PCI_SYSFS))
+		return NULL;
+	return d->vfio;
+}
+
+bool drv_held(const struct drv *d)
+{
+	unsigned int i;
+
+	for (i = 0; i < d->n; i++)
+		if (d->nic[i].t->flags & TRANSPORT_HELD)
+			return true;
+	return false;
+}
+
+const char *drv_why(const struct drv_nic *nic, int rc)
+{
+	const char *why = nic->t->ops->why ? nic->t->ops->why(nic->t) : NULL;
+
+	return why ? why : strerror(-rc);
 }
 
 const char *drv_error(const struct drv *d)
@@ -67,7 +94,7 @@ int drv_reg_read(struct drv *d, struct drv_nic *nic, uint32_t off, uint32_t byte
 
 	rc = nic->t->ops->region_read(nic->t, DRV_REGION_BAR0, off, &raw, bytes);
 	if (rc)
-		return drv_fail(d, rc, "%s: reading register 0x%x failed: %s", nic->name, off, strerror(-rc));
+		return drv_fail(d, rc, "%s: reading register 0x%x failed: %s", nic->name, off, drv_why(nic, rc));
 	*v = from_le64(raw);
 	return 0;
 }
@@ -79,7 +106,7 @@ int drv_reg_write(struct drv *d, struct drv_nic *nic, uint32_t off, uint32_t byt
 
 	rc = nic->t->ops->region_write(nic->t, DRV_REGION_BAR0, off, &raw, bytes);
 	if (rc)
-		return drv_fail(d, rc, "%s: writing register 0x%x failed: %s", nic->name, off, strerror(-rc));
+		return drv_fail(d, rc, "%s: writing register 0x%x failed: %s", nic->name, off, drv_why(nic, rc));
 	return 0;
 }
 
@@ -90,7 +117,7 @@ static int drv_command(struct drv *d, struct drv_nic *nic, uint16_t *command)
 
 	rc = nic->t->ops->region_read(nic->t, DRV_REGION_CONFIG, DRV_PCI_COMMAND, &raw, sizeof(raw));
 	if (rc)
-		return drv_fail(d, rc, "%s: reading the PCI command register failed: %s", nic->name, strerror(-rc));
+		return drv_fail(d, rc, "%s: reading the PCI command register failed: %s", nic->name, drv_why(nic, rc));
 	*command = from_le16(raw);
 	return 0;
 }
@@ -181,6 +208,22 @@ static int drv_identify(struct drv *d, struct drv_nic *nic)
 	return 0;
 }
 
+/* Bus addresses that this NIC's IOMMU can have; its memory must fit into one piece. */
+static int drv_check_bus(struct drv *d, const struct drv_nic *nic)
+{
+	unsigned int bits = nic->t->bus_bits ? nic->t->bus_bits : 64, i;
+	uint64_t most = nic->mem_bytes;
+
+	if (bits < DRV_BUS_SHIFT + DRV_BUS_PIECES_BITS && bits < d->bus_shift + DRV_BUS_PIECES_BITS)
+		d->bus_shift = bits > DRV_BUS_PIECES_BITS ? bits - DRV_BUS_PIECES_BITS : 0;
+	for (i = 0; i < d->n; i++)
+		most = d->nic[i].mem_bytes > most ? d->nic[i].mem_bytes : most;
+	if (most > 1ull << d->bus_shift)
+		return drv_fail(d, -ENOSPC, "%s: its IOMMU has bus addresses of %u bits, too few for NICs of %" PRIu64
+				" MiB of device memory", nic->name, bits, most >> 20);
+	return 0;
+}
+
 /* A bridge would learn one station behind two NICs, and a host could not tell them apart. */
 static int drv_check_addresses(struct drv *d, const struct drv_nic *nic)
 {
@@ -229,6 +272,8 @@ int drv_add(struct drv *d, struct transport *t, const char *name)
 		rc = drv_identify(d, nic);
 	if (!rc)
 		rc = drv_check_addresses(d, nic);
+	if (!rc)
+		rc = drv_check_bus(d, nic);
 	if (rc) {
 		drv_restore_command(nic);
 		t->ops->close(t);

@@ -16,9 +16,10 @@
  *   neither reset nor disabled and lose no frame; those given that do not run
  *   (restarted, or new in their place) are introduced alone (adopt.c).
  *
- * BUS ADDRESSES  In every NIC, BAR2 of NIC j lies at drv_peer_base(j); only the
- *   segments that this NIC may reach are mapped there.  bn: the host's areas at
- *   DRV_HOST_AREA_BASE, its pool at DRV_HOST_POOL_BASE.  Routing: punt rings at DRV_PUNT_BASE.
+ * BUS ADDRESSES  The space is cut into pieces of 1 TiB, or smaller ones where an IOMMU has fewer bits (drv.bus_shift).
+ *   In every NIC, BAR2 of NIC j lies in piece j + 1 (drv_peer_base); only the segments that this NIC may reach are
+ *   mapped there, or, over kernel VFIO, whose NICs share one address space, that some NIC may.  Behind
+ *   them: the host's areas and pool (bn), punt rings (routing).
  *
  * THREADS  one caller at a time.
  * ERRORS  0 or -errno with one line in drv_error(): what was wrong, what to do.
@@ -33,17 +34,12 @@
 
 #define DRV_NAME_MAX 128
 #define DRV_SLOTS_DEFAULT 1024
-#define DRV_HOST_AREA_BASE (1ull << 56)
-#define DRV_HOST_POOL_BASE (DRV_HOST_AREA_BASE + (1ull << 48))
-#define DRV_PUNT_BASE (DRV_HOST_AREA_BASE + (2ull << 48))
+#define DRV_BUS_SHIFT 40
+#define DRV_BUS_PIECES_BITS 6 /* 64 pieces hold P2P_MAX_NICS and the host's three */
 
 /* "This NIC's own BAR2": P2P_BUS_LOCAL of firmware/board.h, which the driver does not include. */
 #define DRV_BUS_LOCAL (1ull << 63)
 
-static inline uint64_t drv_peer_base(unsigned int nic)
-{
-	return (uint64_t)(nic + 1) << 40;
-}
 
 /* Static egress: frames from NIC a, port a_port leave through NIC b, port b_port, and the other way round. */
 struct drv_pair {
@@ -118,6 +114,8 @@ struct drv {
 	struct drv_nic nic[P2P_MAX_NICS];
 	struct drv_opts opts;
 	uint32_t slots, queues;
+	unsigned int bus_shift;
+	struct vfio_container *vfio; /* NULL: no vfio: NIC yet */
 	unsigned int adopted, introduced; /* by the last bring-up */
 	int wake_fd[P2P_MAX_QUEUES][P2P_MAX_NICS]; /* of each queue by NIC_INDEX, -1: none */
 	struct drv_bn bn;
@@ -126,7 +124,32 @@ struct drv {
 	char note[DRV_ERR_MAX]; /* what a person should know of a bring-up that went well: "" if nothing */
 };
 
+static inline uint64_t drv_peer_base(const struct drv *d, unsigned int nic)
+{
+	return (uint64_t)(nic + 1) << d->bus_shift;
+}
+
+static inline uint64_t drv_host_area_base(const struct drv *d)
+{
+	return drv_peer_base(d, P2P_MAX_NICS);
+}
+
+static inline uint64_t drv_host_pool_base(const struct drv *d)
+{
+	return drv_peer_base(d, P2P_MAX_NICS + 1);
+}
+
+/* Of NIC `nic`, 64 MiB at most. */
+static inline uint64_t drv_punt_base(const struct drv *d, unsigned int nic)
+{
+	return drv_peer_base(d, P2P_MAX_NICS + 2) + ((uint64_t)nic << 26);
+}
+
 int drv_create(struct drv **out);
+/* The container of d's vfio: NICs, made when first asked for, d's own; NULL: out of memory. */
+struct vfio_container *drv_vfio(struct drv *d);
+/* Some NIC runs only while its descriptors are held (TRANSPORT_HELD). */
+bool drv_held(const struct drv *d);
 /*
  * Takes t over, also on failure.  Checks identity and version, turning memory
  * decode on if it must.  -EEXIST: a NIC with this address is there already.

@@ -37,6 +37,8 @@ static inline bool drv_has_route(const struct drv_nic *nic)
 	return nic->minor >= 2;
 }
 
+/* Why nic's transport failed with rc. */
+const char *drv_why(const struct drv_nic *nic, int rc);
 /* Writes d->error and returns rc. */
 int drv_fail(struct drv *d, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

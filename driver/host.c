@@ -70,16 +70,16 @@ int drv_host_map(struct drv *d, struct drv_nic *nic)
 		off += p2p_host_area_bytes(&bn->nic[i].shape);
 	bn->nic[nic->index].area = (struct p2p_host_area *)(bn->areas + off);
 	bn->nic[nic->index].pool = bn->pool + bn->nic[nic->index].pool_offset;
-	rc = nic->t->ops->dma_map(nic->t, DRV_HOST_AREA_BASE + off, p2p_host_area_bytes(&nic->shape), d->host_area_fd,
+	rc = nic->t->ops->dma_map(nic->t, drv_host_area_base(d) + off, p2p_host_area_bytes(&nic->shape), d->host_area_fd,
 				  off, P2P_DMA_READ | P2P_DMA_WRITE);
 	if (!rc)
-		rc = nic->t->ops->dma_map(nic->t, DRV_HOST_POOL_BASE, bn->pool_bytes, d->host_pool_fd, 0,
+		rc = nic->t->ops->dma_map(nic->t, drv_host_pool_base(d), bn->pool_bytes, d->host_pool_fd, 0,
 					  P2P_DMA_READ | P2P_DMA_WRITE);
 	if (rc)
-		return drv_fail(d, rc, "%s: mapping main memory failed: %s", nic->name, strerror(-rc));
-	rc = drv_reg_write(d, nic, P2P_HOST_AREA, 8, DRV_HOST_AREA_BASE + off);
+		return drv_fail(d, rc, "%s: mapping main memory failed: %s", nic->name, drv_why(nic, rc));
+	rc = drv_reg_write(d, nic, P2P_HOST_AREA, 8, drv_host_area_base(d) + off);
 	if (!rc)
-		rc = drv_reg_write(d, nic, P2P_HOST_POOL, 8, DRV_HOST_POOL_BASE);
+		rc = drv_reg_write(d, nic, P2P_HOST_POOL, 8, drv_host_pool_base(d));
 	if (!rc)
 		rc = drv_reg_write(d, nic, P2P_HOST_POOL_BYTES, 8, bn->pool_bytes);
 	return rc;

@@ -12,13 +12,13 @@
 static int peer_map_segment(struct drv *d, struct drv_nic *nic, struct drv_nic *peer, unsigned int seg, uint32_t prot)
 {
 	uint64_t bytes = p2p_seg_bytes(&peer->shape, p2p_seg_kind(&peer->shape, seg));
-	uint64_t bus = drv_peer_base(peer->index) + p2p_seg_offset(&peer->shape, seg);
+	uint64_t bus = drv_peer_base(d, peer->index) + p2p_seg_offset(&peer->shape, seg);
 	struct p2p_region_info info;
 	int rc;
 
 	rc = peer->t->ops->region_info(peer->t, P2P_REGION_SEGMENT + seg, &info);
 	if (rc)
-		return drv_fail(d, rc, "%s: no region for segment %u: %s", peer->name, seg, strerror(-rc));
+		return drv_fail(d, rc, "%s: no region for segment %u: %s", peer->name, seg, drv_why(peer, rc));
 	if (info.fd < 0)
 		return drv_fail(d, -EACCES, "%s: segment %u can't be shared with other NICs", peer->name, seg);
 	if (info.size < bytes)
@@ -28,7 +28,7 @@ static int peer_map_segment(struct drv *d, struct drv_nic *nic, struct drv_nic *
 		rc = nic->t->ops->dma_map(nic->t, bus, bytes, info.fd, info.fd_offset, prot);
 		if (rc)
 			drv_fail(d, rc, "%s: mapping segment %u of %s failed: %s", nic->name, seg, peer->name,
-				 strerror(-rc));
+				 drv_why(nic, rc));
 	}
 	close(info.fd);
 	return rc;
@@ -69,9 +69,9 @@ static int peer_unmap(struct drv *d, struct drv_nic *nic, unsigned int peer, uin
 {
 	int rc;
 
-	rc = nic->t->ops->dma_unmap(nic->t, drv_peer_base(peer) + off, bytes);
+	rc = nic->t->ops->dma_unmap(nic->t, drv_peer_base(d, peer) + off, bytes);
 	if (rc && rc != -ENOENT)
-		return drv_fail(d, rc, "%s: unmapping NIC %u failed: %s", nic->name, peer, strerror(-rc));
+		return drv_fail(d, rc, "%s: unmapping NIC %u failed: %s", nic->name, peer, drv_why(nic, rc));
 	return 0;
 }
 
@@ -157,7 +157,7 @@ int drv_peer_introduce(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
 	const struct p2p_shape *s = &peer->shape;
 	uint64_t buf = p2p_seg_offset(s, p2p_seg_buf(s, 0, nic->index));
 	struct { uint32_t off, bytes; uint64_t v; } reg[] = {
-		{ P2P_PEER_BAR2, 8, peer == nic ? DRV_BUS_LOCAL : drv_peer_base(peer->index) },
+		{ P2P_PEER_BAR2, 8, peer == nic ? DRV_BUS_LOCAL : drv_peer_base(d, peer->index) },
 		{ P2P_PEER_RING, 8, p2p_seg_offset(s, p2p_seg_ring(s, nic->index)) },
 		{ P2P_PEER_BUF, 8, buf },
 		{ P2P_PEER_BUF_STEP, 8, p2p_seg_offset(s, p2p_seg_buf(s, 1, nic->index)) - buf },
@@ -202,6 +202,8 @@ static int wake_set(struct drv *d, struct drv_nic *nic, unsigned int irq, unsign
 {
 	int rc;
 
+	if (nic->t->flags & TRANSPORT_HELD)
+		return 0;
 	rc = nic->t->ops->irq_set(nic->t, irq, vector, 1, &fd);
 	if (rc)
 		return drv_fail(d, rc, "%s: handing over wake-up %u failed: %s", nic->name, vector, strerror(-rc));

@@ -85,9 +85,10 @@ static int route_map_host(struct drv_route *r, struct route_nic *n)
 		rc = drv_reg_write(r->d, n->nic, P2P_PUNT_SESSION, 4, 0);
 	if (rc)
 		return rc;
-	rc = ops->dma_unmap(n->nic->t, DRV_PUNT_BASE, route_host_bytes(r));
+	rc = ops->dma_unmap(n->nic->t, drv_punt_base(r->d, n->nic->index), route_host_bytes(r));
 	if (!rc || rc == -ENOENT)
-		rc = ops->dma_map(n->nic->t, DRV_PUNT_BASE, route_host_bytes(r), n->host_fd, 0, P2P_DMA_READ | P2P_DMA_WRITE);
+		rc = ops->dma_map(n->nic->t, drv_punt_base(r->d, n->nic->index), route_host_bytes(r), n->host_fd, 0,
+				  P2P_DMA_READ | P2P_DMA_WRITE);
 	if (rc)
 		return drv_fail(r->d, rc, "%s: mapping main memory for punted frames failed: %s", n->nic->name, strerror(-rc));
 	return 0;
@@ -109,7 +110,7 @@ static int route_session(struct drv_route *r, struct route_nic *n)
 		le32_store_release(&n->inject->punt[q].w[P2P_HL_CONS], n->session);
 	}
 	le32_store_release(&n->inject->inject.w[P2P_IL_PROD], n->session);
-	rc = drv_reg_write(r->d, n->nic, P2P_PUNT_RING, 8, DRV_PUNT_BASE);
+	rc = drv_reg_write(r->d, n->nic, P2P_PUNT_RING, 8, drv_punt_base(r->d, n->nic->index));
 	if (!rc)
 		rc = drv_reg_write(r->d, n->nic, P2P_PUNT_SESSION, 4, n->session);
 	return rc;
@@ -170,7 +171,7 @@ static void route_close_nic(struct drv_route *r, struct route_nic *n)
 		close(n->event_fd);
 	}
 	if (n->host) {
-		n->nic->t->ops->dma_unmap(n->nic->t, DRV_PUNT_BASE, route_host_bytes(r));
+		n->nic->t->ops->dma_unmap(n->nic->t, drv_punt_base(r->d, n->nic->index), route_host_bytes(r));
 		munmap(n->host, route_host_bytes(r));
 	}
 	if (n->host_fd >= 0)

@@ -142,6 +142,8 @@ int transport_region_mmap(struct transport *t, unsigned int region, uint64_t byt
 	void *p;
 	int rc;
 
+	if (t->ops->region_mmap)
+		return t->ops->region_mmap(t, region, bytes, out);
 	rc = t->ops->region_info(t, region, &info);
 	if (rc)
 		return rc;

@@ -10,7 +10,7 @@ check() {
 	fi
 }
 check p2pnic.1 ""
-for c in run nic up down reset router route show gen sim doctor bench "bench forward" "bench soak" "bench idle" "bench copy" "bench lpm" "bench churn"; do
+for c in run nic up down reset bind unbind router route show gen sim doctor bench "bench forward" "bench soak" "bench idle" "bench copy" "bench lpm" "bench churn"; do
 	check "p2pnic-$(echo "$c" | tr " " -).1" "$c"
 	"$p2pnic" $c --help | grep -q '^usage: p2pnic '"$c" || { echo "$c --help prints no usage" >&2; failed=1; }
 done

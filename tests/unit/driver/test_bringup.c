@@ -82,7 +82,7 @@ static void check_reach(struct fake_world *w, struct drv *d, enum p2p_mode mode)
 			const struct p2p_shape *shape = &d->nic[j].shape;
 
 			for (s = 0; s < p2p_seg_total(shape); s++) {
-				const struct fake_map *m = fake_find_map(&w->nic[i], drv_peer_base(j) + p2p_seg_offset(shape, s),
+				const struct fake_map *m = fake_find_map(&w->nic[i], drv_peer_base(d, j) + p2p_seg_offset(shape, s),
 									 p2p_seg_bytes(shape, p2p_seg_kind(shape, s)));
 				unsigned int k = s % p2p_seg_count(shape);
 				bool rw = k == p2p_seg_ring(shape, i), ro = false;
@@ -512,6 +512,61 @@ static void test_down(void **state)
 	fake_world_free(w);
 }
 
+/* NICs that run while their descriptors are held: no persist bit, no eventfds; maps where their IOMMU has addresses. */
+static void test_held(void **state)
+{
+	struct fake_world *w = fake_world_make(3, 2, MEM, 2048);
+	struct drv_opts o;
+	struct drv *d;
+	unsigned int i;
+
+	options(&o, P2P_MODE_WR);
+	o.persist = true;
+	assert_int_equal(drv_create(&d), 0);
+	assert_int_equal(add_all(d, w), 0);
+	assert_false(drv_held(d));
+	drv_destroy(d);
+	assert_int_equal(drv_create(&d), 0);
+	for (i = 0; i < w->n; i++) {
+		struct transport *t;
+		char name[16];
+
+		snprintf(name, sizeof(name), "nic%u", i);
+		assert_int_equal(transport_local_open(&t, &fake_ops, &w->nic[i]), 0);
+		t->flags = TRANSPORT_HELD;
+		t->bus_bits = i == 1 ? 39 : 48;
+		assert_int_equal(drv_add(d, t, name), 0);
+	}
+	assert_true(drv_held(d));
+	assert_int_equal(d->bus_shift, 33);
+	w->events = 0;
+	assert_int_equal(drv_bring_up(d, &o), 0);
+	assert_int_equal(fake_count(w, FAKE_WAKE) + fake_count(w, FAKE_BELL), 0);
+	for (i = 0; i < w->n; i++) {
+		assert_true(w->nic[i].running && !w->nic[i].persist && w->nic[i].maps);
+		for (unsigned int m = 0; m < w->nic[i].maps; m++)
+			assert_int_equal((w->nic[i].map[m].iova + w->nic[i].map[m].size - 1) >> 39, 0);
+	}
+	check_reach(w, d, P2P_MODE_WR);
+	drv_destroy(d);
+	fake_world_free(w);
+}
+
+static void test_bus_too_small(void **state)
+{
+	struct fake_world *w = fake_world_make(1, 1, MEM, 2048);
+	struct transport *t;
+	struct drv *d;
+
+	assert_int_equal(drv_create(&d), 0);
+	assert_int_equal(transport_local_open(&t, &fake_ops, &w->nic[0]), 0);
+	t->bus_bits = 31;
+	assert_int_equal(drv_add(d, t, "nic0"), -ENOSPC);
+	assert_non_null(strstr(drv_error(d), "31 bits"));
+	drv_destroy(d);
+	fake_world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -528,6 +583,8 @@ int main(void)
 		cmocka_unit_test(test_shape),
 		cmocka_unit_test(test_shape_asked),
 		cmocka_unit_test(test_down),
+		cmocka_unit_test(test_held),
+		cmocka_unit_test(test_bus_too_small),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
