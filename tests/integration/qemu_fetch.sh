@@ -22,11 +22,8 @@ if [ -x "$launcher" ]; then
 	echo "$launcher"
 	exit 0
 fi
-for tool in apt-get dpkg-deb flock; do
-	command -v $tool >/dev/null || skip "$tool is not here; QEMU is fetched from a Debian archive"
-done
-[ "$(dpkg --print-architecture)" = amd64 ] || skip "only amd64 packages are known to work"
 mkdir -p "$cache"
+. "$(dirname "$0")/debs.sh"
 exec 9>"$cache/.lock"
 flock 9
 if [ -x "$launcher" ]; then
@@ -34,36 +31,16 @@ if [ -x "$launcher" ]; then
 	exit 0
 fi
 
-# The archive that the machine's own apt configuration names.
-mirror=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list /etc/apt/sources.list 2>/dev/null |
-	sed -n -e 's/^URIs:[[:space:]]*\([^[:space:]]*\).*/\1/p' \
-		-e 's/^deb[[:space:]]\(\[[^]]*\][[:space:]]\)\{0,1\}\([^[:space:]]*\).*/\2/p' |
-	grep '/debian/*$' | head -n 1)
-[ -n "$mirror" ] || skip "no Debian archive in apt's configuration"
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-[ -r $keyring ] || skip "no $keyring to check the archive with"
-
-root=$cache/apt
-rm -rf "$root" "$cache/tree.new"
-mkdir -p "$root/lists/partial" "$root/archives/partial" "$root/etc/preferences.d" "$cache/tree.new"
-: >"$root/status"
-for suite in trixie trixie-updates trixie-backports; do
-	echo "deb [signed-by=$keyring] $mirror $suite main"
-done >"$root/sources.list"
-aptc() {
-	apt-get -qq -o Dir::State="$root" -o Dir::State::status="$root/status" -o Dir::State::lists="$root/lists" \
-		-o Dir::Cache="$root" -o Dir::Cache::archives="$root/archives" \
-		-o Dir::Etc::sourcelist="$root/sources.list" -o Dir::Etc::sourceparts=- \
-		-o Dir::Etc::preferences=- -o Dir::Etc::preferencesparts="$root/etc/preferences.d" \
-		-o APT::Install-Recommends=false -o APT::Sandbox::User=root -o Debug::NoLocking=1 "$@"
-}
-aptc update >"$cache/apt.log" 2>&1 || skip "apt can't read trixie-backports from $mirror (see $cache/apt.log)"
-aptc install --download-only -y -t trixie-backports qemu-system-x86 seabios >>"$cache/apt.log" 2>&1 ||
+debs_begin trixie trixie-updates trixie-backports
+debs_apt apt-get install --download-only -y -t trixie-backports qemu-system-x86 seabios >>"$cache/apt.log" 2>&1 ||
 	skip "qemu-system-x86 of trixie-backports can't be fetched (see $cache/apt.log)"
-for deb in "$root"/archives/*.deb; do
+rm -rf "$cache/tree.new"
+mkdir -p "$cache/tree.new"
+for deb in "$debs_root"/archives/*.deb; do
 	dpkg-deb -x "$deb" "$cache/tree.new" || skip "$deb does not unpack"
 done
-rm -rf "$root" "$cache/tree"
+debs_end
+rm -rf "$cache/tree"
 mv "$cache/tree.new" "$cache/tree"
 
 loader=$(find "$cache/tree" -name 'ld-linux-x86-64.so.2' | head -n 1)
