@@ -4,11 +4,12 @@
 
 Which test runs in which build follows from its meson suites:
 
-  unit, conformance, structure   in every build
+  unit, structure                in every build
   integration                    in the gcc build
   every-build                    also in the others (an integration test worth it)
   gcc-only                       in the gcc build alone
   one-thread                     not in the tsan build: a single thread has no races
+  conformance                    in every build, in clang's only with --full or by name
   long                           with --full alone
 
 The tsan build makes what its tests need, the others everything.
@@ -86,6 +87,8 @@ def wanted(test, build, opts):
         return False
     if build != 'gcc':
         if 'gcc-only' in suites or (build == 'tsan' and 'one-thread' in suites):
+            return False
+        if build == 'clang' and 'conformance' in suites and not (opts.full or opts.names):
             return False
         if not suites & {'unit', 'conformance', 'structure', 'every-build'}:
             return False

@@ -97,6 +97,11 @@ pgrep -f 'sleep 432[12]' >/dev/null && fail 'children of tests are left'
 run 0 --build gcc --full slow good
 has "ok   gcc    slow $times"
 [ "$(tail -n 1 "$work/out")" = '3 passed, 0 failed, 0 skipped' ] || fail "it closes with: $(tail -n 1 "$work/out")"
+run 0 --list --build clang
+grep -q 'clang *every ' "$work/out" || fail "clang's list lacks 'every'"
+grep -q 'clang *bad ' "$work/out" && fail "clang's list has a conformance test without --full"
+run 0 --list --build clang --full
+grep -q 'clang *bad ' "$work/out" || fail "clang's list lacks the conformance test with --full"
 run 2 --build gcc nosuch
 has "./test: no test is called nosuch; ./test --list names them"
 echo 'int main(void) { return nothing; }' >"$work/leak.c"
