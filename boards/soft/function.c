@@ -190,7 +190,8 @@ static int64_t regs_access(struct soft_nic *nic, struct access *a)
 		return a->len;
 	}
 	memcpy(&v, a->buf, a->len);
-	if (nic->queues > 1 || !c->in_step) {
+	/* What only chooses what is read next must hold for the read that follows. */
+	if (nic->queues > 1 || !c->in_step || a->off == P2P_SEG_SELECT) {
 		fw_reg_write_all(nic->fw, nic->queues, a->off, a->len, from_le64(v));
 		return a->len;
 	}

@@ -23,7 +23,7 @@
 #include "iommu.h"
 #include "pci_config.h"
 
-#define SOFT_MAX_POSTED 64
+#define SOFT_MAX_POSTED 1024 /* a driver writes some hundred registers at most while a step waits for one message after the other */
 
 /* When a call may run while a firmware step of the same NIC waits for message DMA. */
 enum soft_call_class {
