@@ -12,13 +12,13 @@
 #include "cli/bn.h"
 #include "cli/cli.h"
 #include "cli/driver_opts.h"
+#include "cli/hold.h"
 #include "cli/options.h"
 #include "cli/show_table.h"
 #include "cli/up.h"
 #include "driver/pci_sysfs.h"
 
 #define UP_READY_S 5.0
-#define UP_HOLD_NS 3600000000000ull
 #define UP_MONITOR_NS 500000000ull
 #define UP_SCHEME "vfio-user:"
 #define UP_SCHEME_VFIO "vfio:"
@@ -40,7 +40,8 @@ const struct cli_usage cli_up_usage = {
 		" agree, except --pair, which replaces the pairs. A NIC that was restarted is"
 		" introduced to the others anew; give the NICs in the same order as before.\n\n"
 		"PCI functions (vfio:) are reset by the kernel when nobody holds them any more: the command stays, asleep, until SIGINT or"
-		" SIGTERM, and then brings them down. They must be bound to vfio-pci, which `p2pnic bind` does.\n\n"
+		" SIGTERM, and then brings them down. Another `up` for the same NICs takes over from it without losing a frame; under systemd the"
+		" descriptors are kept in its store. They must be bound to vfio-pci, which `p2pnic bind` does.\n\n"
 		"A NIC's name, for --pair, is its PCI address or its socket's file name without .sock (nic0, nic1, ... where two are alike). Without"
 		" --pair, --bridge and --route, two NICs with equally many ports are paired port by port, and everything else is bridged.",
 	.examples = "  p2pnic up --nic vfio-user:/tmp/a --nic vfio-user:/tmp/b\n"
@@ -226,29 +227,73 @@ static void up_report(struct drv *d, const struct up_addr *a, bool json)
 	json_object_put(o);
 }
 
-/* Says once what changes between two NICs; sleeps in between. */
-static void up_monitor(struct drv *d, const struct up_addr *a)
+/* Says once what changes between two NICs. */
+struct up_watch {
+	const struct up_addr *a;
+	uint32_t last[P2P_MAX_NICS][P2P_MAX_NICS]; /* by the NICs' numbers */
+};
+
+static const char *up_name(const struct up_watch *w, const struct drv *d, unsigned int i)
 {
-	static uint32_t last[P2P_MAX_NICS][P2P_MAX_NICS];
+	unsigned int k;
+
+	for (k = 0; k < P2P_MAX_NICS; k++)
+		if (strstr(d->nic[i].name, w->a[k].path) && *w->a[k].path)
+			return w->a[k].name;
+	return d->nic[i].name;
+}
+
+static void up_watch_once(struct drv *d, void *arg)
+{
 	static const char *const states[] = { "is absent", "is awaited", "is up", "is down", "can't be asked" };
+	struct up_watch *w = arg;
 	struct drv_peers peers;
 	unsigned int i, j;
 
-	for (i = 0; i < d->n; i++)
-		for (j = 0; j < d->n; j++)
-			last[i][j] = P2P_PEER_UP;
-	while (!cli_signal_wait(UP_MONITOR_NS)) {
-		for (i = 0; i < d->n; i++) {
-			drv_peers(d, i, &peers);
-			for (j = 0; j < d->n; j++) {
-				if (i == j || peers.state[j] == last[i][j])
-					continue;
-				last[i][j] = peers.state[j];
-				cli_note("up", "seen from %s, %s %s", a[i].name, a[j].name,
-					 states[peers.state[j] > P2P_PEER_DOWN ? 4 : peers.state[j]]);
-			}
+	for (i = 0; i < d->n; i++) {
+		drv_peers(d, i, &peers);
+		for (j = 0; j < d->n; j++) {
+			uint32_t *last = &w->last[d->nic[i].index][d->nic[j].index];
+
+			if (i == j || peers.state[j] == *last)
+				continue;
+			*last = peers.state[j];
+			cli_note("up", "seen from %s, %s %s", up_name(w, d, i), up_name(w, d, j),
+				 states[peers.state[j] > P2P_PEER_DOWN ? 4 : peers.state[j]]);
 		}
 	}
+}
+
+/* Until a signal, or until others have the NICs; what is then ours to bring down is brought down. */
+static void up_stay(struct hold *h, struct drv *d, const struct up_addr *a, bool monitor, bool host)
+{
+	static struct up_watch w;
+	unsigned int i, j;
+
+	w.a = a;
+	for (i = 0; i < P2P_MAX_NICS; i++)
+		for (j = 0; j < P2P_MAX_NICS; j++)
+			w.last[i][j] = P2P_PEER_UP;
+	if (drv_held(d)) {
+		if (hold_run(h, d, monitor ? up_watch_once : NULL, &w))
+			drv_down(d);
+		return;
+	}
+	while (monitor && !cli_signal_wait(UP_MONITOR_NS))
+		up_watch_once(d, &w);
+	if (host)
+		drv_down(d);
+}
+
+static int up_open_all(struct hold *h, struct drv *d, const struct up_addr *a, unsigned int n, char err[CLI_ERR_MAX])
+{
+	unsigned int i;
+	int rc;
+
+	rc = hold_take(h, d, a, n, err);
+	for (i = 0; !rc && i < n; i++)
+		rc = up_open(d, &a[i], err);
+	return rc;
 }
 
 static int up_run(struct drv *d, const struct up_addr *a, const struct cli_up_opts *o, char err[CLI_ERR_MAX])
@@ -256,17 +301,17 @@ static int up_run(struct drv *d, const struct up_addr *a, const struct cli_up_op
 	double timeout = o->timeout_set ? o->timeout : UP_READY_S;
 	struct cli_driver_opts part = { 0 };
 	struct bn_task *host = NULL;
-	unsigned int i;
-	int rc = 0;
+	struct hold h = HOLD_INIT;
+	int rc;
 
-	for (i = 0; !rc && i < o->nic.n; i++)
-		rc = up_open(d, &a[i], err);
-	if (rc)
-		return rc;
+	rc = up_open_all(&h, d, a, o->nic.n, err);
 	cli_driver_part(&part, o);
-	rc = up_introduce(d, a, &part, err);
-	if (rc)
+	if (!rc)
+		rc = up_introduce(d, a, &part, err);
+	if (rc) {
+		hold_end(&h);
 		return rc;
+	}
 	rc = bn_create(&host, d, drv_held(d), err);
 	if (!rc && host)
 		rc = bn_start(host, err);
@@ -279,19 +324,15 @@ static int up_run(struct drv *d, const struct up_addr *a, const struct cli_up_op
 		if (!d->adopted)
 			drv_reset(d);
 	} else {
+		hold_taken(&h, d);
 		if (*d->note)
 			cli_note("up", "%s", d->note);
 		up_report(d, a, o->json);
-		if (o->monitor)
-			up_monitor(d, a);
-		else if (drv_held(d))
-			while (!cli_signal_wait(UP_HOLD_NS))
-				;
-		if (host || drv_held(d))
-			drv_down(d);
+		up_stay(&h, d, a, o->monitor, host != NULL);
 		if (host)
 			bn_print(host, stderr);
 	}
+	hold_end(&h);
 	bn_destroy(host);
 	return rc;
 }
@@ -338,10 +379,17 @@ int cli_up(int argc, char **argv)
 /* Each NIC by itself: one that is gone does not keep the others up. */
 static int down_all(const char *command, struct drv *d, const struct up_addr *a, unsigned int n, bool stop)
 {
+	struct hold h = HOLD_INIT;
 	char err[CLI_ERR_MAX];
 	unsigned int i;
 	int rc, first = 0;
 
+	rc = hold_take(&h, d, a, n, err);
+	if (rc) {
+		cli_error(command, "%s", err);
+		hold_end(&h);
+		return rc;
+	}
 	for (i = 0; i < n; i++) {
 		rc = up_open(d, &a[i], err);
 		if (rc) {
@@ -349,13 +397,14 @@ static int down_all(const char *command, struct drv *d, const struct up_addr *a,
 			first = first ? first : rc;
 		}
 	}
-	if (!d->n)
-		return first;
-	rc = stop ? drv_down(d) : drv_reset(d);
+	rc = !d->n ? 0 : stop ? drv_down(d) : drv_reset(d);
 	if (rc) {
 		cli_error(command, "%s", drv_error(d));
 		first = first ? first : rc;
 	}
+	if (d->n && stop)
+		hold_taken(&h, d);
+	hold_end(&h);
 	return first;
 }
 

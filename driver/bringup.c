@@ -407,3 +407,24 @@ int drv_down(struct drv *d)
 	rc = drv_reset(d);
 	return first ? first : rc;
 }
+
+int drv_let_go(struct drv *d, unsigned int i)
+{
+	unsigned int j, index = d->nic[i].index;
+	int rc, first = 0;
+
+	for (j = 0; j < d->n; j++) {
+		if (j == i)
+			continue;
+		rc = drv_peer_forget(d, &d->nic[j], index);
+		if (rc && !first)
+			first = rc;
+	}
+	/* The kernel resets nothing that it takes away: by its own register, if it still has one. */
+	drv_reg_write(d, &d->nic[i], P2P_CONTROL, 4, 0);
+	drv_reg_write(d, &d->nic[i], P2P_CONTROL, 4, P2P_CTL_RESET);
+	d->nic[i].t->ops->close(d->nic[i].t);
+	memmove(&d->nic[i], &d->nic[i + 1], (d->n - i - 1) * sizeof(d->nic[0]));
+	d->n--;
+	return first;
+}

@@ -6,9 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "driver/drv_internal.h"
 #include "driver/vfio_container.h"
+
+#define DRV_AWAIT_NS 1000000
+#define DRV_AWAIT_TRIES 2000
 
 void drv_opts_init(struct drv_opts *o)
 {
@@ -108,6 +112,21 @@ int drv_reg_write(struct drv *d, struct drv_nic *nic, uint32_t off, uint32_t byt
 	if (rc)
 		return drv_fail(d, rc, "%s: writing register 0x%x failed: %s", nic->name, off, drv_why(nic, rc));
 	return 0;
+}
+
+int drv_reg_await(struct drv *d, struct drv_nic *nic, uint32_t off, uint64_t mask, uint64_t want, uint64_t *v)
+{
+	const struct timespec nap = { 0, DRV_AWAIT_NS };
+	unsigned int tries;
+	int rc;
+
+	for (tries = 0; tries < DRV_AWAIT_TRIES; tries++) {
+		rc = drv_reg_read(d, nic, off, 4, v);
+		if (rc || (*v & mask) == want)
+			return rc;
+		nanosleep(&nap, NULL);
+	}
+	return -ETIMEDOUT;
 }
 
 static int drv_command(struct drv *d, struct drv_nic *nic, uint16_t *command)

@@ -172,6 +172,11 @@ void drv_peers(struct drv *d, unsigned int a, struct drv_peers *out);
 /* Stops forwarding everywhere, then resets each; goes on after an error and returns the first. */
 int drv_down(struct drv *d);
 int drv_reset(struct drv *d);
+/*
+ * NIC i (by the order of drv_add()) leaves: the others forget it, its transport is closed, the numbers above it move down.
+ * Goes on after an error and returns the first.
+ */
+int drv_let_go(struct drv *d, unsigned int i);
 /* bn after a successful bring-up, else NULL. */
 const struct drv_bn *drv_bn(const struct drv *d);
 

@@ -15,6 +15,12 @@
 int drv_reg_read(struct drv *d, struct drv_nic *nic, uint32_t off, uint32_t bytes, uint64_t *v);
 int drv_reg_write(struct drv *d, struct drv_nic *nic, uint32_t off, uint32_t bytes, uint64_t v);
 
+/*
+ * Until the register's bits read as wanted.  A software NIC whose DMA goes by message takes what is written while it waits for
+ * one only after that.  -ETIMEDOUT: they don't, after two seconds; v: as last read.
+ */
+int drv_reg_await(struct drv *d, struct drv_nic *nic, uint32_t off, uint64_t mask, uint64_t want, uint64_t *v);
+
 static inline uint32_t drv_peer_reg(unsigned int peer, uint32_t off)
 {
 	return P2P_PEER_BLOCK + peer * P2P_PEER_BLOCK_BYTES + off;

@@ -121,6 +121,10 @@ int drv_peer_forget(struct drv *d, struct drv_nic *nic, unsigned int peer)
 
 	rc = drv_reg_write(d, nic, drv_peer_reg(peer, P2P_PEER_CTRL), 4, 0);
 	if (!rc)
+		rc = drv_reg_await(d, nic, drv_peer_reg(peer, P2P_PEER_CTRL), 1, 0, &ports);
+	if (rc == -ETIMEDOUT)
+		return drv_fail(d, rc, "%s does not stop using NIC %u", nic->name, peer);
+	if (!rc)
 		rc = drv_reg_read(d, nic, drv_peer_reg(peer, P2P_PEER_RING), 8, &v.ring);
 	if (!rc)
 		rc = drv_reg_read(d, nic, drv_peer_reg(peer, P2P_PEER_BUF), 8, &v.buf);
@@ -178,8 +182,8 @@ int drv_peer_introduce(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
 	if (!rc)
 		rc = drv_reg_write(d, nic, drv_peer_reg(peer->index, P2P_PEER_CTRL), 4, 1);
 	if (!rc)
-		rc = drv_reg_read(d, nic, drv_peer_reg(peer->index, P2P_PEER_CTRL), 4, &taken);
-	if (!rc && !(taken & 1))
+		rc = drv_reg_await(d, nic, drv_peer_reg(peer->index, P2P_PEER_CTRL), 1, 1, &taken);
+	if (rc == -ETIMEDOUT)
 		rc = drv_fail(d, -EIO, "%s: refuses %s as a peer; do both have buffers that the stride divides?", nic->name,
 			      peer->name);
 	return rc;

@@ -83,15 +83,12 @@ void vfio_container_destroy(struct vfio_container *c)
 	for (i = 0; i < P2P_MAX_NICS; i++)
 		if (c->group[i].fd >= 0)
 			close(c->group[i].fd);
-	for (i = 0; c->state && i < c->state->maps; i++)
-		vfio_vaddr_drop(c, i);
 	if (c->fd >= 0)
 		close(c->fd);
 	if (c->state)
 		munmap(c->state, sizeof(*c->state));
 	if (c->state_fd >= 0)
 		close(c->state_fd);
-	free(c->vaddr);
 	free(c);
 }
 
@@ -135,7 +132,7 @@ static struct vfio_group *group_find(struct vfio_container *c, int number)
 }
 
 /* The highest bus address that the IOMMU takes, as bits. */
-static void container_range(struct vfio_container *c)
+void vfio_container_range(struct vfio_container *c)
 {
 	union {
 		struct vfio_iommu_type1_info info;
@@ -211,7 +208,7 @@ static int group_attach(struct vfio_container *c, const struct pci_info *info, i
 						" all the same" : "");
 	}
 	c->iommu_set = true;
-	container_range(c);
+	vfio_container_range(c);
 	return 0;
 }
 
@@ -332,9 +329,19 @@ int vfio_container_add(struct vfio_container *c, const char *addr, unsigned int 
 
 void vfio_container_remove(struct vfio_container *c, unsigned int slot)
 {
+	if (c->leaving) {
+		close(c->nic[slot].fd);
+		c->nic[slot].fd = -1;
+		return;
+	}
 	vfio_container_unmap_all(c, slot);
 	close(c->nic[slot].fd);
 	c->nic[slot].fd = -1;
 	c->state->nic[slot].addr[0] = '\0';
 	group_put(c, c->nic[slot].group);
+}
+
+void vfio_container_leave(struct vfio_container *c, bool leaving)
+{
+	c->leaving = leaving;
 }

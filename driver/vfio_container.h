@@ -60,8 +60,16 @@ int vfio_container_unmap_all(struct vfio_container *c, unsigned int slot);
 
 /* What another process needs to go on: fills out (VFIO_MAX_FDS of them), which stay the container's.  Returns how many. */
 unsigned int vfio_container_export(const struct vfio_container *c, struct vfio_fd *out);
+/*
+ * Another process goes on with it: what is closed here from now on is closed and no more, maps and the list of them stay.
+ * An imported container is so until told otherwise: the importer may yet fail.
+ */
+void vfio_container_leave(struct vfio_container *c, bool leaving);
 /* Goes on with them.  -EPROTO: they are not what an export gave. */
 int vfio_container_import(struct vfio_container *c, const struct vfio_fd *fds, unsigned int n);
+/* The name under which a function's descriptor goes; is a name one of ours? */
+void vfio_fd_name(const char *addr, char name[VFIO_FD_NAME]);
+bool vfio_fd_is_ours(const char *name);
 /* The addresses of the functions that are in.  Returns how many. */
 unsigned int vfio_container_addresses(const struct vfio_container *c, char addr[P2P_MAX_NICS][PCI_ADDR_BYTES]);
 

@@ -3,39 +3,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/vfio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "driver/vfio_priv.h"
-
-void vfio_vaddr_drop(struct vfio_container *c, unsigned int i)
-{
-	if (i >= c->vaddrs || !c->vaddr[i])
-		return;
-	munmap(c->vaddr[i], c->state->map[i].size);
-	c->vaddr[i] = NULL;
-}
-
-static int vaddr_room(struct vfio_container *c, unsigned int n)
-{
-	unsigned int room = c->vaddrs ? c->vaddrs : 64;
-	void **p;
-
-	if (n <= c->vaddrs)
-		return 0;
-	while (room < n)
-		room *= 2;
-	p = realloc(c->vaddr, room * sizeof(*p));
-	if (!p)
-		return -ENOMEM;
-	memset(p + c->vaddrs, 0, (room - c->vaddrs) * sizeof(*p));
-	c->vaddr = p;
-	c->vaddrs = room;
-	return 0;
-}
 
 static bool range_holds(const struct vfio_container *c, uint64_t iova, uint64_t size)
 {
@@ -106,14 +79,9 @@ static struct vfio_map *map_find(struct vfio_container *c, uint64_t iova, uint64
 /* Out of the list; the last one takes its place. */
 static void map_strike(struct vfio_container *c, struct vfio_map *m)
 {
-	unsigned int at = (unsigned int)(m - c->state->map), last = c->state->maps - 1;
+	unsigned int last = c->state->maps - 1;
 
-	vfio_vaddr_drop(c, at);
 	*m = c->state->map[last];
-	if (last < c->vaddrs) {
-		c->vaddr[at] = c->vaddr[last];
-		c->vaddr[last] = NULL;
-	}
 	__atomic_store_n(&c->state->maps, last, __ATOMIC_RELEASE);
 }
 
@@ -127,16 +95,14 @@ static int map_new(struct vfio_container *c, unsigned int slot, uint64_t iova, u
 
 	if (s->maps == VFIO_MAX_MAPS)
 		return vfio_map_fail(c, iova, size, -ENOSPC);
-	if (vaddr_room(c, s->maps + 1))
-		return vfio_fail(c, -ENOMEM, "out of memory");
 	p = mmap(NULL, size, mprot, MAP_SHARED, fd, (off_t)fd_offset);
 	if (p == MAP_FAILED)
 		return vfio_fail(c, -errno, "its memory can't be mapped: %s", strerror(errno));
 	m = &s->map[s->maps];
 	*m = (struct vfio_map){ .iova = iova, .size = size, .prot = prot, .users = 1u << slot, .stage = VFIO_MAP_PENDING };
-	c->vaddr[s->maps] = p;
 	__atomic_store_n(&s->maps, s->maps + 1, __ATOMIC_RELEASE);
 	rc = map_dma(c, p, m);
+	munmap(p, size); /* the IOMMU has it now, pinned where it is main memory */
 	if (rc) {
 		map_strike(c, m);
 		return vfio_map_fail(c, iova, size, rc);

@@ -51,11 +51,9 @@ struct vfio_range {
 struct vfio_container {
 	int fd, state_fd; /* -1: not open yet */
 	struct vfio_state *state;
-	void **vaddr; /* of state->map[i], where this process has made it; else NULL */
-	unsigned int vaddrs;
 	struct vfio_group group[P2P_MAX_NICS];
 	struct vfio_nic nic[P2P_MAX_NICS]; /* by slot */
-	bool iommu_set;
+	bool iommu_set, leaving;
 	unsigned int bits, ranges;
 	struct vfio_range range[VFIO_MAX_RANGES];
 	char root[PATH_MAX / 4];
@@ -64,8 +62,8 @@ struct vfio_container {
 
 int vfio_fail(struct vfio_container *c, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int vfio_state_create(struct vfio_container *c);
-/* vfio_map.c: this process's mapping of map i goes. */
-void vfio_vaddr_drop(struct vfio_container *c, unsigned int i);
+/* Which bus addresses the IOMMU takes. */
+void vfio_container_range(struct vfio_container *c);
 /* Maps that were found half made go. */
 void vfio_maps_repair(struct vfio_container *c);
 /* Why MAP_DMA failed with rc. */

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "driver/handover.h"
+
+#define LISTEN_FDS_START 3
+
+/* --- the service manager --- */
+
+unsigned int handover_listen_fds(struct vfio_fd *out)
+{
+	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS"), *names = getenv("LISTEN_FDNAMES");
+	unsigned int i, n = 0;
+	size_t len;
+	long all;
+
+	if (pid && count && names && strtol(pid, NULL, 10) == (long)getpid()) {
+		all = strtol(count, NULL, 10);
+		for (i = 0; i < all && n < VFIO_MAX_FDS; i++) {
+			len = strcspn(names, ":");
+			if (len < VFIO_FD_NAME) {
+				out[n].fd = (int)(LISTEN_FDS_START + i);
+				snprintf(out[n].name, VFIO_FD_NAME, "%.*s", (int)len, names);
+				n += vfio_fd_is_ours(out[n].name) && !fcntl(out[n].fd, F_SETFD, FD_CLOEXEC);
+			}
+			names += len + (names[len] == ':');
+		}
+	}
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	return n;
+}
+
+/* One message with at most one descriptor. */
+static int handover_message(int sock, const struct sockaddr_un *to, socklen_t to_len, const void *text, size_t len, int fd)
+{
+	union {
+		char raw[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { { 0 } };
+	struct iovec iov = { (void *)(uintptr_t)text, len };
+	struct msghdr m = { .msg_name = (void *)(uintptr_t)to, .msg_namelen = to_len, .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *h;
+	ssize_t n;
+
+	if (fd >= 0) {
+		m.msg_control = control.raw;
+		m.msg_controllen = sizeof(control.raw);
+		h = CMSG_FIRSTHDR(&m);
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(h), &fd, sizeof(int));
+	}
+	do {
+		n = sendmsg(sock, &m, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+static int handover_address(struct sockaddr_un *sa, socklen_t *len, const char *path)
+{
+	size_t n = strlen(path);
+
+	memset(sa, 0, sizeof(*sa));
+	sa->sun_family = AF_UNIX;
+	if (n >= sizeof(sa->sun_path))
+		return -ENAMETOOLONG;
+	memcpy(sa->sun_path, path, n);
+	*len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1);
+	if (path[0] == '@') { /* the abstract namespace, which service managers write so */
+		sa->sun_path[0] = '\0';
+		--*len;
+	}
+	return 0;
+}
+
+int handover_notify(const char *text, int fd)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un sa;
+	socklen_t len;
+	int sock, rc;
+
+	if (!path || !*path)
+		return -ENOENT;
+	rc = handover_address(&sa, &len, path);
+	if (rc)
+		return rc;
+	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		return -errno;
+	rc = handover_message(sock, &sa, len, text, strlen(text), fd);
+	close(sock);
+	return rc;
+}
+
+/* --- the socket --- */
+
+int handover_listen(const char *path, int *out)
+{
+	struct sockaddr_un sa;
+	socklen_t len;
+	struct stat st;
+	int fd, rc, probe;
+
+	rc = handover_address(&sa, &len, path);
+	if (rc)
+		return rc;
+	if (!handover_connect(path, &probe)) {
+		close(probe);
+		return -EADDRINUSE;
+	}
+	if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
+		unlink(path);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (fchmod(fd, 0600) || bind(fd, (struct sockaddr *)&sa, len) || chmod(path, 0600) || listen(fd, 4)) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	*out = fd;
+	return 0;
+}
+
+int handover_accept(int listen_fd, int *out, pid_t *pid)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) || (who.uid && who.uid != geteuid())) {
+		close(fd);
+		return -EPERM;
+	}
+	*pid = who.pid;
+	*out = fd;
+	return 0;
+}
+
+int handover_connect(const char *path, int *out)
+{
+	struct sockaddr_un sa;
+	socklen_t len;
+	int fd, rc;
+
+	rc = handover_address(&sa, &len, path);
+	if (rc)
+		return rc;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&sa, len)) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	*out = fd;
+	return 0;
+}
+
+int handover_send(int fd, const struct vfio_fd *fds, unsigned int n)
+{
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < n; i++)
+		rc = handover_message(fd, NULL, 0, fds[i].name, strlen(fds[i].name) + 1, fds[i].fd);
+	return rc ? rc : handover_message(fd, NULL, 0, "", 1, -1);
+}
+
+/* A message's text, and its descriptor or -1.  -ECONNRESET: the other end is gone; -EPROTO: too long or without an end. */
+static int handover_take(int sock, char *text, size_t size, int *fd)
+{
+	union {
+		char raw[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { text, size };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.raw, .msg_controllen = sizeof(control.raw) };
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+	struct cmsghdr *h;
+	ssize_t n;
+
+	*fd = -1;
+	if (poll(&p, 1, HANDOVER_TIMEOUT_MS) != 1)
+		return -ETIMEDOUT;
+	n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
+	if (n <= 0)
+		return n < 0 ? -errno : -ECONNRESET;
+	h = CMSG_FIRSTHDR(&m);
+	if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS && h->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(h), sizeof(int));
+	if (!(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) && !text[n - 1])
+		return 0;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	return -EPROTO;
+}
+
+int handover_recv(int sock, struct vfio_fd *out, unsigned int *n)
+{
+	char name[VFIO_FD_NAME];
+	int fd, rc;
+
+	for (*n = 0;;) {
+		rc = handover_take(sock, name, sizeof(name), &fd);
+		if (!rc && !*name && fd < 0)
+			return 0;
+		if (!rc && (fd < 0 || *n == VFIO_MAX_FDS))
+			rc = -EPROTO;
+		if (rc)
+			break;
+		out[*n].fd = fd;
+		memcpy(out[(*n)++].name, name, sizeof(name));
+	}
+	if (fd >= 0)
+		close(fd);
+	while (*n)
+		close(out[--*n].fd);
+	return rc;
+}
+
+int handover_ok_send(int fd)
+{
+	return handover_message(fd, NULL, 0, "ok", 3, -1);
+}
+
+int handover_ok_recv(int sock)
+{
+	char text[8];
+	int fd, rc;
+
+	rc = handover_take(sock, text, sizeof(text), &fd);
+	if (fd >= 0)
+		close(fd);
+	return rc ? rc : strcmp(text, "ok") ? -EPROTO : 0;
+}
+
+void handover_wait_end(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	poll(&p, 1, HANDOVER_TIMEOUT_MS);
+}
