@@ -121,8 +121,8 @@ class Guest:
                 '-append', 'console=ttyS0 intel_iommu=on panic=-1 quiet loglevel=6 random.trust_cpu=on',
                 '-serial', 'file:' + b.path('console'), '-serial', f'unix:{self.shell_path},server=on,wait=off', *extra]
         for n in nics:
-            argv += ['-device', '{"driver":"vfio-user-pci","addr":"%d.0","socket":{"type":"unix","path":"%s"}}' %
-                     (int(self.addr[n][8:10], 16), b.sock(n))]
+            argv += ['-device', '{"driver":"vfio-user-pci","addr":"%s.0","socket":{"type":"unix","path":"%s"}}' %
+                     (self.addr[n][8:10], b.sock(n))]
         self.proc = b.start('qemu', argv)
         started = time.monotonic()
         wait_for('QEMU serves the shell', 30, self._connect)
@@ -197,3 +197,41 @@ class Guest:
     def close(self):
         self.s.close()
         self.proc.kill()
+
+
+# --- the driver in the guest ---
+
+PATIENT = ('--silence', '5000', '--timeout', '60')
+
+
+def addresses(g, names):
+    return ' '.join('--nic vfio:' + g.addr[n] for n in names)
+
+
+def up(g, names, *args, name='up'):
+    """`p2pnic up` in the guest, which stays and holds the NICs."""
+    pid = g.start(name, f'exec p2pnic up {addresses(g, names)} {" ".join((*PATIENT, *args))}')
+    g.expect(name, ' up in ')
+    return pid
+
+
+def end(g, pid, name='up'):
+    """Ends a holder; its NICs are at rest then."""
+    g.sh(f'kill {pid}; while [ -d /proc/{pid} ]; do usleep 20000; done')
+    said = g.sh(f'cat /tmp/{name}').strip()
+    g.b.check(said.count('\n') == 0 and ' up in ' in said, f'the driver says one line: {said}')
+
+
+def at_rest(b, g, names, what):
+    """Reset, and no bus mastering: nothing reaches out any more."""
+    b.equal([n['state'] for n in b.stats(*names).values()], ['reset'] * len(names), f'{what}: NICs')
+    masters = [int(g.sh(f'dd if=/sys/bus/pci/devices/{g.addr[n]}/config bs=1 skip=4 count=1 2>/dev/null | od -An -tu1')) & 4
+               for n in names]
+    b.equal(masters, [0] * len(names), f'{what}: bus mastering')
+
+
+def refused(b, g, argv, *words, status=1):
+    out, got = g.call(argv)
+    lines = out.strip().splitlines()
+    b.check(got == status and len(lines) == 1 and all(w in lines[0] for w in words),
+            f'{argv}: {got}: {out.strip()}' + ('' if got == status else f'; should be {status} with {words}'))

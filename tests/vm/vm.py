@@ -11,15 +11,16 @@ import random
 import sys
 import time
 
-from guest import Guest
-from lib import BUILD, drops, first_difference, pcap_read, pcap_write, run, wait_for
+from guest import PATIENT, Guest, addresses, at_rest, end, refused, up
+from lib import BUILD, drops, first_difference, numbered_frames, pcap_read, pcap_write, run, wait_for
 
 COUNT = 10000
-PATIENT = ('--silence', '5000', '--timeout', '60')
 # In rd the VMM reads a frame eight bytes at a time, each with an answer of its own: more of the short ones.
 MIX = {'wr': (60,) * 7 + (590,) * 4 + (1514,), 'rd': (60,) * 60 + (124,) * 6 + (590, 1514)}
 PAIRS = (('wr', 'a', 'b'), ('rd', 'c', 'd'))
-ISOLATION = os.path.join(BUILD, 'tests', 'vm', 'isolation')
+PROGRAMS = [os.path.join(BUILD, 'tests', 'vm', p) for p in ('isolation', 'fdstore')]
+MESH, MESH_PAIRS = 'efgh', ('ef', 'gh')
+MESH_COUNT, MESH_RATE = 6000, 500
 
 
 def mixed_frames(count, tag, sizes):
@@ -28,39 +29,6 @@ def mixed_frames(count, tag, sizes):
     head = bytes([2, 0x99, 0, 0, 0, 1]) + bytes([2, 0x99, 0, 0, 0, 2]) + b'\x88\xb5' + bytes([tag])
     return [head + i.to_bytes(4, 'big') + rng.randbytes((rng.randint(60, 1514) if i % 64 == 0 else rng.choice(sizes)) - 19)
             for i in range(count)]
-
-
-def addresses(g, names):
-    return ' '.join('--nic vfio:' + g.addr[n] for n in names)
-
-
-def up(g, names, *args, name='up'):
-    """`p2pnic up` in the guest, which stays and holds the NICs."""
-    pid = g.start(name, f'exec p2pnic up {addresses(g, names)} {" ".join((*PATIENT, *args))}')
-    g.expect(name, ' up in ')
-    return pid
-
-
-def end(g, pid, name='up'):
-    """Ends a holder; its NICs are at rest then."""
-    g.sh(f'kill {pid}; while [ -d /proc/{pid} ]; do usleep 20000; done')
-    said = g.sh(f'cat /tmp/{name}').strip()
-    g.b.check(said.count('\n') == 0 and ' up in ' in said, f'the driver says one line: {said}')
-
-
-def at_rest(b, g, names, what):
-    """Reset, and no bus mastering: nothing reaches out any more."""
-    b.equal([n['state'] for n in b.stats(*names).values()], ['reset'] * len(names), f'{what}: NICs')
-    masters = [int(g.sh(f'dd if=/sys/bus/pci/devices/{g.addr[n]}/config bs=1 skip=4 count=1 2>/dev/null | od -An -tu1')) & 4
-               for n in names]
-    b.equal(masters, [0] * len(names), f'{what}: bus mastering')
-
-
-def refused(b, g, argv, *words, status=1):
-    out, got = g.call(argv)
-    lines = out.strip().splitlines()
-    b.check(got == status and len(lines) == 1 and all(w in lines[0] for w in words),
-            f'{argv}: {got}: {out.strip()}' + ('' if got == status else f'; should be {status} with {words}'))
 
 
 def bind(b, g):
@@ -82,7 +50,7 @@ def forward(b, g, mode, one, two):
     t = time.monotonic()
     pid = up(g, one + two, '--mode', mode, '--scrub', 'off' if mode == 'rd' else 'on')
     b.say(f'{mode}: up in {time.monotonic() - t:.1f} s')
-    refused(b, g, f'p2pnic up {addresses(g, one + two)}', 'another process holds it')
+    refused(b, g, f'P2PNIC_RUNTIME_DIR=/tmp/other p2pnic up {addresses(g, one + two)}', 'another process holds it')
     t, cpu = time.monotonic(), int(g.sh(f'cut -d" " -f14,15 /proc/{pid}/stat | tr " " +').split('+')[0])
     wait_for(f'{mode}: all frames are out', 60, lambda: b.stats(two)[two]['ports'][0]['tx_frames'] >= COUNT, 0.1)
     b.say(f'{mode}: {COUNT} frames in {time.monotonic() - t:.1f} s at most')
@@ -95,11 +63,15 @@ def forward(b, g, mode, one, two):
     at_rest(b, g, one + two, f'{mode}: after the driver')
 
 
-def isolation(b, g, one, two, three):
-    out, status = g.call(f'isolation {g.addr[one]} {g.addr[two]} {g.addr[three]}')
+def isolation_begin(g, one, two, three):
+    """Beside other NICs: it mostly waits."""
+    g.start('isolation', f'isolation {g.addr[one]} {g.addr[two]} {g.addr[three]}; echo status $?')
+
+
+def isolation_end(b, g, one, two, three):
+    out = g.expect('isolation', 'status ')
     for line in out.splitlines():
-        b.check(line.startswith(('ok ', 'faults ')), 'isolation: ' + line)
-    b.equal(status, 0, 'isolation: status')
+        b.check(line.startswith(('ok ', 'faults ')) or line == 'status 0', 'isolation: ' + line)
     log = g.log()
     for line in out.splitlines():
         if line.startswith('faults '):
@@ -109,6 +81,61 @@ def isolation(b, g, one, two, three):
     at_rest(b, g, (one, two, three), 'after the isolation test')
 
 
+def outs(b):
+    return [b.stats(two)[two]['ports'][0]['tx_frames'] for _, two in MESH_PAIRS]
+
+
+def moves(b, what):
+    before = outs(b)
+    wait_for(f'{what}: frames go out of both', 10, lambda: all(y > x + 20 for x, y in zip(before, outs(b))))
+    b.say(f'{what}: both pairs go on')
+
+
+def adopted(b, g, name, text, count, what):
+    g.expect(name, text)
+    said = [s for s in g.sh(f'cat /tmp/{name}').splitlines() if ' up in ' in s]
+    b.check(said and said[-1].endswith(count), f'{what}: {said[-1] if said else "nothing"}')
+
+
+def hold(b, g):
+    """Four NICs forward, while whoever holds their descriptors is killed, restarted and replaced."""
+    pairs = ' '.join(f'--pair {g.addr[x]}.0={g.addr[y]}.0' for x, y in MESH_PAIRS)
+    command = f'p2pnic up {addresses(g, MESH)} {pairs} {" ".join(PATIENT)}'
+    store = g.start('store', f'exec fdstore /tmp/notify {command}')
+    adopted(b, g, 'store', 'ready 10', '4 introduced, 0 adopted', 'a service manager starts the driver')
+    moves(b, 'with the driver')
+    for sig, what in (('USR1', 'killed'), ('USR2', 'ended')):
+        g.sh(f'kill -{sig} {store}; > /tmp/store')
+        adopted(b, g, 'store', 'ready 10', '0 introduced, 4 adopted', f'the driver is {what} and started anew')
+        moves(b, f'after the driver was {what}')
+    other = g.start('up', 'exec ' + command)
+    adopted(b, g, 'up', ' up in ', '0 introduced, 4 adopted', 'another driver takes over')
+    g.expect('store', 'has taken over')
+    g.sh(f'kill {store}; while [ -d /proc/{store} ]; do usleep 20000; done')
+    moves(b, 'without the service manager and its store')
+    wait_for('all frames are out', 60, lambda: outs(b) == [MESH_COUNT] * 2, 0.1)
+    nics = b.stats(*MESH)
+    b.equal([drops(n) for n in nics.values()], [{}] * 4, 'a mesh of four: drops')
+    b.equal([n['events']['peer_down'] for n in nics.values()], [0] * 4, 'a mesh of four: peers that went down')
+    return other, command
+
+
+def let_go(b, g, other, command):
+    """The kernel asks for a function: the holder lets go of it, and takes it back when it is told to."""
+    last = g.addr[MESH[-1]]
+    g.sh(f'p2pnic unbind --force {last}')
+    g.expect('up', 'the kernel wants it back')
+    b.equal([n['state'] for n in b.stats(*MESH).values()], ['running'] * 3 + ['reset'], 'one is unbound: NICs')
+    g.sh(f'p2pnic bind {last}')
+    pid = g.start('again', 'exec ' + command)
+    adopted(b, g, 'again', ' up in ', '1 introduced, 3 adopted', 'bound again')
+    g.sh(f'while [ -d /proc/{other} ]; do usleep 20000; done')
+    refused(b, g, f'p2pnic up {addresses(g, MESH)} --mode rd', 'runs in wr, not rd')
+    b.equal([n['state'] for n in b.stats(*MESH).values()], ['running'] * 4, 'refused: NICs')
+    g.sh(f'p2pnic down {addresses(g, MESH)}; while [ -d /proc/{pid} ]; do usleep 20000; done')
+    at_rest(b, g, MESH, '`p2pnic down` while another process held them')
+
+
 def main(b):
     b.frames, nics = {}, []
     for tag, (mode, one, two) in enumerate(PAIRS):
@@ -116,16 +143,23 @@ def main(b):
         pcap_write(b.path(one + '.in'), b.frames[one])
         nics.append(b.nic(one, f'pcap:{b.path(one + ".in")}'))
         nics.append(b.nic(two, f'pcap:,{b.path(two + ".pcap")}'))
-    g = Guest(b, sys.argv[1], 'abcd', programs=[ISOLATION])
+    for tag, (one, two) in enumerate(MESH_PAIRS):
+        b.frames[one] = numbered_frames(MESH_COUNT, 200, tag)
+        pcap_write(b.path(one + '.in'), b.frames[one])
+        nics.append(b.nic(one, f'pcap:{b.path(one + ".in")},rate={MESH_RATE}'))
+        nics.append(b.nic(two, f'pcap:,{b.path(two + ".pcap")}'))
+    g = Guest(b, sys.argv[1], 'abcdefgh', programs=PROGRAMS)
     bind(b, g)
     for mode, one, two in PAIRS:
         forward(b, g, mode, one, two)
-    isolation(b, g, 'a', 'b', 'c')
+    isolation_begin(g, 'a', 'b', 'c')
+    let_go(b, g, *hold(b, g))
+    isolation_end(b, g, 'a', 'b', 'c')
     g.close()
-    b.equal([p.stop() for p in nics], [0] * 4, 'NICs end with status')
-    for mode, one, two in PAIRS:
+    b.equal([p.stop() for p in nics], [0] * 8, 'NICs end with status')
+    for one, two in [p[1:] for p in PAIRS] + list(MESH_PAIRS):
         wrong = first_difference(pcap_read(b.path(two + '.pcap')), b.frames[one])
-        b.check(not wrong, f'{mode}: capture: ' + (wrong or f'{COUNT} frames, byte-identical and in order'))
+        b.check(not wrong, f'{one} to {two}: ' + (wrong or f'{len(b.frames[one])} frames, byte-identical and in order'))
 
 
 run(main)
