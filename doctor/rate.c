@@ -164,7 +164,8 @@ static double mode_mpps(struct model *m, enum doc_mode mode, unsigned int frame_
 	double best = 0, mpps;
 	unsigned int k, up;
 
-	mode_carry(m, mode, frame_bytes - FCS_BYTES);
+	/* Whole units are moved: each holds a word of the checksum. */
+	mode_carry(m, mode, (frame_bytes - FCS_BYTES + P2P_DW_UNIT - 1) / P2P_DW_UNIT * P2P_DW_UNIT);
 	for (k = 0; k < m->n; k++)
 		for (up = 0; up < 2; up++) {
 			fab_link_cfg_init(&cfg, m->use[k].link.gen, m->use[k].link.width);
