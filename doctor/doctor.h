@@ -107,7 +107,6 @@ struct doc_box {
 	struct doc_dev *dev; /* by address */
 	unsigned int n;
 	bool iommu;	   /* there is one, whoever uses it */
-	bool noiommu_mode; /* VFIO goes without one */
 	bool short_config; /* of some function only 64 bytes could be read */
 	struct doc_cpu cpu;
 };

@@ -35,17 +35,8 @@ static void note_driver(const struct doc_dev *d, struct doc_notes *out)
 {
 	if (d->kind != DOC_NIC || d->gone || !strcmp(d->driver, "vfio-pci"))
 		return;
-	if (d->driver[0])
-		note(out,
-		     "bound to %s, which p2pnic can't drive: `cd /sys/bus/pci; echo vfio-pci > "
-		     "devices/%s/driver_override;"
-		     " echo %s > devices/%s/driver/unbind; echo %s > drivers_probe` (takes it from %s)",
-		     d->driver, d->name, d->name, d->name, d->name, d->driver);
-	else
-		note(out,
-		     "bound to no driver: `cd /sys/bus/pci; echo vfio-pci > devices/%s/driver_override; echo %s > "
-		     "drivers_probe`",
-		     d->name, d->name);
+	note(out, "%s%s: `p2pnic bind %s` gives it to vfio-pci", d->driver[0] ? "bound to " : "bound to no driver",
+	     d->driver, d->name);
 }
 
 static void note_link(const struct doc_box *box, const struct doc_dev *d, struct doc_notes *out)

@@ -166,25 +166,24 @@ static void judge_bar(struct doc_pair *p, const struct doc_dev *d)
 	}
 }
 
+/* Its own group, or one that VFIO made up: the driver maps NICs through an IOMMU and has no other way (docs/vfio.md).
+ */
 static void judge_iommu(const struct doc_box *box, struct doc_pair *p)
 {
 	const struct doc_dev *a = &box->dev[p->a], *b = &box->dev[p->b];
-	bool none_a = a->group < 0, none_b = b->group < 0;
+	bool none_a = a->group < 0 || a->noiommu, none_b = b->group < 0 || b->noiommu;
 
-	if (box->noiommu_mode || (!none_a && !none_b))
+	if (!none_a && !none_b)
 		return;
 	refuse(p);
 	p->rate[DOC_BN].works = false;
 	if (box->iommu)
-		doc_add(p->reason, "the IOMMU does not serve %s%s%s, and VFIO opens no device without one",
+		doc_add(p->reason, "the IOMMU does not serve %s%s%s, and VFIO maps nothing without one",
 			none_a ? a->name : b->name, none_a && none_b ? " and " : "", none_a && none_b ? b->name : "");
 	else
-		doc_add(p->reason, "no IOMMU serves %s and %s, and VFIO opens no device without one", a->name, b->name);
+		doc_add(p->reason, "no IOMMU serves %s and %s, and VFIO maps nothing without one", a->name, b->name);
 	doc_add(p->remedy,
-		"turn on VT-d or AMD-Vi in the firmware's setup and boot with `intel_iommu=on iommu=pt` (AMD: "
-		"`iommu=pt`); or, giving up"
-		" isolation, `echo Y > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode` for %s and %s",
-		a->name, b->name);
+		"turn on VT-d or AMD-Vi in the firmware's setup and boot with `intel_iommu=on` (AMD: `amd_iommu=on`)");
 }
 
 static void say_redirect(const struct doc_box *box, struct doc_pair *p, const struct doc_acs_view *v)
@@ -270,6 +269,10 @@ static void judge_path(const struct doc_box *box, struct doc_pair *p)
 		doc_add(p->reason, "%s and %s: %s%s%s", a->name, b->name, doc_path_texts[p->path], *meet ? " " : "",
 			p->path == DOC_PATH_SAME_DEVICE ? "" : meet);
 		judge_acs(box, p);
+		if (p->verdict == DOC_DIRECT && p->path == DOC_PATH_SAME_SWITCH)
+			doc_add(p->reason,
+				"direct for bus addresses; `p2pnic up --nic vfio:` maps NICs at others, which go by"
+				" way of the root and its IOMMU");
 		if (p->verdict != DOC_THROUGH_ROOT)
 			return;
 		break;

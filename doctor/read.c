@@ -359,7 +359,6 @@ static int count_entry(void *arg, const char *name, char err[DOC_ERR_MAX])
 
 static int read_iommu(struct doc_box *box, const struct doc_tree *t, char err[DOC_ERR_MAX])
 {
-	char text[DOC_ATTR_MAX];
 	unsigned int n = 0, k;
 	int rc = doc_tree_each(t, "class/iommu", count_entry, &n, err);
 
@@ -368,9 +367,7 @@ static int read_iommu(struct doc_box *box, const struct doc_tree *t, char err[DO
 	for (k = 0; k < box->n; k++)
 		n += box->dev[k].group >= 0 && !box->dev[k].noiommu;
 	box->iommu = n > 0;
-	rc = doc_tree_text(t, "module/vfio/parameters/enable_unsafe_noiommu_mode", text, err);
-	box->noiommu_mode = !rc && (text[0] == 'Y' || text[0] == '1');
-	return rc && rc != -ENOENT ? rc : 0;
+	return 0;
 }
 
 static void cpu_field(char *line, const char *key, char *to, size_t size)

@@ -244,7 +244,6 @@ static int save_begin(const char *into, char err[DOC_ERR_MAX])
 
 int doc_box_save(const char *root, const char *into, char err[DOC_ERR_MAX])
 {
-	static const char noiommu[] = "module/vfio/parameters/enable_unsafe_noiommu_mode";
 	struct doc_tree from;
 	struct doc_box box;
 	struct saving s = {.from = &from, .into = into};
@@ -268,8 +267,6 @@ int doc_box_save(const char *root, const char *into, char err[DOC_ERR_MAX])
 	if (!rc)
 		rc = doc_tree_each(&from, "class/iommu", save_iommu, &s, err);
 	rc = rc == -ENOENT ? 0 : rc;
-	if (!rc)
-		rc = save_text(&s, noiommu, noiommu, err);
 	if (!rc && box.cpu.vendor[0])
 		rc = save_cpu(&box, into, err);
 	doc_tree_close(&from);

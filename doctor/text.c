@@ -156,8 +156,8 @@ static void print_pair(const struct doc_box *box, const struct doc_pair *p, FILE
 
 static void print_head(const struct doc_box *box, FILE *to)
 {
-	fprintf(to, "%s%s%s\n\n", box->cpu.model[0] ? box->cpu.model : "CPU not known",
-		box->iommu ? ", IOMMU on" : ", no IOMMU", box->noiommu_mode ? ", VFIO's unsafe no-IOMMU mode" : "");
+	fprintf(to, "%s, %s\n\n", box->cpu.model[0] ? box->cpu.model : "CPU not known",
+		box->iommu ? "IOMMU on" : "no IOMMU");
 }
 
 void doc_report_text(const struct doc_box *box, const struct doc_pairs *p, bool all, FILE *to)

@@ -142,10 +142,12 @@ def no_iommu():
     return two_under_switch(iommu=False)
 
 
-@case('same-switch', 'direct')
-def no_iommu_and_vfio_without():
+@case('same-switch', 'refused', 'no IOMMU serves', modes='')
+def vfio_without_iommu():
+    """VFIO makes up groups then; they map nothing."""
     box = two_under_switch(iommu=False)
-    box.noiommu = 'Y'
+    for k in (1, 2):
+        box.devs[-k].group, box.devs[-k].group_name = k, 'vfio-noiommu'
     return box
 
 

@@ -31,6 +31,7 @@ class Dev:
         self.port = 0
         self.power = 0
         self.numa, self.group, self.group_type, self.driver = 0, None, 'DMA', 'vfio-pci'
+        self.group_name = ''
         self.nets = []
         self.bars = {0: (0x90000000, 64 << 10, MEM), 2: (0x3000000000, 64 << 20, MEM | PREF | MEM64)}
         self.rebar = {}            # BAR: bit mask of sizes, bit n: 2^n MiB
@@ -102,8 +103,7 @@ class Dev:
 
 class Box:
     def __init__(self, iommu=True, cpu=('GenuineIntel', 6, 'Intel(R) Xeon(R) Gold 6130 CPU @ 2.10GHz')):
-        self.devs, self.iommu, self.cpu, self.noiommu = [], iommu, cpu, None
-        self.hosts = {}
+        self.devs, self.iommu, self.cpu = [], iommu, cpu
 
     def add(self, dev):
         self.devs.append(dev)
@@ -148,8 +148,6 @@ class Box:
                 groups += 1
             self.files(top, path, where.count('/') + 1, d, group)
         put(top, 'proc/cpuinfo', 'processor\t: 0\nvendor_id\t: {}\ncpu family\t: {}\nmodel name\t: {}\n'.format(*self.cpu))
-        if self.noiommu:
-            put(top, 'module/vfio/parameters/enable_unsafe_noiommu_mode', self.noiommu + '\n')
         return top
 
     @staticmethod
@@ -170,6 +168,8 @@ class Box:
             os.symlink('../' * depth + 'bus/pci/drivers/' + d.driver, os.path.join(path, 'driver'))
         if group is not None:
             put(top, f'kernel/iommu_groups/{group}/type', d.group_type + '\n')
+            if d.group_name:
+                put(top, f'kernel/iommu_groups/{group}/name', d.group_name + '\n')
             os.symlink('../' * depth + f'kernel/iommu_groups/{group}', os.path.join(path, 'iommu_group'))
         for net in d.nets:
             put(path, f'net/{net}/address', '5e:c4:e7:5e:11:a1\n')
