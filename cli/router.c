@@ -24,6 +24,8 @@ const struct cli_usage cli_router_usage = {
 		" output leaves by that port. Addresses are given to these devices; `ip`, FRR and BIRD work as with any.\n\n"
 		"NICs that `p2pnic up --route` has brought up are adopted; those that do not run are introduced as `up` would do, with"
 		" the same options. It stays until SIGINT or SIGTERM.\n\n"
+		"Rules of `ip rule` beyond the usual ones, and VRF tables, are not followed: the router says so in one line when there are any,"
+		" and `p2pnic show router` counts them (policy_rules).\n\n"
 		"If it dies, NICs route on with the last tables, and count what would have gone to the kernel (`p2pnic show drops`:"
 		" punt_full). The ports' devices stay, without carrier. Started again it takes over devices and tables: packets that the"
 		" NICs forward are not lost for it. Ended by a signal it removes the devices, and with them the kernel's routes; with"

@@ -242,6 +242,19 @@ static int router_gateways(struct router *r, char err[ROUTER_ERR_MAX])
 	return rc;
 }
 
+/* Says that the kernel has rules that are not followed, and that it has more of them. */
+static void router_rules(struct router *r)
+{
+	struct kernel_counts c;
+
+	kernel_counts(r->kernel, &c);
+	if (c.policy > r->policy)
+		router_note(r, "%u rule%s of `ip rule` beyond the usual three %s not followed, nor VRF tables: NICs route by destination, tables"
+			    " local, main and default alone; remove %s, or keep such traffic off these NICs", c.policy,
+			    c.policy == 1 ? "" : "s", c.policy == 1 ? "is" : "are", c.policy == 1 ? "it" : "them");
+	r->policy = c.policy;
+}
+
 /* Says once that something does not fit, and tries it again while that helps, or once a second. */
 static void router_room(struct router *r)
 {
@@ -276,6 +289,7 @@ static void router_follow(struct router *r, bool events)
 		router_note(r, "%s", why);
 	area_commit(r->area);
 	router_room(r);
+	router_rules(r);
 	router_macs(r);
 }
 
@@ -447,6 +461,7 @@ static int router_load(struct router *r, char err[ROUTER_ERR_MAX])
 		return rc;
 	area_commit(r->area);
 	router_room(r);
+	router_rules(r);
 	pthread_mutex_lock(&r->drv_lock);
 	rc = router_use(r, err);
 	pthread_mutex_unlock(&r->drv_lock);

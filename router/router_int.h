@@ -37,6 +37,7 @@ struct router {
 	uint64_t retry_ns; /* and what the NICs refused is tried again */
 	size_t refused;    /* prefixes, when that was looked at last */
 	unsigned int adopted;
+	unsigned int policy; /* rules that are not followed, as said last */
 };
 
 /* carry.c: the thread between rings and TAPs. */

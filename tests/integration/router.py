@@ -174,6 +174,25 @@ def ecmp(b, n):
     n.ip('router', 'link', 'set', 'n2p0', 'up')
 
 
+RULES = 'not followed, nor VRF tables'
+
+
+def rules(b, n, router):
+    """Rules of `ip rule`: said when they appear, counted, and no more when they are gone."""
+    def counted():
+        return n.ask('show', 'router')['router'][0]['policy_rules']
+    b.equal((counted(), router.err.count(RULES)), (0, 0), 'rules not followed, lines about them')
+    n.ip('router', 'rule', 'add', 'from', '10.77.0.0/16', 'lookup', '77')
+    wait_for('a rule is counted', 5, lambda: counted() == 1)
+    wait_for('and said', 5, lambda: router.err.count(RULES) == 1)
+    n.ip('router', '-6', 'rule', 'add', 'from', 'fd77::/16', 'lookup', '77')
+    wait_for('one of IPv6 as well', 5, lambda: counted() == 2 and router.err.count(RULES) == 2)
+    n.ip('router', '-6', 'rule', 'del', 'from', 'fd77::/16')
+    n.ip('router', 'rule', 'del', 'from', '10.77.0.0/16')
+    wait_for('none is left', 5, lambda: counted() == 0)
+    b.check(True, 'rules that are not followed: ' + next(x for x in router.err.splitlines() if RULES in x))
+
+
 def bad_input(b, n):
     netns = n.r.cmd()
     import lib
@@ -199,7 +218,10 @@ def killed(b, n, router):
     b.call(n.ns['h0'].cmd('ping', '-n', '-q', '-c', '5', '-i', '0.05', '-W', '0.2', '10.1.0.1'), 10)
     got = b.stats('n0')['n0']
     b.check('n0p0' in n.ip('router', '-br', 'link').out, 'its devices stay')
+    n.ip('router', 'rule', 'add', 'from', '10.77.0.0/16', 'lookup', '77')
     again = n.router('--keep')
+    n.ip('router', 'rule', 'del', 'from', '10.77.0.0/16')
+    b.equal(again.err.count(RULES), 1, 'a rule that is there at the start: lines about it')
     b.check('took over the tables of 3 NICs' in again.err, 'the next one: ' + again.err.strip().replace('\n', '; ')[-120:])
     time.sleep(0.3)
     good, said = ping(b, n, 'h0', '10.1.0.1')
@@ -268,6 +290,7 @@ def once(b, mode, cable):
     path_mtu(b, n)
     routes(b, n)
     ecmp(b, n)
+    rules(b, n, router)
     bad_input(b, n)
     router = killed(b, n, router)
     router = nic_dies(b, n, nics, router)
