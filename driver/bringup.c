@@ -58,6 +58,28 @@ static int drv_check_layout(struct drv *d, struct drv_nic *nic)
 	return 0;
 }
 
+/* A NIC's refusal: of memory, with what would help, else its number's text. */
+static int drv_refused(struct drv *d, struct drv_nic *nic, int error)
+{
+	static const struct { int error; const char *text; } lack[] = {
+		{ ENOMEM, "its host does not give them; free memory there, raise `ulimit -v`, or ask for fewer --slots or less --route-mem" },
+		{ ENOSPC, "its host does not give them; free memory there, or ask for fewer --slots or less --route-mem" },
+		{ EFBIG, "a part is larger than its host lets a file be; raise `ulimit -f` there" },
+		{ EMFILE, "its process may not open a file for each part; raise `ulimit -n` there, or give it fewer ports or queues" },
+		{ ENFILE, "its host has no more open files for the parts; give it fewer ports or queues" },
+	};
+	const struct p2p_shape *s = &nic->shape;
+	unsigned int i;
+
+	for (i = 0; i < P2P_ARRAY_SIZE(lack); i++)
+		if (lack[i].error == error)
+			return drv_fail(d, -error, "%s: refused its configuration (%u slots, %u buffers of %u bytes, routing area of %" PRIu64
+					" KiB): %" PRIu64 " KiB of device memory: %s", nic->name, s->slots, s->rx_bufs, nic->buf_size,
+					s->route_bytes >> 10, p2p_memory_needed(s) >> 10, lack[i].text);
+	return drv_fail(d, -EIO, "%s: refused its configuration (%u slots, %u buffers of %u bytes): %s", nic->name, s->slots, s->rx_bufs,
+			nic->buf_size, strerror(error));
+}
+
 int drv_step_configure(struct drv *d, struct drv_nic *nic)
 {
 	const struct drv_opts *o = &d->opts;
@@ -99,8 +121,7 @@ int drv_step_configure(struct drv *d, struct drv_nic *nic)
 	if (rc)
 		return rc;
 	if (!(status & P2P_ST_CONFIGURED))
-		return drv_fail(d, -EIO, "%s: refused its configuration (%u slots, %u buffers of %u bytes): %s", nic->name,
-				nic->shape.slots, nic->shape.rx_bufs, nic->buf_size, strerror((int)(error & 0xfff)));
+		return drv_refused(d, nic, (int)(error & 0xfff));
 	return drv_check_layout(d, nic);
 }
 

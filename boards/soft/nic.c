@@ -93,7 +93,7 @@ int soft_board_layout(struct board_ctx *b, const struct p2p_shape *shape)
 		pthread_rwlock_unlock(&nic->mem_lock);
 	}
 	if (err)
-		return -ENOMEM;
+		return err;
 	if (!nic->mem.n)
 		return -ENOMEM;
 	b->mem = nic->mem.base;
@@ -604,7 +604,12 @@ static int context_make(struct soft_nic *nic, unsigned int q, const struct soft_
 		return -ENOMEM;
 	}
 	c->step = soft_copy_wide() && soft_avx2_fw_step ? soft_avx2_fw_step : fw_step;
-	return fw_nic_init(c->fw, &c->ctx, &own);
+	if (fw_nic_init(c->fw, &c->ctx, &own)) {
+		snprintf(err, SOFT_ERR_MAX, "%s: the firmware takes no NIC of %u ports, buffers of %u bytes and bursts of %u; give bursts of 32 or 64",
+			 nic->name, own.ports, own.buf_size, own.rx_burst);
+		return -EINVAL;
+	}
+	return 0;
 }
 
 static void contexts_free(struct soft_nic *nic)
@@ -657,8 +662,11 @@ int soft_nic_create(struct soft_nic **out, const struct soft_nic_opts *o, char e
 	if (e)
 		goto free_contexts;
 	e = soft_memory_init(&nic->mem, nic->mem_bytes);
-	if (e)
+	if (e) {
+		snprintf(err, SOFT_ERR_MAX, "%s: no %llu MiB of addresses for device memory: %s; give less with --mem, or raise `ulimit -v`",
+			 o->name, (unsigned long long)nic->mem_bytes >> 20, strerror(-e));
 		goto free_config;
+	}
 	e = contexts_make(nic, o, &strap, err);
 	if (e)
 		goto destroy_memory;

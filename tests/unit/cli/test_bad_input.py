@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Bad input ends with status 1 or 2, one line that says what and what to do, and nothing left behind."""
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 
 P2PNIC = os.path.abspath(sys.argv[1])
+with open(P2PNIC, 'rb') as exe:
+    ASAN = b'__asan_init' in exe.read()  # which takes terabytes of addresses for itself
 TWO = ['--port', 'null:', '--port', 'null:']
 CASES = [  # arguments, status, what the line must contain
     (['bogus'], 2, 'bogus'),
@@ -191,6 +194,26 @@ def check(args, status, text, env, errors):
         errors.append(f'{args}: left {left} behind')
 
 
+def check_limits(env, errors):
+    """Memory that is not to be had: one line that says what was asked for, and which limit is in the way."""
+    for limit, args, texts in (
+            ('v', ['--port', 'null:', '--port', 'null:', '--mem', '4G'], ['nic0: no 4096 MiB of addresses', 'ulimit -v']),
+            ('n', TWO, ['refused its configuration', 'ulimit -n']),
+            ('f', [*TWO, '--route', '--route-mem', '16M'], ['routing area of 16384 KiB', 'ulimit -f'])):
+        if limit == 'v' and ASAN:
+            continue
+        what, value = {'v': (resource.RLIMIT_AS, 2 << 30), 'n': (resource.RLIMIT_NOFILE, 22), 'f': (resource.RLIMIT_FSIZE, 8 << 20)}[limit]
+
+        def lower(what=what, value=value):
+            resource.setrlimit(what, (value, value))
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        p = subprocess.run([P2PNIC, 'run', *args, '--seconds', '1'], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, encoding='utf-8', timeout=60, preexec_fn=lower)
+        said = lines(p)
+        if p.returncode != 1 or len(said) != 1 or any(t not in said[0] for t in texts):
+            errors.append(f'ulimit -{limit}: {args}: status {p.returncode}, one line with {texts} expected: {said}')
+
+
 def check_live(env, errors):
     """Against NICs that run."""
     a = start_nic(env, '--socket', 'a', '--port', 'null:')
@@ -245,11 +268,12 @@ def main():
         env = dict(os.environ, P2PNIC_RUNTIME_DIR=os.path.join(top, 'run'))
         for args, status, text in CASES:
             check(args, status, text, env, errors)
+        check_limits(env, errors)
         check_live(env, errors)
         os.chdir('/')
     for e in errors:
         print(e)
-    print(f'{len(CASES) + 6} bad inputs, {len(errors)} complaints')
+    print(f'{len(CASES) + 9} bad inputs, {len(errors)} complaints')
     return 1 if errors else 0
 
 

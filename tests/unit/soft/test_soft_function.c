@@ -470,6 +470,11 @@ static void test_options(void **state)
 	o.name = "";
 	assert_int_equal(soft_nic_create(&nic, &o, err), -EINVAL);
 	assert_null(nic);
+	o = good;
+	o.ports = 0;
+	assert_int_equal(soft_nic_create(&nic, &o, err), -EINVAL);
+	assert_non_null(strstr(err, "0 ports: give 1 to"));
+	assert_null(nic);
 	assert_int_equal(soft_nic_create(&nic, &good, err), 0);
 	assert_string_equal(soft_nic_name(nic), "n");
 	assert_int_equal(nic->fw[0]->strap.mac[0][0] & 3, 2);
