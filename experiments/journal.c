@@ -247,7 +247,7 @@ int exp_journal_open(struct exp_journal **out, const char *dir, unsigned int ran
 		rc = -ENAMETOOLONG;
 		goto say;
 	}
-	snprintf(j->dir, sizeof(j->dir), "%s", dir);
+	memcpy(j->dir, dir, strlen(dir) + 1);
 	if (mkdir(dir, 0777) && errno != EEXIST) {
 		rc = -errno;
 		goto say;

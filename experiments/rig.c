@@ -68,7 +68,7 @@ static int rig_switch(struct exp_rig *r, unsigned int k, char err[EXP_ERR_MAX])
 static int rig_macs(struct exp_rig *r, unsigned int k, char err[EXP_ERR_MAX])
 {
 	const struct exp_node *n = &r->c->node[k];
-	char name[FAB_NAME_MAX + 8];
+	char name[FAB_NAME_MAX + 12]; /* a dot and any number */
 	unsigned int p;
 	int rc = 0;
 

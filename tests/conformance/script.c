@@ -370,6 +370,14 @@ static int do_pending(struct run *r)
 	return 0;
 }
 
+/* What stands behind a word's beginning, NULL: it begins otherwise. */
+static const char *behind(const char *name, const char *begin)
+{
+	size_t n = strlen(begin);
+
+	return strncmp(name, begin, n) ? NULL : name + n;
+}
+
 static int counter(struct run *r, const char *name, int nic, uint64_t *v)
 {
 #define PORT(n, desc) { #n, offsetof(struct port_stats, n) },
@@ -379,13 +387,14 @@ static int counter(struct run *r, const char *name, int nic, uint64_t *v)
 	static const char *const drop[] = { P2P_DROPS(NAME) };
 	static const char *const event[] = { P2P_EVENTS(NAME) };
 #undef NAME
+	const char *dropped = behind(name, "drop."), *happened = behind(name, "event.");
 	unsigned int k;
 
-	for (k = 0; k < P2P_NUM_DROPS && !strncmp(name, "drop.", 5); k++)
-		if (!strcmp(name + 5, drop[k]))
+	for (k = 0; dropped && k < P2P_NUM_DROPS; k++)
+		if (!strcmp(dropped, drop[k]))
 			return *v = mesh_drops(r->m, nic, k), 0;
-	for (k = 0; k < P2P_NUM_EVENTS && !strncmp(name, "event.", 6); k++)
-		if (!strcmp(name + 6, event[k]))
+	for (k = 0; happened && k < P2P_NUM_EVENTS; k++)
+		if (!strcmp(happened, event[k]))
 			return *v = mesh_event(r->m, nic, k), 0;
 	for (k = 0; k < P2P_ARRAY_SIZE(port); k++)
 		if (!strcmp(name, port[k].name))
