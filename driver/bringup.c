@@ -62,7 +62,7 @@ static int drv_check_layout(struct drv *d, struct drv_nic *nic)
 static int drv_refused(struct drv *d, struct drv_nic *nic, int error)
 {
 	static const struct { int error; const char *text; } lack[] = {
-		{ ENOMEM, "its host does not give them; free memory there, raise `ulimit -v`, or ask for fewer --slots or less --route-mem" },
+		{ ENOMEM, "its host does not give them; free memory there, raise `ulimit -v`, or ask for fewer --slots or --route-mem" },
 		{ ENOSPC, "its host does not give them; free memory there, or ask for fewer --slots or less --route-mem" },
 		{ EFBIG, "a part is larger than its host lets a file be; raise `ulimit -f` there" },
 		{ EMFILE, "its process may not open a file for each part; raise `ulimit -n` there, or give it fewer ports or queues" },
@@ -73,8 +73,8 @@ static int drv_refused(struct drv *d, struct drv_nic *nic, int error)
 
 	for (i = 0; i < P2P_ARRAY_SIZE(lack); i++)
 		if (lack[i].error == error)
-			return drv_fail(d, -error, "%s: refused its configuration (%u slots, %u buffers of %u bytes, routing area of %" PRIu64
-					" KiB): %" PRIu64 " KiB of device memory: %s", nic->name, s->slots, s->rx_bufs, nic->buf_size,
+			return drv_fail(d, -error, "%s: refused its configuration (%u slots, %u buffers of %u bytes, routing area of"
+					" %" PRIu64 " KiB): %" PRIu64 " KiB of device memory: %s", nic->name, s->slots, s->rx_bufs, nic->buf_size,
 					s->route_bytes >> 10, p2p_memory_needed(s) >> 10, lack[i].text);
 	return drv_fail(d, -EIO, "%s: refused its configuration (%u slots, %u buffers of %u bytes): %s", nic->name, s->slots, s->rx_bufs,
 			nic->buf_size, strerror(error));

@@ -149,8 +149,8 @@ enum board_step {
  *
  * Bring-up, at a quiescent point, may take long:
  * int board_layout(b, const struct p2p_shape *shape);
- *	Make the segments of all planes, zeroed.  0, or -errno: there is no memory.  Replaces what was there.  Of a NIC with several contexts
- *	queue 0's makes and drops them; the others', between the two, find them made.
+ *	Make the segments of all planes, zeroed.  0, or -errno: there is no memory.  Replaces what was there.  Of a NIC with several
+ *	contexts queue 0's makes and drops them; the others', between the two, find them made.
  * void *board_segment(b, unsigned seg);
  *	Of this context's plane (layout.h); p2p_seg_count() and the one after it: the segments route and inject of all contexts.
  * void *board_state(b, size_t bytes);

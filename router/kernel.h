@@ -35,7 +35,7 @@ struct kernel_counts {
 	uint64_t syncs;       /* complete dumps */
 	uint64_t interrupted; /* dumps that changes got in the way of, begun again */
 	uint64_t refused;     /* messages that could not be read or taken over */
-	unsigned int policy;  /* rules of `ip rule` beyond the usual ones, VRF's among them: not followed, packets go by destination all the same */
+	unsigned int policy;  /* rules of `ip rule` beyond the usual ones, VRF's among them: not followed */
 	uint64_t sync_ns;     /* how long the last took */
 	bool due;             /* another is to come */
 };

@@ -249,8 +249,8 @@ static void router_rules(struct router *r)
 
 	kernel_counts(r->kernel, &c);
 	if (c.policy > r->policy)
-		router_note(r, "%u rule%s of `ip rule` beyond the usual three %s not followed, nor VRF tables: NICs route by destination, tables"
-			    " local, main and default alone; remove %s, or keep such traffic off these NICs", c.policy,
+		router_note(r, "%u rule%s of `ip rule` beyond the usual three %s not followed, nor VRF tables: NICs route by destination,"
+			    " tables local, main and default alone; remove %s, or keep such traffic off these NICs", c.policy,
 			    c.policy == 1 ? "" : "s", c.policy == 1 ? "is" : "are", c.policy == 1 ? "it" : "them");
 	r->policy = c.policy;
 }

@@ -605,8 +605,8 @@ static int context_make(struct soft_nic *nic, unsigned int q, const struct soft_
 	}
 	c->step = soft_copy_wide() && soft_avx2_fw_step ? soft_avx2_fw_step : fw_step;
 	if (fw_nic_init(c->fw, &c->ctx, &own)) {
-		snprintf(err, SOFT_ERR_MAX, "%s: the firmware takes no NIC of %u ports, buffers of %u bytes and bursts of %u; give bursts of 32 or 64",
-			 nic->name, own.ports, own.buf_size, own.rx_burst);
+		snprintf(err, SOFT_ERR_MAX, "%s: the firmware takes no NIC of %u ports, buffers of %u bytes and bursts of %u;"
+			 " give bursts of 32 or 64", nic->name, own.ports, own.buf_size, own.rx_burst);
 		return -EINVAL;
 	}
 	return 0;
@@ -663,8 +663,8 @@ int soft_nic_create(struct soft_nic **out, const struct soft_nic_opts *o, char e
 		goto free_contexts;
 	e = soft_memory_init(&nic->mem, nic->mem_bytes);
 	if (e) {
-		snprintf(err, SOFT_ERR_MAX, "%s: no %llu MiB of addresses for device memory: %s; give less with --mem, or raise `ulimit -v`",
-			 o->name, (unsigned long long)nic->mem_bytes >> 20, strerror(-e));
+		snprintf(err, SOFT_ERR_MAX, "%s: no %llu MiB of addresses for device memory: %s; give less with --mem, or raise"
+			 " `ulimit -v`", o->name, (unsigned long long)nic->mem_bytes >> 20, strerror(-e));
 		goto free_config;
 	}
 	e = contexts_make(nic, o, &strap, err);
