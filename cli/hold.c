@@ -283,8 +283,11 @@ bool hold_run(struct hold *h, struct drv *d, void (*monitor)(struct drv *d, void
 	memset(w.err_fd, -1, sizeof(w.err_fd));
 	for (i = 0; i < d->n; i++)
 		hold_watch_nic(&w, i);
-	h->stored = hold_store(d);
-	hold_serve(&w);
+	h->stored = !h->alone && hold_store(d);
+	if (!h->stored)
+		handover_notify("READY=1", -1);
+	if (!h->alone)
+		hold_serve(&w);
 	ours = hold_loop(&w, monitor, arg);
 	hold_unserve(&w);
 	for (i = 0; i < P2P_MAX_NICS; i++) {

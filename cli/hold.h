@@ -20,6 +20,7 @@
 struct hold {
 	int former;  /* connection to the former holder, -1: none */
 	bool stored; /* the service manager has the descriptors */
+	bool alone;  /* bn: whoever took over would find no host part; nothing is offered */
 };
 
 #define HOLD_INIT { .former = -1 }

@@ -45,6 +45,10 @@ static int router_bring_up(struct drv *d, const struct up_addr *a, const struct 
 
 	cli_driver_part(&part, o);
 	part.route = part.route_set = true;
+	if (a[0].vfio) {
+		snprintf(err, CLI_ERR_MAX, "%s: the router is for software NICs (vfio-user:PATH)", a[0].name);
+		return -EOPNOTSUPP;
+	}
 	for (i = 0; !rc && i < o->nic.n; i++)
 		rc = up_open(d, &a[i], err);
 	if (!rc)

@@ -186,6 +186,11 @@ int up_introduce(struct drv *d, const struct up_addr *a, const struct cli_driver
 	rc = cli_driver_opts(&opts, pairs, part, names, ports, d->n, err);
 	if (rc)
 		return rc;
+	if (opts.route && drv_held(d)) {
+		snprintf(err, CLI_ERR_MAX, "routing is for software NICs (" UP_SCHEME "PATH): a router can't share a PCI function with"
+			 " the process that holds it");
+		return -EOPNOTSUPP;
+	}
 	opts.persist = opts.mode != P2P_MODE_BN;
 	if (drv_held(d) && !part->scrub_set)
 		opts.scrub = true; /* PCI Express may lose writes, shared memory doesn't */
@@ -274,6 +279,7 @@ static void up_stay(struct hold *h, struct drv *d, const struct up_addr *a, bool
 	for (i = 0; i < P2P_MAX_NICS; i++)
 		for (j = 0; j < P2P_MAX_NICS; j++)
 			w.last[i][j] = P2P_PEER_UP;
+	h->alone = host;
 	if (drv_held(d)) {
 		if (hold_run(h, d, monitor ? up_watch_once : NULL, &w))
 			drv_down(d);

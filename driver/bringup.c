@@ -379,9 +379,10 @@ int drv_wait_ready(struct drv *d, uint64_t timeout_ns)
 		if (rc)
 			return rc;
 		if (drv_now_ns() >= end)
-			return drv_fail(d, -ETIMEDOUT, "%s does not see %s after %.1f s (%s); is its process running?",
-					d->nic[a].name, d->nic[b].name, (double)timeout_ns / 1e9,
-					state < 4 ? states[state] : "?");
+			return drv_fail(d, -ETIMEDOUT, "%s does not see %s after %.1f s (%s); %s", d->nic[a].name, d->nic[b].name,
+					(double)timeout_ns / 1e9, state < 4 ? states[state] : "?",
+					drv_held(d) ? "does what lies between them carry their writes? `p2pnic doctor` tells" :
+						      "is its process running?");
 		nanosleep(&nap, NULL);
 	}
 	return 0;

@@ -18,7 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 KERNELS = {'6.1': 'bookworm', '6.12': 'trixie'}
 # Those that a kernel has, in the order in which they need each other.
 MODULES = ('irqbypass', 'vfio', 'vfio_virqfd', 'vfio_iommu_type1', 'vfio-pci-core', 'vfio-pci')
-FIRST_SLOT = 4
+FIRST_SLOT, SWITCH_SLOT = 4, 0x18
 BOOT_S = 120  # a busy machine without KVM
 
 INIT = r'''#!/bin/busybox sh
@@ -105,28 +105,40 @@ def _initramfs(path, parts, programs):
 
 
 class Guest:
-    """A running guest.  nics: names of NICs of the bench (b.nic), which appear as a PCI function each, in that order."""
+    """A running guest.
 
-    def __init__(self, b, kernel, nics, programs=(), extra=()):
+    nics: names of NICs of the bench (b.nic), which appear as a PCI function each, in that order, on the root bus; those in
+    `switched` behind one PCI Express switch.
+    """
+
+    def __init__(self, b, kernel, nics, switched='', programs=()):
         self.b, self.kernel = b, kernel
         qemu = _fetch(os.path.join(INTEGRATION, 'qemu_fetch.sh'))
         parts = _fetch(os.path.join(HERE, 'fetch.sh'), KERNELS[kernel])
         initramfs, self.shell_path = b.path('initramfs'), b.path('shell')
         _initramfs(initramfs, parts, (P2PNIC, *programs))
-        self.addr = {n: f'0000:00:{FIRST_SLOT + k:02x}.0' for k, n in enumerate(nics)}
+        self.addr = {n: f'0000:00:{FIRST_SLOT + k:02x}.0' for k, n in enumerate(n for n in nics if n not in switched)}
         argv = [qemu, '-M', 'q35,memory-backend=ram', '-object', 'memory-backend-memfd,id=ram,size=512M,share=on', '-m', '512M',
                 '-accel', 'tcg', '-cpu', 'max', '-display', 'none', '-nodefaults', '-no-reboot', '-monitor', 'none',
                 '-device', 'intel-iommu,caching-mode=on,aw-bits=48',
                 '-kernel', os.path.join(parts, 'vmlinuz'), '-initrd', initramfs,
                 '-append', 'console=ttyS0 intel_iommu=on panic=-1 quiet loglevel=6 random.trust_cpu=on',
-                '-serial', 'file:' + b.path('console'), '-serial', f'unix:{self.shell_path},server=on,wait=off', *extra]
+                '-serial', 'file:' + b.path('console'), '-serial', f'unix:{self.shell_path},server=on,wait=off']
+        if switched:
+            argv += ['-device', f'pcie-root-port,id=root,bus=pcie.0,addr={SWITCH_SLOT:x}.0,chassis=1,slot=1',
+                     '-device', 'x3130-upstream,id=switch,bus=root']
+        for k, n in enumerate(switched):
+            argv += ['-device', f'xio3130-downstream,id=down{k},bus=switch,addr={k:x}.0,chassis=2,slot={k + 1}']
         for n in nics:
-            argv += ['-device', '{"driver":"vfio-user-pci","addr":"%s.0","socket":{"type":"unix","path":"%s"}}' %
-                     (self.addr[n][8:10], b.sock(n))]
+            bus, slot = (f'down{switched.index(n)}', '0') if n in switched else ('pcie.0', self.addr[n][8:10])
+            argv += ['-device', '{"driver":"vfio-user-pci","bus":"%s","addr":"%s.0","socket":{"type":"unix","path":"%s"}}' %
+                     (bus, slot, b.sock(n))]
         self.proc = b.start('qemu', argv)
         started = time.monotonic()
         wait_for('QEMU serves the shell', 30, self._connect)
         self._until('@ready', BOOT_S)
+        found = self.sh('cd /sys/bus/pci/devices; grep -l 0x020000 */class').split()
+        self.addr.update(zip(switched, sorted(a.split('/')[0] for a in found if not a.startswith('0000:00:'))))
         b.say(f'guest kernel {self.sh("uname -r").strip()}: booted in {time.monotonic() - started:.1f} s')
 
     def _connect(self):

@@ -6,6 +6,7 @@ usage: vm.py 6.1|6.12
 
 The NICs' cables are on the host: what the guest's driver has introduced to each other forwards without the guest's CPU.
 """
+import json
 import os
 import random
 import sys
@@ -20,7 +21,8 @@ MIX = {'wr': (60,) * 7 + (590,) * 4 + (1514,), 'rd': (60,) * 60 + (124,) * 6 + (
 PAIRS = (('wr', 'a', 'b'), ('rd', 'c', 'd'))
 PROGRAMS = [os.path.join(BUILD, 'tests', 'vm', p) for p in ('isolation', 'fdstore')]
 MESH, MESH_PAIRS = 'efgh', ('ef', 'gh')
-MESH_COUNT, MESH_RATE = 6000, 500
+MESH_COUNT, MESH_RATE = 7000, 400
+BN_COUNT = 1000
 
 
 def mixed_frames(count, tag, sizes):
@@ -81,6 +83,23 @@ def isolation_end(b, g, one, two, three):
     at_rest(b, g, (one, two, three), 'after the isolation test')
 
 
+def bn(b, g, one, two):
+    """The guest's CPU moves the descriptors: main memory that the driver lends, doorbells in BAR2."""
+    pid = up(g, one + two, '--mode', 'bn', '--monitor')
+    wait_for('bn: all frames are out', 60, lambda: b.stats(two)[two]['ports'][0]['tx_frames'] >= BN_COUNT, 0.1)
+    b.equal([drops(n) for n in b.stats(one, two).values()], [{}, {}], 'bn: drops')
+    g.sh(f'kill {pid}; while [ -d /proc/{pid} ]; do usleep 20000; done')
+    at_rest(b, g, one + two, 'bn: after the driver')
+
+
+def doctor(b, g, one, two, three):
+    """What the doctor says of two NICs behind a switch, and of one beside it."""
+    told = json.loads(g.sh(f'p2pnic doctor --json {g.addr[one]} {g.addr[two]} {g.addr[three]}'))
+    path = {frozenset((p['a'], p['b'])): (p['path'], p['verdict']) for p in told['pairs']}
+    b.equal(path[frozenset((g.addr[one], g.addr[two]))], ('same-switch', 'direct'), 'doctor: behind one switch')
+    b.equal(path[frozenset((g.addr[one], g.addr[three]))], ('root-ports', 'through-root'), 'doctor: one of them beside it')
+
+
 def outs(b):
     return [b.stats(two)[two]['ports'][0]['tx_frames'] for _, two in MESH_PAIRS]
 
@@ -130,6 +149,7 @@ def let_go(b, g, other, command):
     pid = g.start('again', 'exec ' + command)
     adopted(b, g, 'again', ' up in ', '1 introduced, 3 adopted', 'bound again')
     g.sh(f'while [ -d /proc/{other} ]; do usleep 20000; done')
+    doctor(b, g, 'e', 'f', 'g')
     refused(b, g, f'p2pnic up {addresses(g, MESH)} --mode rd', 'runs in wr, not rd')
     b.equal([n['state'] for n in b.stats(*MESH).values()], ['running'] * 4, 'refused: NICs')
     g.sh(f'p2pnic down {addresses(g, MESH)}; while [ -d /proc/{pid} ]; do usleep 20000; done')
@@ -143,21 +163,22 @@ def main(b):
         pcap_write(b.path(one + '.in'), b.frames[one])
         nics.append(b.nic(one, f'pcap:{b.path(one + ".in")}'))
         nics.append(b.nic(two, f'pcap:,{b.path(two + ".pcap")}'))
-    for tag, (one, two) in enumerate(MESH_PAIRS):
-        b.frames[one] = numbered_frames(MESH_COUNT, 200, tag)
+    for tag, (one, two) in enumerate(('ef', 'gh', 'ij')):
+        b.frames[one] = numbered_frames(MESH_COUNT if one in MESH else BN_COUNT, 200, tag)
         pcap_write(b.path(one + '.in'), b.frames[one])
-        nics.append(b.nic(one, f'pcap:{b.path(one + ".in")},rate={MESH_RATE}'))
+        nics.append(b.nic(one, f'pcap:{b.path(one + ".in")}' + (f',rate={MESH_RATE}' if one in MESH else '')))
         nics.append(b.nic(two, f'pcap:,{b.path(two + ".pcap")}'))
-    g = Guest(b, sys.argv[1], 'abcdefgh', programs=PROGRAMS)
+    g = Guest(b, sys.argv[1], 'abcdefghij', switched='ef', programs=PROGRAMS)
     bind(b, g)
     for mode, one, two in PAIRS:
         forward(b, g, mode, one, two)
+    bn(b, g, 'i', 'j')
     isolation_begin(g, 'a', 'b', 'c')
     let_go(b, g, *hold(b, g))
     isolation_end(b, g, 'a', 'b', 'c')
     g.close()
-    b.equal([p.stop() for p in nics], [0] * 8, 'NICs end with status')
-    for one, two in [p[1:] for p in PAIRS] + list(MESH_PAIRS):
+    b.equal([p.stop() for p in nics], [0] * 10, 'NICs end with status')
+    for one, two in [p[1:] for p in PAIRS] + list(MESH_PAIRS) + ['ij']:
         wrong = first_difference(pcap_read(b.path(two + '.pcap')), b.frames[one])
         b.check(not wrong, f'{one} to {two}: ' + (wrong or f'{len(b.frames[one])} frames, byte-identical and in order'))
 
