@@ -74,7 +74,7 @@ void fw_cons_open(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 	c->next = c->fetch = c->dfetch = c->done = c->told = base;
 	c->poke = 0;
 	c->expect = 0;
-	c->active = false;
+	c->active = c->gap = false;
 	c->deficit = 0;
 	if (n->scrub && n->mode != P2P_MODE_BN) /* bn.c scrubs what it fetches */
 		for (slot = 0; slot <= c->mask; slot++)
@@ -101,7 +101,7 @@ void fw_cons_close(struct fw_nic *n, struct fw_cons *c)
 	c->opening = false;
 	if (!c->open)
 		return;
-	c->open = false;
+	c->open = c->gap = false;
 	if (c->active)
 		cons_drop_active(n, c, P2P_DROP_peer_lost);
 	for (s = c->next; (int32_t)(c->fetch - s) > 0; s++) /* wr fetches nothing: fetch stays behind */
@@ -127,6 +127,9 @@ static void cons_hole(struct fw_nic *n, struct fw_cons *c)
 	fw_event(n, P2P_EV_holes, 1);
 	if (c->active)
 		cons_drop_active(n, c, P2P_DROP_desc_lost);
+	if (!c->gap)
+		c->gap_at = c->next;
+	c->gap = true;
 	c->next++;
 	n->completing |= FW_BIT(c->peer);
 }
@@ -195,6 +198,7 @@ static int cons_judge_summed(struct fw_nic *n, struct fw_cons *c, const struct p
 	uint8_t g = (uint8_t)P2P_DW_FRAME(from_le32(d->where));
 	bool ok = sum_ok && cons_fields_ok(n, c, w0);
 
+	c->gap = false;
 	n->completing |= FW_BIT(c->peer);
 	board_charge(n->board, BOARD_STEP_CHECK, 1);
 	if (p2p_unlikely(flags & P2P_DF_VOID)) {
@@ -467,6 +471,7 @@ unsigned int fw_cons_burst(struct fw_nic *n, struct fw_cons *c, struct p2p_seg *
 	end = cons_take(n, c, segs, max < left ? max : left, &got, &bad);
 	*dry = end == CONS_DRY;
 	if (got) {
+		c->gap = false;
 		cons_hold(c, *first, got);
 		n->completing |= FW_BIT(c->peer);
 		n->consumed += got;
@@ -493,11 +498,12 @@ static inline uint32_t cons_free(const struct fw_cons *c, uint32_t at)
 void fw_cons_complete(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c, bool dry)
 {
 	bool was = c->done != c->told;
-	uint32_t from = c->done;
+	/* Whoever completes a hole must have counted it: should the session end before, the producer does. */
+	uint32_t from = c->done, end = c->gap ? c->gap_at : c->next;
 
 	if (!n->scrub)
 		c->done = cons_free(c, c->done);
-	while (c->done != c->next && !c->pend[c->done & c->mask]) {
+	while (c->done != end && !c->pend[c->done & c->mask]) {
 		if (n->scrub && n->mode != P2P_MODE_BN)
 			cons_scrub(n, c, c->done + c->mask + 1);
 		c->done++;
@@ -518,7 +524,8 @@ void fw_cons_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 
 	if (c->opening)
 		fw_cons_open(n, peer, c);
-	if (!c->open)
+	/* Answered earlier, the producer would open a ring that the next incarnation of either of us may not close. */
+	if (!c->open || peer->state != P2P_PEER_UP)
 		return;
 	ctrl = n->mode == P2P_MODE_BN ? &n->doorbell->send[c->ring] : &peer->head->ctrl[c->ring];
 	if (le32_load_acquire(&ctrl->w[P2P_RL_INC]) != peer->seen)

@@ -94,6 +94,7 @@ struct fw_cons {
 	uint32_t dfetch; /* bn: reads of descriptors are submitted before this */
 	uint32_t done;  /* every slot before this is complete */
 	uint32_t told;  /* and the producer knows of those before this */
+	uint32_t gap_at; /* with `gap`: the first of the holes whose frames are not counted yet */
 	uint32_t mask, buf_size;
 	const struct p2p_desc *descs; /* in our memory, written by the peer */
 	uint8_t *bufs;
@@ -109,6 +110,7 @@ struct fw_cons {
 	uint8_t peer, ring;
 	uint8_t expect; /* frame number of the next frame */
 	bool open, opening;
+	bool gap; /* slots were holes: the next descriptor's frame number tells how many frames those were */
 	/* The frame being put together; on the flood ring, being replicated. */
 	bool active;
 	uint8_t nsegs;

@@ -22,7 +22,9 @@
  * OWNERSHIP  Every word of ring(i) is written by NIC i and read by NIC j, but
  *   for two moments: j zeroes the segment when a session with i begins, before
  *   it acknowledges i's incarnation, and i writes nothing but its peer line
- *   until it has seen that acknowledgement.
+ *   until it has seen that acknowledgement.  j in turn writes i's completion
+ *   lines only when i has acknowledged j's own incarnation: a ring that opened
+ *   before would outlive a session that j gives up without a new incarnation.
  *
  * VALIDITY  The slot that holds sequence number s is s mod N.  A descriptor is
  *   valid if and only if its seq equals the number that the consumer expects

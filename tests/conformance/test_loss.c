@@ -2,7 +2,8 @@
 /*
  * A fabric that drops every n-th DMA, each kind separately and all at once:
  * no ring stalls, no corrupted frame leaves a port (the mesh checks every byte),
- * nothing leaves twice, every loss is counted and the books are exact.
+ * nothing leaves twice, every loss is counted and the books are exact.  And a session that ends between a hole
+ * and the descriptor that tells how many frames it was: somebody counts them.
  */
 #include <stdio.h>
 #include <string.h>
@@ -91,6 +92,45 @@ static void lossy(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mod
 	bench_end(b, name, m);
 }
 
+/* rd: the slot of a lost descriptor is given up, the next one's payload is on its way until the session is over. */
+static void hole_unheard(struct bench *b, const struct mesh_ops *ops, uint64_t seed)
+{
+	struct mesh_loss every = { .every = 1 }, slow = { .delay_ppm = 1000000, .delay_ns = 400000000 }, none = { 0 };
+	uint8_t dst[6], src[6];
+	struct mesh_cfg cfg;
+	struct mesh *m;
+
+	if (!bench_wants(b, "hole-unheard"))
+		return;
+	mesh_cfg_default(&cfg, 2, 1);
+	cfg.mode = P2P_MODE_RD;
+	cfg.seed = seed;
+	m = mesh_create(ops, &cfg);
+	mesh_station(dst, 1);
+	mesh_station(src, 0);
+	if (!mesh_configure(m)) {
+		mesh_pair(m, 0, 0, 1, 0);
+		mesh_up(m);
+		ops->lose(m->mb, MESH_DESC, &every);
+		mesh_send(m, 0, 0, dst, src, 64);
+		mesh_run(m, 200000);
+		ops->lose(m->mb, MESH_DESC, &none);
+		ops->lose(m->mb, MESH_PAYLOAD, &slow);
+		mesh_send(m, 0, 0, dst, src, 64);
+		mesh_run(m, 1000000);
+		if (mesh_event(m, 1, P2P_EV_holes) != 1)
+			mesh_fail(m, "%llu holes, not one", (unsigned long long)mesh_event(m, 1, P2P_EV_holes));
+		mesh_stall(m, 0, 250000000);
+		mesh_run(m, 600000000);
+		ops->lose(m->mb, MESH_PAYLOAD, &none);
+		if (mesh_drops(m, -1, P2P_DROP_peer_lost) != 2)
+			mesh_fail(m, "%llu frames were lost with their peer, not two",
+				  (unsigned long long)mesh_drops(m, -1, P2P_DROP_peer_lost));
+		bench_check_books(m);
+	}
+	bench_end(b, "hole-unheard", m);
+}
+
 int main(int argc, char **argv)
 {
 	static const uint32_t every[] = { 2, 3, 5, 7, 10, 31, 100, 1000 };
@@ -103,6 +143,9 @@ int main(int argc, char **argv)
 	for (k = 0; mesh_boards[k]; k++) {
 		if (!mesh_boards[k]->lose)
 			continue;
+		for (seed = bench_first_seed(&b); bench_wants_mode(&b, mesh_boards[k], P2P_MODE_RD) &&
+						  seed <= bench_last_seed(&b, 4); seed++)
+			hole_unheard(&b, mesh_boards[k], seed);
 		for (mode = P2P_MODE_WR; mode < P2P_NUM_MODES; mode++)
 			for (kind = 0; bench_wants_mode(&b, mesh_boards[k], mode) && kind <= MESH_NUM_KINDS; kind++)
 				for (e = 0; e < P2P_ARRAY_SIZE(every); e++)
