@@ -229,7 +229,11 @@ static void judge_acs(const struct doc_box *box, struct doc_pair *p)
 		doc_add(p->reason, "IOMMU groups %d and %d %s", box->dev[p->a].group, box->dev[p->b].group,
 			box->dev[p->a].group == box->dev[p->b].group ? "are the same, which speaks against it"
 								     : "differ, which confirms it");
-	doc_add(p->remedy, "run `p2pnic doctor` as root, which shows the ports' config whole");
+	if (box->dev[v.unread].config_bytes < 256)
+		doc_add(p->remedy, "run `p2pnic doctor` as root, which shows the ports' config whole");
+	else
+		doc_add(p->remedy, "the kernel reads no extended config of %s: `dmesg | grep -i -e ecam -e mmconfig` says why",
+			box->dev[v.unread].name);
 }
 
 static void judge_root(const struct doc_box *box, struct doc_pair *p)

@@ -426,6 +426,7 @@ static void read_names(struct doc_box *box)
 		if (!pci_lookup_name(acc, d->text, sizeof(d->text), PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE, d->vendor,
 				     d->device))
 			d->text[0] = '\0';
+		clean(d->text);
 	}
 	pci_cleanup(acc);
 }
