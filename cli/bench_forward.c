@@ -31,9 +31,12 @@ const struct cli_usage cli_bench_forward_usage = {
 	.synopsis = "[OPTIONS]",
 	.description =
 		"Puts one forwarder after the other between two memif cables: generator and sink on one core, the forwarder on"
-		" another. Subjects are p2pnic-wr, p2pnic-rd, p2pnic-bn, p2pnic-cut, p2pnic-route, DPDK's testpmd-io, testpmd-mac and l3fwd, each"
-		" also with zero-copy, and raw-copy: one core copies what the other has just written, and nothing else. What"
-		" isn't there is skipped and named.\n\n"
+		" another. Subjects are p2pnic-wr, p2pnic-rd, p2pnic-bn, p2pnic-cut, p2pnic-route, p2pnic-route-full, DPDK's testpmd-io,"
+		" testpmd-mac and l3fwd, each also with zero-copy, and raw-copy: one core copies what the other has just written, and"
+		" nothing else. What isn't there is skipped and named.\n\n"
+		"p2pnic-route and l3fwd have two routes and one destination (l3fwd's IPv4 table holds 1024 routes as compiled), and once more"
+		" 65536 destinations, one after the other, drawn from the prefixes of a full table. p2pnic-route-full has that table:"
+		" libloc-database's, or --routes FILE.\n\n"
 		"First each one's best ring and buffer sizes are looked for, and every frame is checked; then come the rounds, each in"
 		" an order of its own. Figures are medians of rounds, ratios medians of the rounds' ratios. Cycles are those of the"
 		" rounds of its loop in which the forwarder found something to do, per frame; l3fwd counts none, so there they are"
@@ -216,6 +219,7 @@ int cli_bench_forward(int argc, char **argv)
 	r.testpmd_drives = o.generator_set && o.generator == 1;
 	r.latency = (!o.latency_set || o.latency) && !r.testpmd_drives;
 	r.check_only = o.check;
+	r.routes = o.routes_set ? o.routes : NULL;
 	r.csv = o.csv;
 	r.svg = o.svg;
 	return bench_end("bench forward", fwd_forward(&r, stdout, err), err);

@@ -54,11 +54,13 @@
 	X(LIST, nic, "nic", 'n', "NAME", 0, 0, "begin a NIC; the --port options after it are its ports 0, 1, ...") \
 	CLI_DRIVER_OPTIONS(X) \
 	CLI_ROUTING_OPTIONS(X) \
-	X(ONOFF, router, "router", 0, "on|off", 0, 0, "--route: run the router as well, which follows the kernel's routes (on; never with --static-route)") \
+	X(ONOFF, router, "router", 0, "on|off", 0, 0, "--route: run the router as well, which follows the kernel's routes (on; never with static routes)") \
 	X(LIST, static_route, "static-route", 0, "PREFIX=NIC.PORT,MAC", 0, 0, \
 	  "--route: a route in every NIC's table, for forwarding without a router: out of that port, to the station MAC; repeat for more") \
+	X(STR, static_route_file, "static-route-file", 0, "FILE", 0, 0, \
+	  "--route: many such routes, a line `PREFIX NIC.PORT MAC` each, - for standard input; # begins a comment") \
 	X(LIST, router_mac, "router-mac", 0, "NIC.PORT=MAC", 0, 0, \
-	  "--static-route: the address under which a port routes (its own); repeat for more") \
+	  "static routes: the address under which a port routes (its own); repeat for more") \
 	X(U64, nics, "nics", 0, "N", 2, 16, "without ports: how many NICs, in twos of generator and sink (2)") \
 	X(SECONDS, seconds, "seconds", 's', "S", 0, 0, "end after S seconds; without ports: S for all measurements together (27)") \
 	X(STR, cores, "cores", 0, "LIST", 0, 0, "pin one worker to each core, as 0,2-3 (as many unpinned ones as NICs and CPUs; without ports one for all);" \
@@ -177,6 +179,8 @@
 	X(CHOICE, role, "role", 0, "client|server", 0, 0, "of the forwarder on both cables (client)") \
 	X(CHOICE, generator, "generator", 0, "tester|testpmd", 0, 0, \
 	  "what drives them; with testpmd only busy cycles per frame tell them apart (tester)") \
+	X(STR, routes, "routes", 0, "FILE", 0, 0, \
+	  "the full table, and where many destinations are drawn from: prefixes, one a line, or what `location dump` wrote (`location dump`)") \
 	X(ONOFF, latency, "latency", 0, "on|off", 0, 0, "measure latency too (on)") \
 	X(SECONDS, patience, "patience", 0, "S", 0, 0, \
 	  "to wait in all, on a virtual machine, for cores that are as near and as fast as at their best (180 for each of --seconds)") \

@@ -145,6 +145,11 @@ static int run_nics(struct rig *r, const struct cli_run_opts *o, char err[CLI_ER
 	return 0;
 }
 
+static bool run_static(const struct cli_run_opts *o)
+{
+	return o->static_route.n || o->static_route_file_set;
+}
+
 static int run_bring_up(struct rig *r, const struct cli_run_opts *o, char err[CLI_ERR_MAX])
 {
 	static struct drv_pair pairs[CLI_MAX_PAIRS];
@@ -166,8 +171,9 @@ static int run_bring_up(struct rig *r, const struct cli_run_opts *o, char err[CL
 	rc = rig_up(r, &opts, note, err);
 	if (!rc && *note)
 		cli_note("run", "%s", note);
-	if (!rc && o->static_route.n)
-		rc = static_routes_set(r->drv, names, &o->static_route, &o->router_mac, err);
+	if (!rc && run_static(o))
+		rc = static_routes_set(r->drv, names, &o->static_route, o->static_route_file_set ? o->static_route_file : NULL,
+				       &o->router_mac, err);
 	return rc;
 }
 
@@ -290,7 +296,7 @@ static int run_router(struct rig *r, const struct cli_run_opts *o, struct router
 	unsigned int i;
 
 	*router = NULL;
-	if (!o->route || o->static_route.n || (o->router_set && !o->router))
+	if (!o->route || run_static(o) || (o->router_set && !o->router))
 		return 0;
 	for (i = 0; i < r->n; i++)
 		names[i] = r->nic[i].name;
@@ -369,8 +375,9 @@ static int run_check(const struct cli_run_opts *o, struct rig_opts *ro, char err
 		snprintf(err, CLI_ERR_MAX, "--pair, --bridge and --route need ports; give some with --port SPEC");
 		return -EINVAL;
 	}
-	if ((o->static_route.n && !o->route) || (o->router_mac.n && !o->static_route.n)) {
-		snprintf(err, CLI_ERR_MAX, o->route ? "--router-mac is for --static-route" : "--static-route is for --route");
+	if ((run_static(o) && !o->route) || (o->router_mac.n && !run_static(o))) {
+		snprintf(err, CLI_ERR_MAX, o->route ? "--router-mac is for --static-route and --static-route-file" :
+			 o->static_route.n ? "--static-route is for --route" : "--static-route-file is for --route");
 		return -EINVAL;
 	}
 	if (cli_placement_check(o->placement, o->mode, err))

@@ -61,6 +61,20 @@ static inline __attribute__((always_inline)) void frame_head(const struct gen_fl
 	frame_store64(dst + 56, s->w7 | (sum >> 48) << 16);
 }
 
+/* The same of a flow whose words have just been put together: in registers, not to be read as a vector. */
+static inline __attribute__((always_inline)) void frame_head_words(const struct gen_flow *f, uint32_t seq, uint8_t *dst,
+								   const struct frame_stamp *s)
+{
+	const uint64_t w5 = (uint64_t)seq << 32;
+	const uint64_t sum = f->sum + w5 * frame_factor[5] + s->sum;
+
+	for (unsigned int i = 0; i < 5; i++)
+		frame_store64(dst + 8 * i, f->word[i]);
+	frame_store64(dst + 40, f->word[5] | w5);
+	frame_store64(dst + 48, f->word[6] | s->w6);
+	frame_store64(dst + 56, s->w7 | (sum >> 48) << 16);
+}
+
 /* The pattern of a frame of len bytes whose buffer has room for whole 32-byte blocks. */
 static inline __attribute__((always_inline)) void frame_tail(const uint8_t *table, uint8_t *dst, uint32_t len,
 							     uint64_t key)
@@ -75,6 +89,48 @@ static inline __attribute__((always_inline)) void frame_tail(const uint8_t *tabl
 	memcpy(dst + GEN_HEAD_BYTES, &first, 4);
 	for (uint32_t at = 64; at < len; at += 32)
 		*(frame_v4 *)(dst + at) = *(const frame_v4 *)(table + at - GEN_HEAD_BYTES) ^ k;
+}
+
+/* ---- destinations ---- */
+
+/* Of the flow as it is: after each change of its length or run. */
+static void spread_begin(struct tester_spread *d, const struct gen_flow *f)
+{
+	const uint32_t was = (uint32_t)(f->word[3] >> 48) | (uint32_t)(f->word[4] & 0xffff) << 16;
+
+	d->next = 0;
+	d->mask = f->routed ? ~0xffffull : ~0ull;
+	d->word[0] = f->word[3] & 0xffffffff0000ull;
+	d->word[1] = f->word[4] & ~0xffffull;
+	d->sum = f->sum - (f->word[3] & d->mask) * frame_factor[3] - f->word[4] * frame_factor[4];
+	/* In ones' complement taking away is adding the complement. */
+	d->ip_sum = (~(uint32_t)f->word[3] & 0xffff) + (~was & 0xffff) + (~was >> 16);
+}
+
+struct frame_aim {
+	uint64_t w3, w4, sum; /* sum: of all words but what differs by number and time */
+};
+
+static inline __attribute__((always_inline)) struct frame_aim spread_aim(const struct tester_spread *d, uint32_t to)
+{
+	const uint32_t at = __builtin_bswap32(to);
+	uint32_t ip = d->ip_sum + (at & 0xffff) + (at >> 16);
+	struct frame_aim a;
+
+	ip = (ip & 0xffff) + (ip >> 16);
+	ip = (ip & 0xffff) + (ip >> 16);
+	a.w3 = d->word[0] | (uint64_t)at << 48 | (~ip & 0xffff);
+	a.w4 = d->word[1] | at >> 16;
+	a.sum = d->sum + (a.w3 & d->mask) * frame_factor[3] + a.w4 * frame_factor[4];
+	return a;
+}
+
+static inline uint32_t spread_next(struct tester_spread *d)
+{
+	const uint32_t k = d->next;
+
+	d->next = k + 1 < d->n ? k + 1 : 0;
+	return d->dst[k];
 }
 
 static void frame_write_exact(struct gen_flow *f, uint8_t *dst, uint32_t len, uint64_t time_ns)
@@ -141,13 +197,41 @@ static inline __attribute__((always_inline)) void gen_write_flows(struct tester_
 	g->next[q] = next;
 }
 
+/* One flow, each frame to the next destination. */
+static inline __attribute__((always_inline)) void gen_write_spread(struct tester_gen *g, const struct p2p_seg *segs,
+								   unsigned int n, const struct frame_stamp *s)
+{
+	struct gen_flow *own = g->flow, f = *own;
+	const uint8_t *table = gen_pattern_table();
+	struct tester_spread d = g->spread;
+	const uint32_t len = g->len;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct frame_aim a = spread_aim(&d, spread_next(&d));
+		const uint64_t key = gen_flow_key(&f);
+		uint8_t *dst = segs[i].data;
+
+		f.word[3] = a.w3;
+		f.word[4] = a.w4;
+		f.sum = a.sum;
+		frame_head_words(&f, f.seq, dst, s);
+		if (len > GEN_HEAD_BYTES)
+			frame_tail(table, dst, len, key);
+		f.seq++;
+	}
+	own->seq = f.seq;
+	g->spread.next = d.next;
+}
+
 static inline __attribute__((always_inline)) void gen_write_burst(struct tester_gen *g, const struct p2p_seg *segs,
 								  unsigned int n, unsigned int q, uint64_t time_ns)
 {
 	const struct frame_stamp s = frame_stamp_at(time_ns);
 
 	frame_prefetch(segs, n);
-	if (g->flows == 1)
+	if (g->spread.dst)
+		gen_write_spread(g, segs, n, &s);
+	else if (g->flows == 1)
 		gen_write_one_flow(g, segs, n, &s);
 	else
 		gen_write_flows(g, segs, n, q, &s);
@@ -197,6 +281,8 @@ int tester_gen_init(struct tester_gen *g, struct tester_cable *out, const struct
 	g->flow = aligned_alloc(64, g->flows * sizeof(*g->flow));
 	if (!g->flow)
 		return -ENOMEM;
+	if (!id && load->dst)
+		g->spread = (struct tester_spread){ .dst = load->dst, .n = load->dst_n };
 	for (uint32_t i = 0; i < g->flows; i++) {
 		gen_flow_setting(&s, load, id, i);
 		gen_flow_init(&g->flow[i], &s);
@@ -233,6 +319,8 @@ void tester_gen_begin(struct tester_gen *g, const struct tester_clock *clock, ui
 		f->seq = 0;
 		gen_flow_set_len(f, g->len);
 	}
+	if (g->spread.dst)
+		spread_begin(&g->spread, g->flow);
 	g->queues = g->out->ntx;
 	for (unsigned int q = 0; q < g->queues; q++)
 		g->next[q] = q;
@@ -248,6 +336,24 @@ void tester_gen_free(struct tester_gen *g)
 {
 	free(g->flow);
 	g->flow = NULL;
+}
+
+static void gen_write_exact(struct tester_gen *g, unsigned int q, uint8_t *frame, uint64_t time_ns)
+{
+	struct gen_flow *own = gen_next_flow(g, q), f;
+	struct frame_aim a;
+
+	if (!g->spread.dst) {
+		frame_write_exact(own, frame, g->len, time_ns);
+		return;
+	}
+	a = spread_aim(&g->spread, spread_next(&g->spread));
+	f = *own;
+	f.word[3] = a.w3;
+	f.word[4] = a.w4;
+	f.sum = a.sum;
+	frame_write_exact(&f, frame, g->len, time_ns);
+	own->seq = f.seq;
 }
 
 /* A frame over several buffers: made aside and cut up.  Returns frames; *used segments. */
@@ -268,7 +374,7 @@ static unsigned int gen_write_cut(struct tester_gen *g, struct p2p_seg *segs, un
 			g->too_long |= k == P2P_MAX_SEGS;
 			break;
 		}
-		frame_write_exact(gen_next_flow(g, q), frame, g->len, time_ns);
+		gen_write_exact(g, q, frame, time_ns);
 		for (unsigned int i = 0; i < k; i++) {
 			struct p2p_seg *s = &segs[*used + i];
 

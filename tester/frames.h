@@ -27,6 +27,19 @@
 /* bench: one frame of this many is looked at, on average. */
 #define TESTER_SAMPLE 64u
 
+/*
+ * A list of destinations: they are put into the frames of one flow as these are written, so that what the generator
+ * reads is 4 bytes a frame, however many there are.
+ */
+struct tester_spread {
+	const uint32_t *dst; /* NULL: none */
+	uint32_t n, next;
+	uint64_t word[2];    /* words 3 and 4 of the frame, without destination and IP checksum */
+	uint64_t mask;       /* what of word 3 the check covers */
+	uint64_t sum;        /* the check's share of the other words */
+	uint32_t ip_sum;     /* of the header without the destination, as it lies in memory */
+};
+
 struct tester_gen {
 	struct tester_cable *out;
 	struct gen_flow *flow;
@@ -37,6 +50,7 @@ struct tester_gen {
 	uint64_t patience;   /* ticks to wait for them; 0: don't */
 	uint64_t waiting[TESTER_MAX_QUEUES]; /* since when, 0: not */
 	uint32_t next[TESTER_MAX_QUEUES]; /* flow, per queue */
+	struct tester_spread spread;
 	struct pace pace;
 	uint64_t left;    /* frames still to fall due */
 	uint64_t sent, refused, forgiven;

@@ -217,6 +217,10 @@ int tester_load_check(const struct tester *t, const struct tester_load *load, ch
 		snprintf(err, TESTER_ERR_MAX, "%u flows: 65536 at most", flows);
 		return -EINVAL;
 	}
+	if (load->dst && (!load->dst_n || flows > 1 || load->both)) {
+		snprintf(err, TESTER_ERR_MAX, "a list of destinations is for one flow in one direction, and not empty");
+		return -EINVAL;
+	}
 	for (unsigned int i = 0; i < P2P_ARRAY_SIZE(ip); i++) {
 		const uint32_t last = ip[i] + (i ? used - 1 : 0);
 

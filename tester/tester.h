@@ -75,6 +75,12 @@ struct tester_load {
 	uint32_t flows;          /* 1 to 65536 (1); taken in turn */
 	uint32_t src_ip, dst_ip; /* first addresses, host order (198.18.0.1, 198.19.0.0), within 198.18.0.0/15 */
 	uint32_t dst_count;      /* flow f goes to dst_ip + f % dst_count (65536) */
+	/*
+	 * Instead of those, for one flow in one direction: frame after frame goes to the next of these dst_n addresses (host
+	 * order), over and over.  Any: for forwarders that lead nowhere but to the tester.  They stay the caller's.  NULL: none.
+	 */
+	const uint32_t *dst;
+	uint32_t dst_n;
 	uint32_t back_ip;        /* both: first destination of port 1's frames (dst_ip) */
 	uint8_t src_mac[2][6];   /* of the frames that leave by port 0 and 1 (02:50:32:00:00:00 and :01) */
 	uint8_t dst_mac[2][6];   /* (02:50:32:ff:00:00 and :01) */

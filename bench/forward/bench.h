@@ -40,6 +40,7 @@ struct fwd_cell {
 struct fwd_entry {
 	const struct fwd_subject *subject; /* NULL: the generator, looped to its sink */
 	bool zero_copy;
+	bool spread;                /* with many destinations */
 	bool by_rate;               /* cycles are the core's whole time, for want of a counter */
 	bool gone;                  /* not measured, or no further */
 	char why[FWD_ERR_MAX];      /* then */
@@ -66,6 +67,11 @@ void fwd_bench_destroy(struct fwd_bench *b);
 int fwd_bench_tune(struct fwd_bench *b, struct fwd_entry *e, char err[FWD_ERR_MAX]);
 
 const char *fwd_entry_name(const struct fwd_entry *e);
+/* With what else tells it apart: "l3fwd zero-copy, many destinations". */
+#define FWD_LABEL_MAX 64
+const char *fwd_entry_label(const struct fwd_entry *e, char label[FWD_LABEL_MAX]);
+/* Destinations of its frames. */
+unsigned int fwd_entry_destinations(const struct fwd_entry *e);
 bool fwd_stopped(const struct fwd_bench *b);
 double fwd_common_pps(unsigned int frame_bytes);
 

@@ -169,7 +169,7 @@ int fwd_testpmd_counts(struct fwd_forwarder *f, struct fwd_counts *c, char err[F
 	return rc;
 }
 
-/* A route file of l3fwd's: generator's destinations by port 1, their answers by port 0. */
+/* A route file of l3fwd's: generator's destinations by port 1, their answers, if there can be any, by port 0. */
 static int l3fwd_rules(const struct fwd_forwarder *f, char path[PATH_MAX], const char *name, const char *rules,
 		       char err[FWD_ERR_MAX])
 {
@@ -197,7 +197,8 @@ int fwd_l3fwd_start(struct fwd_forwarder *f, char err[FWD_ERR_MAX])
 
 	dpdk_log_path(log, f, "l3fwd");
 	o.log = log;
-	rc = l3fwd_rules(f, v4, "v4.cfg", "R198.19.0.0/16 1\nR198.18.0.0/16 0\n", err);
+	rc = l3fwd_rules(f, v4, "v4.cfg", f->spread ? "R0.0.0.0/1 1\nR128.0.0.0/1 1\n" :
+			 "R198.19.0.0/16 1\nR198.18.0.0/16 0\n", err);
 	if (!rc)
 		rc = l3fwd_rules(f, v6, "v6.cfg", "R2001:200::/64 1\n", err);
 	if (rc)

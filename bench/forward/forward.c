@@ -14,6 +14,18 @@ const char *fwd_entry_name(const struct fwd_entry *e)
 	return e->subject ? e->subject->name : "generator";
 }
 
+const char *fwd_entry_label(const struct fwd_entry *e, char label[FWD_LABEL_MAX])
+{
+	snprintf(label, FWD_LABEL_MAX, "%s%s%s", fwd_entry_name(e), e->zero_copy ? " zero-copy" : "",
+		 e->spread ? ", many destinations" : "");
+	return label;
+}
+
+unsigned int fwd_entry_destinations(const struct fwd_entry *e)
+{
+	return e->spread ? FWD_SPREAD : 1;
+}
+
 bool fwd_stopped(const struct fwd_bench *b)
 {
 	return b->req->stop && *b->req->stop;
@@ -37,12 +49,12 @@ static void cell_init(struct fwd_cell *c)
 	}
 }
 
-static int bench_add(struct fwd_bench *b, const struct fwd_subject *s, bool zero_copy)
+static int bench_add(struct fwd_bench *b, const struct fwd_subject *s, bool zero_copy, bool spread)
 {
 	struct fwd_entry *e = &b->entry[b->n];
 	unsigned int f;
 
-	*e = (struct fwd_entry){ .subject = s, .zero_copy = zero_copy };
+	*e = (struct fwd_entry){ .subject = s, .zero_copy = zero_copy, .spread = spread };
 	e->by_rate = s && s->dpdk && !s->counts;
 	e->cell = calloc(b->req->num_frames, sizeof(*e->cell));
 	if (!e->cell)
@@ -51,28 +63,63 @@ static int bench_add(struct fwd_bench *b, const struct fwd_subject *s, bool zero
 		cell_init(&e->cell[f]);
 	if (s && s->available && s->available(&b->env, s, zero_copy, e->why))
 		e->gone = true;
+	if (!e->gone && spread && !b->env.dst) {
+		snprintf(e->why, sizeof(e->why), "%s", b->env.no_table);
+		e->gone = true;
+	}
 	b->n++;
 	return 0;
 }
 
-static int bench_entries(struct fwd_bench *b, char err[FWD_ERR_MAX])
+static bool bench_wanted(const struct fwd_bench *b, unsigned int k)
 {
-	const struct fwd_request *req = b->req;
-	const struct fwd_subject *s;
-	unsigned int k, any = 0;
+	return (!b->req->subjects || b->req->subjects & 1u << k) && (!b->req->testpmd_drives || fwd_subjects[k].counts);
+}
+
+/* With many destinations?  testpmd's flowgen has its own; a soak is of one entry. */
+static bool bench_spreads(const struct fwd_bench *b, unsigned int k)
+{
+	const struct fwd_subject *s = &fwd_subjects[k];
+
+	return bench_wanted(b, k) && s->spreads && !b->req->testpmd_drives && (s->full || !(b->req->load > 0));
+}
+
+static int bench_add_subject(struct fwd_bench *b, unsigned int k)
+{
+	const struct fwd_subject *s = &fwd_subjects[k];
+	unsigned int spread, zero_copy;
 	int rc = 0;
 
-	if (!req->testpmd_drives)
-		rc = bench_add(b, NULL, false);
-	for (k = 0; !rc && (s = &fwd_subjects[k])->name; k++) {
-		if (req->subjects && !(req->subjects & (1u << k)))
-			continue;
-		if (req->testpmd_drives && !s->counts)
-			continue;
-		rc = bench_add(b, s, false);
-		if (!rc && s->lends)
-			rc = bench_add(b, s, true);
+	for (spread = s->full; spread <= bench_spreads(b, k) && !rc; spread++)
+		for (zero_copy = 0; zero_copy <= s->lends && !rc; zero_copy++)
+			rc = bench_add(b, s, zero_copy, spread);
+	return rc;
+}
+
+static int bench_entries(struct fwd_bench *b, char err[FWD_ERR_MAX])
+{
+	unsigned int k, any = 0, spread = 0;
+	int rc = 0;
+
+	for (k = 0; fwd_subjects[k].name; k++)
+		spread |= bench_spreads(b, k);
+	if (spread) {
+		fwd_progress(b, "reading the full table");
+		rc = fwd_spread_make(&b->env, b->env.no_table);
+		/* A file that was asked for must be one; else there is a table or there is none. */
+		if (rc && b->req->routes) {
+			snprintf(err, FWD_ERR_MAX, "--routes %.600s", b->env.no_table);
+			return rc;
+		}
+		rc = 0;
 	}
+	if (!b->req->testpmd_drives)
+		rc = bench_add(b, NULL, false, false);
+	if (!rc && b->env.dst)
+		rc = bench_add(b, NULL, false, true);
+	for (k = 0; !rc && fwd_subjects[k].name; k++)
+		if (bench_wanted(b, k))
+			rc = bench_add_subject(b, k);
 	if (rc) {
 		snprintf(err, FWD_ERR_MAX, "out of memory");
 		return rc;
@@ -153,17 +200,19 @@ typedef int bench_step(struct fwd_session *s, unsigned int frame, unsigned int r
 
 static int step_check(struct fwd_session *s, unsigned int frame, unsigned int round, char err[FWD_ERR_MAX])
 {
-	fwd_progress(s->b, "checking every frame: %s%s, %u bytes", fwd_entry_name(s->e), s->e->zero_copy ? " zero-copy" : "",
-		     s->b->req->frames[frame]);
+	char label[FWD_LABEL_MAX];
+
+	fwd_progress(s->b, "checking every frame: %s, %u bytes", fwd_entry_label(s->e, label), s->b->req->frames[frame]);
 	return fwd_measure_check(s, frame, err);
 }
 
 static int step_measure(struct fwd_session *s, unsigned int frame, unsigned int round, char err[FWD_ERR_MAX])
 {
 	struct fwd_bench *b = s->b;
+	char label[FWD_LABEL_MAX];
 
-	fwd_progress(b, "%u%%  round %u of %u: %s%s, %u bytes", b->todo ? b->done * 100 / b->todo : 0, round + 1, b->req->rounds,
-		     fwd_entry_name(s->e), s->e->zero_copy ? " zero-copy" : "", b->req->frames[frame]);
+	fwd_progress(b, "%u%%  round %u of %u: %s, %u bytes", b->todo ? b->done * 100 / b->todo : 0, round + 1, b->req->rounds,
+		     fwd_entry_label(s->e, label), b->req->frames[frame]);
 	b->done++;
 	return fwd_measure_round(s, frame, round, err);
 }
@@ -200,14 +249,14 @@ static int bench_pass(struct fwd_bench *b, struct fwd_entry *e, unsigned int rou
 
 static int bench_round_of(struct fwd_bench *b, struct fwd_entry *e, unsigned int round, char err[FWD_ERR_MAX])
 {
+	char label[FWD_LABEL_MAX];
 	unsigned int f;
 	int rc = 0;
 
 	if (!b->req->testpmd_drives && (!e->subject || bench_has_setups(e)))
 		return bench_pass(b, e, round, step_measure, err);
 	for (f = 0; f < b->req->num_frames && !rc; f++) {
-		fwd_progress(b, "round %u of %u: %s%s, %u bytes", round + 1, b->req->rounds, fwd_entry_name(e),
-			     e->zero_copy ? " zero-copy" : "", b->req->frames[f]);
+		fwd_progress(b, "round %u of %u: %s, %u bytes", round + 1, b->req->rounds, fwd_entry_label(e, label), b->req->frames[f]);
 		b->done++;
 		rc = b->req->testpmd_drives ? fwd_flowgen_round(b, e, f, round, err) : fwd_measure_raw(b, e, f, round, err);
 	}
@@ -302,6 +351,7 @@ void fwd_bench_destroy(struct fwd_bench *b)
 
 	for (k = 0; k < b->n; k++)
 		free(b->entry[k].cell);
+	fwd_spread_free(&b->env);
 	fwd_env_free(&b->env);
 	free(b);
 }

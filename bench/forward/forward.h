@@ -48,6 +48,7 @@ struct fwd_request {
 	bool testpmd_drives;   /* testpmd's flowgen is the generator, and what counts is the subject's own busy cycles */
 	double load;           /* soak: percent of the subject's maximum */
 	bool json, progress;
+	const char *routes;    /* a list of prefixes, the full table; NULL: `location dump` */
 	const char *csv, *svg; /* files to write as well; NULL: none */
 	const volatile bool *stop; /* becomes true when the user has enough */
 	/*

@@ -8,7 +8,8 @@
 
 #include "bench.h"
 
-enum goal_kind { GOAL_RATE, GOAL_BEST, GOAL_LATENCY, GOAL_DRIVEN };
+/* GOAL_SPREAD: GOAL_RATE of rows with many destinations */
+enum goal_kind { GOAL_RATE, GOAL_SPREAD, GOAL_BEST, GOAL_LATENCY, GOAL_DRIVEN };
 
 struct goal {
 	const char *what;
@@ -33,14 +34,19 @@ static const struct goal goals[] = {
 	{ "wr / raw one-copy limit", GOAL_RATE, "p2pnic-wr", "raw-copy", false, 64, 0.8 },
 	{ "wr / raw one-copy limit", GOAL_RATE, "p2pnic-wr", "raw-copy", false, 1518, 0.95 },
 	{ "bn / wr", GOAL_RATE, "p2pnic-bn", "p2pnic-wr", false, 64, 0 },
+	{ "route / l3fwd", GOAL_RATE, "p2pnic-route", "l3fwd", false, 64, 0 },
+	{ "many destinations: route / l3fwd", GOAL_SPREAD, "p2pnic-route", "l3fwd", false, 64, 0 },
+	{ "many destinations: route, full table / l3fwd", GOAL_SPREAD, "p2pnic-route-full", "l3fwd", false, 64, 0 },
+	{ "many destinations: full table / two routes", GOAL_SPREAD, "p2pnic-route-full", "p2pnic-route", false, 64, 0 },
 };
 
-static bool goal_row(const struct fwd_bench *b, const char *name, bool zero_copy, unsigned int f, struct fwd_row *r)
+static bool goal_row(const struct fwd_bench *b, const char *name, bool zero_copy, bool spread, unsigned int f, struct fwd_row *r)
 {
 	unsigned int k;
 
 	for (k = 0; k < b->n; k++)
-		if (b->entry[k].subject && !strcmp(b->entry[k].subject->name, name) && b->entry[k].zero_copy == zero_copy)
+		if (b->entry[k].subject && !strcmp(b->entry[k].subject->name, name) && b->entry[k].zero_copy == zero_copy &&
+		    b->entry[k].spread == spread)
 			return fwd_row(b, k, f, r) && r->mpps.n;
 	return false;
 }
@@ -75,7 +81,7 @@ static bool goal_best(const struct fwd_bench *b, unsigned int f, struct fwd_goal
 	for (k = 0; k < b->n; k++) {
 		const struct fwd_subject *s = b->entry[k].subject;
 
-		if (!s || !fwd_row(b, k, f, &r) || !r.mpps.n)
+		if (!s || b->entry[k].spread || !fwd_row(b, k, f, &r) || !r.mpps.n)
 			continue;
 		if (s->p2pnic && (!strcmp(s->name, "p2pnic-wr") || s->cut) && goal_faster(&r, &ours))
 			ours = r;
@@ -90,6 +96,7 @@ static bool goal_best(const struct fwd_bench *b, unsigned int f, struct fwd_goal
 
 static bool goal_judge(const struct fwd_bench *b, const struct goal *goal, unsigned int f, struct fwd_goal_result *g)
 {
+	const bool spread = goal->kind == GOAL_SPREAD;
 	struct fwd_row num, den;
 
 	*g = (struct fwd_goal_result){ .what = goal->what, .frame_bytes = b->req->frames[f], .goal = goal->goal };
@@ -99,7 +106,8 @@ static bool goal_judge(const struct fwd_bench *b, const struct goal *goal, unsig
 		if (!goal_best(b, f, g))
 			return false;
 	} else {
-		if (!goal_row(b, goal->num, false, f, &num) || !goal_row(b, goal->den, goal->den_zero_copy, f, &den))
+		if (!goal_row(b, goal->num, false, spread, f, &num) ||
+		    !goal_row(b, goal->den, goal->den_zero_copy, spread, f, &den))
 			return false;
 		if (goal->kind == GOAL_LATENCY) {
 			g->by = "p50_ns";

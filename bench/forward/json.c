@@ -48,6 +48,7 @@ static struct json_object *json_row(const struct fwd_bench *b, const struct fwd_
 
 	put_text(o, "subject", fwd_entry_name(r->e));
 	put_bool(o, "zero_copy", r->e->zero_copy);
+	put_u64(o, "destinations", fwd_entry_destinations(r->e));
 	put_u64(o, "frame_bytes", r->frame_bytes);
 	put_number(o, "mpps_median", r->mpps.median, 4);
 	put_number(o, "mpps_min", r->mpps.min, 4);
@@ -85,6 +86,7 @@ static struct json_object *json_skipped(const struct fwd_bench *b)
 		o = json_object_new_object();
 		put_text(o, "subject", fwd_entry_name(&b->entry[k]));
 		put_bool(o, "zero_copy", b->entry[k].zero_copy);
+		put_u64(o, "destinations", fwd_entry_destinations(&b->entry[k]));
 		put_text(o, "reason", b->entry[k].why);
 		json_object_array_add(list, o);
 	}
@@ -135,6 +137,11 @@ struct json_object *fwd_json(const struct fwd_bench *b)
 	put_number(o, "core_distance_ns", b->distance_ns, 1);
 	put_number(o, "core_pace_ns", b->pace_ns, 1);
 	put_number(o, "waited_s", (double)b->waited_ns / 1e9, 1);
+	if (b->env.dst) {
+		put_text(o, "table", b->env.table);
+		put_u64(o, "table_ip4_routes", b->env.num_routes[0]);
+		put_u64(o, "table_ip6_routes", b->env.num_routes[1]);
+	}
 	put_text(o, "dpdk_version", b->env.dpdk_version);
 	put_text(o, "dpdk_build", b->env.dpdk_build);
 	put_text(o, "dpdk_pages", b->env.huge ? "2M" : "4k");

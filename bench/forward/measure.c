@@ -25,7 +25,9 @@ struct tester_load fwd_measure_load(const struct fwd_session *s, unsigned int fr
 		.frame_bytes = frame_bytes,
 		.duration_ns = ns,
 		.warmup_ns = ns / 2 < WARMUP_NS ? ns / 2 : WARMUP_NS,
-		.routed = s->e->subject && s->e->subject->routed,
+		.routed = s->e->subject ? s->e->subject->routed : s->e->spread,
+		.dst = s->e->spread ? s->b->env.dst : NULL,
+		.dst_n = s->e->spread ? s->b->env.num_dst : 0,
 	};
 }
 

@@ -27,6 +27,30 @@ static unsigned int p2pnic_slots(const struct fwd_forwarder *f)
 	return f->setup.ring > 2 * P2P_MIN_SLOTS ? f->setup.ring / 2 : P2P_MIN_SLOTS;
 }
 
+/* l3fwd's two, of the addresses that the generator sends to; or with many destinations all there are, or the full table. */
+static void p2pnic_routes(struct fwd_args *a, const struct fwd_forwarder *f)
+{
+	static const char *const routes[2][2] = {
+		{ "198.19.0.0/16=nic1.0,02:50:32:00:00:01", "198.18.0.0/16=nic0.0,02:50:32:00:00:00" },
+		{ "0.0.0.0/1=nic1.0,02:50:32:00:00:01", "128.0.0.0/1=nic1.0,02:50:32:00:00:01" },
+	};
+	unsigned int k;
+
+	fwd_arg(a, "--route");
+	if (f->subject->full) {
+		fwd_arg(a, "--static-route-file");
+		fwd_arg(a, "%s", f->env->routes);
+	}
+	for (k = 0; k < 2 && !f->subject->full; k++) {
+		fwd_arg(a, "--static-route");
+		fwd_arg(a, "%s", routes[f->spread][k]);
+	}
+	for (k = 0; k < 2; k++) {
+		fwd_arg(a, "--router-mac");
+		fwd_arg(a, "nic%u.0=02:50:32:ff:00:0%u", k, k);
+	}
+}
+
 int fwd_p2pnic_start(struct fwd_forwarder *f, char err[FWD_ERR_MAX])
 {
 	const struct fwd_request *req = f->env->req;
@@ -62,16 +86,7 @@ int fwd_p2pnic_start(struct fwd_forwarder *f, char err[FWD_ERR_MAX])
 			fwd_arg(&a, "memif:%s,role=%s,rings=%u", f->sock[k], role, f->setup.ring);
 	}
 	if (f->subject->route) {
-		/* l3fwd's two, and the addresses that the generator sends to. */
-		fwd_arg(&a, "--route");
-		fwd_arg(&a, "--static-route");
-		fwd_arg(&a, "198.19.0.0/16=nic1.0,02:50:32:00:00:01");
-		fwd_arg(&a, "--static-route");
-		fwd_arg(&a, "198.18.0.0/16=nic0.0,02:50:32:00:00:00");
-		for (k = 0; k < 2; k++) {
-			fwd_arg(&a, "--router-mac");
-			fwd_arg(&a, "nic%u.0=02:50:32:ff:00:0%u", k, k);
-		}
+		p2pnic_routes(&a, f);
 	} else {
 		fwd_arg(&a, "--pair");
 		fwd_arg(&a, "nic0.0=nic1.0");

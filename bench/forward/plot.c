@@ -34,6 +34,7 @@ static bool plot_has(const struct fwd_bench *b, unsigned int k)
 static void plot_script(const struct fwd_bench *b, FILE *f)
 {
 	unsigned int k, least = FWD_MAX_FRAME, most = FWD_MIN_FRAME;
+	char label[FWD_LABEL_MAX];
 	bool first = true;
 
 	for (k = 0; k < b->req->num_frames; k++) {
@@ -52,8 +53,8 @@ static void plot_script(const struct fwd_bench *b, FILE *f)
 	for (k = 0; k < b->n; k++) {
 		if (!plot_has(b, k))
 			continue;
-		fprintf(f, "%s$e%u using 1:2:3:4 with yerrorlines title '%s%s'", first ? "" : ", ", k, fwd_entry_name(&b->entry[k]),
-			b->entry[k].zero_copy ? " zero-copy" : "");
+		fprintf(f, "%s$e%u using 1:2:3:4 with yerrorlines title '%s'", first ? "" : ", ", k,
+			fwd_entry_label(&b->entry[k], label));
 		first = false;
 	}
 	fputc('\n', f);

@@ -28,12 +28,13 @@ void fwd_progress_end(const struct fwd_bench *b)
 		fprintf(stderr, "\r\033[K");
 }
 
-enum { COL_SUBJECT, COL_ZERO_COPY, COL_BYTES, COL_RING, COL_BUF, COL_MEDIAN, COL_MIN, COL_MAX, COL_CYCLES, COL_BOUND, COL_LOST,
+enum { COL_SUBJECT, COL_ZERO_COPY, COL_DST, COL_BYTES, COL_RING, COL_BUF, COL_MEDIAN, COL_MIN, COL_MAX, COL_CYCLES, COL_BOUND, COL_LOST,
        COL_FULL, COL_CORRUPTED, COL_REORDERED, COL_REPEATED, COL_LATENCY, COL_NUM = COL_LATENCY + 2 * FWD_NUM_LOADS };
 
 static const struct exp_col columns[COL_NUM] = {
 	{ "subject", EXP_TEXT, 0 },
 	{ "zero_copy", EXP_TEXT, 0 },
+	{ "destinations", EXP_NUMBER, 0 },
 	{ "frame_bytes", EXP_NUMBER, 0 },
 	{ "ring", EXP_NUMBER, 0 },
 	{ "buf_bytes", EXP_NUMBER, 0 },
@@ -67,6 +68,7 @@ static int report_row(const struct fwd_row *r, struct exp_table *t)
 		return -ENOMEM;
 	exp_cell_text(&c[COL_SUBJECT], fwd_entry_name(r->e));
 	exp_cell_text(&c[COL_ZERO_COPY], r->e->zero_copy ? "yes" : "no");
+	exp_cell_number(&c[COL_DST], fwd_entry_destinations(r->e));
 	exp_cell_number(&c[COL_BYTES], r->frame_bytes);
 	exp_cell_number(&c[COL_RING], r->cell->setup.ring);
 	if (r->cell->setup.buf_bytes)
@@ -127,13 +129,14 @@ static void print_throughput(const struct fwd_bench *b, FILE *to)
 	struct fwd_row r;
 	unsigned int k, f;
 
-	fprintf(to, "%-12s %-4s %5s %10s %17s %7s %8s %6s %6s %9s %9s\n", "subject", "zc", "bytes", "Mpps", "min - max", "Gb/s",
+	fprintf(to, "%-17s %-4s %6s %5s %10s %17s %7s %8s %6s %6s %9s %9s\n", "subject", "zc", "dst", "bytes", "Mpps", "min - max", "Gb/s",
 		"cycles", "ring", "buf", "lost", "bad");
 	for (f = 0; f < b->req->num_frames; f++) {
 		for (k = 0; k < b->n; k++) {
 			if (!fwd_row(b, k, f, &r))
 				continue;
-			fprintf(to, "%-12s %-4s %5u", fwd_entry_name(r.e), r.e->zero_copy ? "yes" : "", r.frame_bytes);
+			fprintf(to, "%-17s %-4s %6u %5u", fwd_entry_name(r.e), r.e->zero_copy ? "yes" : "", fwd_entry_destinations(r.e),
+				r.frame_bytes);
 			print_number(to, 10, 3, r.mpps.median);
 			print_number(to, 8, 3, r.mpps.min);
 			print_number(to, 8, 3, r.mpps.max);
@@ -156,8 +159,8 @@ static void print_latency(const struct fwd_bench *b, FILE *to)
 	struct fwd_row r;
 	unsigned int k, f, l;
 
-	fprintf(to, "\nlatency, us (p50 p99), at percent of each one's own maximum and at 1 Gb/s\n%-12s %-4s %5s", "subject", "zc",
-		"bytes");
+	fprintf(to, "\nlatency, us (p50 p99), at percent of each one's own maximum and at 1 Gb/s\n%-17s %-4s %6s %5s", "subject", "zc",
+		"dst", "bytes");
 	for (l = 0; l < FWD_NUM_LOADS; l++)
 		fprintf(to, " %18s", fwd_load_keys[l]);
 	fputc('\n', to);
@@ -165,7 +168,8 @@ static void print_latency(const struct fwd_bench *b, FILE *to)
 		for (k = 0; k < b->n; k++) {
 			if (!fwd_row(b, k, f, &r) || (r.e->subject && !r.e->subject->p2pnic && !r.e->subject->dpdk))
 				continue;
-			fprintf(to, "%-12s %-4s %5u", fwd_entry_name(r.e), r.e->zero_copy ? "yes" : "", r.frame_bytes);
+			fprintf(to, "%-17s %-4s %6u %5u", fwd_entry_name(r.e), r.e->zero_copy ? "yes" : "", fwd_entry_destinations(r.e),
+				r.frame_bytes);
 			for (l = 0; l < FWD_NUM_LOADS; l++) {
 				print_number(to, 8, 2, r.p50[l] / 1e3);
 				print_number(to, 9, 2, r.p99[l] / 1e3);
@@ -196,6 +200,7 @@ static void print_notes(const struct fwd_bench *b, FILE *to)
 {
 	unsigned int k, f, repeated = 0, disturbed = 0;
 	bool dpdk = false, l3fwd = false;
+	char label[FWD_LABEL_MAX];
 
 	for (k = 0; k < b->n; k++) {
 		const struct fwd_entry *e = &b->entry[k];
@@ -214,13 +219,16 @@ static void print_notes(const struct fwd_bench *b, FILE *to)
 		fprintf(to, "DPDK %s, %s build, %s pages\n", b->env.dpdk_version, b->env.dpdk_build, b->env.huge ? "2 MiB" : "4 KiB");
 	if (l3fwd)
 		fprintf(to, "l3fwd: built from Debian's source with its receive offloads masked by the device's; two routes\n");
+	if (b->env.dst)
+		fprintf(to, "%u destinations (dst): drawn from the IPv4 prefixes of %s, each as likely, the next for each frame;"
+			" p2pnic-route-full has its %" PRIu64 " IPv4 and %" PRIu64 " IPv6 routes, other rows of so many 0.0.0.0/1 and 128.0.0.0/1\n", FWD_SPREAD,
+			b->env.table, b->env.num_routes[0], b->env.num_routes[1]);
 	fprintf(to, "a cache line takes %.0f ns from core to core and back, a thousand dependent additions %.0f ns; %.0f s waited for the "
 		"hypervisor to let them be so near and so fast again\n", b->distance_ns, b->pace_ns, (double)b->waited_ns / 1e9);
 	fprintf(to, "a core taken away, slowed or moved: %u measurements done again, %u kept though disturbed\n", repeated, disturbed);
 	for (k = 0; k < b->n; k++)
 		if (b->entry[k].gone)
-			fprintf(to, "skipped: %s%s: %s\n", fwd_entry_name(&b->entry[k]), b->entry[k].zero_copy ? " zero-copy" : "",
-				b->entry[k].why);
+			fprintf(to, "skipped: %s: %s\n", fwd_entry_label(&b->entry[k], label), b->entry[k].why);
 }
 
 int fwd_report(const struct fwd_bench *b, FILE *to, char err[FWD_ERR_MAX])

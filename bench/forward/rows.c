@@ -10,13 +10,13 @@ const char *const fwd_load_keys[FWD_NUM_LOADS] = {
 #undef X
 };
 
-/* The generator looped to its sink, at frame f: frames/s in millions, NAN if that was not measured. */
-static double row_loop(const struct fwd_bench *b, unsigned int f)
+/* The generator looped to its sink, with frames as the row's: frames/s in millions, NAN if that was not measured. */
+static double row_loop(const struct fwd_bench *b, const struct fwd_row *r, unsigned int f)
 {
 	unsigned int k;
 
 	for (k = 0; k < b->n; k++)
-		if (!b->entry[k].subject)
+		if (!b->entry[k].subject && b->entry[k].spread == r->e->spread)
 			return fwd_median(b->entry[k].cell[f].mpps, b->rounds);
 	return NAN;
 }
@@ -27,7 +27,7 @@ static double row_loop(const struct fwd_bench *b, unsigned int f)
  */
 static bool row_bound(const struct fwd_bench *b, const struct fwd_row *r, unsigned int f)
 {
-	double loop = row_loop(b, f), busy = fwd_median(r->cell->busy, b->rounds);
+	double loop = row_loop(b, r, f), busy = fwd_median(r->cell->busy, b->rounds);
 
 	if (!r->e->subject || (!r->e->subject->p2pnic && !r->e->subject->dpdk))
 		return false;

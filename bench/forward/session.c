@@ -9,6 +9,8 @@
 
 #define SESSION_LINK_NS 15000000000ull
 #define SESSION_FAR_PPM 1000000u /* further apart counts as worse than any other disturbance */
+#define SESSION_TABLE_NS 120000000000ull /* for a table of a million routes to be made */
+#define SESSION_PROBE_NS 1000000ull
 #define SESSION_SETTLE_MS 300 /* l3fwd looks at its links every 100 ms before it forwards */
 
 /* ---- cycles: the forwarder's counters, read while no frame is under way ---- */
@@ -69,6 +71,44 @@ static int session_tester(struct fwd_session *s, const struct fwd_setup *setup, 
 	return rc;
 }
 
+static uint64_t session_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Until a frame comes through: a router's cables are up before its table is made. */
+static int session_through(struct fwd_session *s, char err[FWD_ERR_MAX])
+{
+	struct tester_load load = fwd_measure_load(s, s->b->req->frames[0], (double)SESSION_PROBE_NS / 1e9);
+	const uint64_t end = session_now_ns() + SESSION_TABLE_NS;
+	static struct tester_result res;
+	char why[TESTER_ERR_MAX] = "nothing comes through", last[200];
+	int rc;
+
+	load.rate_pps = 100000;
+	load.warmup_ns = 0;
+	load.stop = s->b->req->stop;
+	do {
+		rc = tester_run(s->tester, &load, &res, why);
+		if (fwd_stopped(s->b)) {
+			snprintf(err, FWD_ERR_MAX, "interrupted");
+			return -ECANCELED;
+		}
+		if (!rc && res.received)
+			return 0;
+		if (!rc && res.link_lost)
+			rc = -ENOTCONN;
+		if (!rc && session_now_ns() > end)
+			rc = -ETIMEDOUT;
+	} while (!rc);
+	fwd_proc_last_line(&s->f.proc, last, sizeof(last));
+	snprintf(err, FWD_ERR_MAX, "%s does not route (%s)%s%s", fwd_entry_name(s->e), why, *last ? "; it said: " : "", last);
+	return rc;
+}
+
 static int session_link(struct fwd_session *s, char err[FWD_ERR_MAX])
 {
 	struct timespec settle = { 0, SESSION_SETTLE_MS * 1000000L };
@@ -84,6 +124,8 @@ static int session_link(struct fwd_session *s, char err[FWD_ERR_MAX])
 			 last);
 	} else if (s->e->subject->dpdk) {
 		nanosleep(&settle, NULL);
+	} else if (s->e->subject->route) {
+		rc = session_through(s, err);
 	}
 	return rc;
 }
@@ -98,6 +140,7 @@ int fwd_session_open(struct fwd_session *s, struct fwd_bench *b, struct fwd_entr
 	s->f.env = &b->env;
 	s->f.subject = e->subject;
 	s->f.zero_copy = e->zero_copy;
+	s->f.spread = e->spread;
 	s->f.setup = *setup;
 	s->f.sleeps = sleeps;
 	s->f.proc.in = s->f.proc.log = -1;

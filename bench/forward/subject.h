@@ -2,7 +2,8 @@
 /*
  * The forwarders under test: one static table.  A subject that lends its own
  * packet memory to the cable (DPDK's zero-copy, memif client only) is in a run
- * twice, as an entry with and one without.
+ * twice, as an entry with and one without; and all that again if it routes:
+ * with one destination, and with many ("spread").
  */
 #ifndef BENCH_FORWARD_SUBJECT_H
 #define BENCH_FORWARD_SUBJECT_H
@@ -12,6 +13,7 @@
 
 #define FWD_PATH_MAX 108 /* of a UNIX socket */
 #define FWD_MAX_SETUPS 8
+#define FWD_SPREAD 65536u /* destinations, where there are many */
 
 /* Where and with what: of the whole run. */
 struct fwd_env {
@@ -23,6 +25,12 @@ struct fwd_env {
 	char dpdk_version[64];
 	bool huge;                 /* DPDK takes huge pages; else 4 KiB pages */
 	bool can_cut;              /* `p2pnic run` knows --placement cut */
+	uint32_t *dst;             /* spread: where to, host order, num_dst; NULL: no entry wants them, or there is no table */
+	uint32_t num_dst;
+	char routes[PATH_MAX];     /* the full table, for `p2pnic run --static-route-file` */
+	uint64_t num_routes[2];    /* in it, IPv4 and IPv6 */
+	char table[256];           /* which it is, for people */
+	char no_table[FWD_ERR_MAX]; /* why there is none */
 };
 
 /* How a subject is set up: the choices among which its best is looked for. */
@@ -43,7 +51,7 @@ struct fwd_subject;
 struct fwd_forwarder {
 	const struct fwd_env *env;
 	const struct fwd_subject *subject;
-	bool zero_copy;
+	bool zero_copy, spread;
 	struct fwd_setup setup;
 	bool sleeps; /* p2pnic without --poll */
 	char sock[2][FWD_PATH_MAX], ctl[FWD_PATH_MAX];
@@ -55,7 +63,9 @@ struct fwd_subject {
 	const char *mode;  /* p2pnic's, testpmd's */
 	bool p2pnic, dpdk; /* neither: raw-copy */
 	bool cut;
-	bool route;        /* p2pnic: with two routes instead of a pair */
+	bool route;        /* p2pnic: with routes instead of a pair */
+	bool full;         /* p2pnic: with the full table, and many destinations alone */
+	bool spreads;      /* also with many destinations */
 	bool lends;        /* also as zero-copy */
 	bool routed;       /* changes MAC addresses, TTL, checksum */
 	/* 0, or -ENOENT and why it can't be had. */
@@ -75,6 +85,10 @@ void fwd_forwarder_stop(struct fwd_forwarder *f);
 /* env.c: makes the directory and looks for programs. 0 or -errno with err. */
 int fwd_env_init(struct fwd_env *e, const struct fwd_request *req, char err[FWD_ERR_MAX]);
 void fwd_env_free(struct fwd_env *e);
+
+/* spread.c: table, file and destinations into e.  0 or -errno with err. */
+int fwd_spread_make(struct fwd_env *e, char err[FWD_ERR_MAX]);
+void fwd_spread_free(struct fwd_env *e);
 
 /* p2pnic.c */
 int fwd_p2pnic_available(const struct fwd_env *e, const struct fwd_subject *s, bool zero_copy, char why[FWD_ERR_MAX]);

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """`p2pnic bench forward`, soak and idle: their JSON, that nothing is lost or corrupted, that nothing stays behind."""
+import ipaddress
 import json
 import os
+import random
 import signal
 import sys
 
 from lib import P2PNIC, Failed, run, wait_for
 
+SEED = 20265
 ROW = {'subject': str, 'zero_copy': bool, 'frame_bytes': int, 'mpps_median': float, 'mpps_min': float, 'mpps_max': float,
        'cycles_per_packet': float, 'generator_bound': bool, 'lost': int, 'corrupted': int, 'latency': dict}
 
@@ -49,15 +52,28 @@ def forward(b):
     b.equal(left(b), [], 'left behind')
 
 
+def table(b):
+    """Prefixes of any length and in any order, some within others; and what must not be sent to."""
+    rng = random.Random(SEED)
+    lines = {f'{ipaddress.ip_network((rng.randrange(1 << 24, 223 << 24) >> 32 - n << 32 - n, n))}\n'
+             for n in (rng.choice((8, 12, 16, 20, 22, 24, 24, 24, 28, 32)) for _ in range(3000))}
+    path = b.path('prefixes')
+    with open(path, 'w', encoding='ascii') as f:
+        f.writelines(sorted(lines) + ['0.0.0.0/8\n', '127.0.0.0/8\n', '240.0.0.0/4\n', '2001:db8::/32\n'])
+    return path
+
+
 def checked(b, subjects):
     """The other role; every frame is looked at."""
     o = bench(b, 'forward', '--check', '--frames', '64,1518', '--subjects', ','.join(subjects), '--role', 'server', '--ring', '256',
-              '--seconds', '0.1', '--patience', '1')
+              '--seconds', '0.1', '--patience', '1', '--routes', table(b))
+    rows = [(r['subject'], r['destinations']) for r in o['rows'] if r['subject'] != 'generator']
+    want = [(s, 1) for s in subjects if s != 'p2pnic-route-full'] + [(s, 65536) for s in subjects if s.startswith('p2pnic-route')]
+    b.equal(sorted(rows), sorted(2 * want), f'rows; skipped: {o["skipped"]}')
     rows = [r for r in o['rows'] if r['subject'] != 'generator']
-    b.equal(len(rows), 2 * len(subjects), f'rows; skipped: {o["skipped"]}')
     for r in rows:
         faults = {k: r[k] for k in ('lost', 'corrupted', 'reordered', 'duplicated')}
-        b.check(r['checked'] > 1000 and not any(faults.values()), f'{r["subject"]} as server, {r["frame_bytes"]} bytes: {r["checked"]}'
+        b.check(r['checked'] > 1000 and not any(faults.values()), f'{r["subject"]} as server, {r["destinations"]} to, {r["frame_bytes"]} bytes: {r["checked"]}'
                 f' frames checked, {faults}')
 
 
@@ -92,10 +108,10 @@ def main(b):
     if len(os.sched_getaffinity(0)) < 2:
         raise SystemExit(77)
     if sys.argv[1:] == ['full']:
-        checked(b, ['p2pnic-wr', 'p2pnic-rd', 'p2pnic-bn', 'p2pnic-cut', 'p2pnic-route'])
+        checked(b, ['p2pnic-wr', 'p2pnic-rd', 'p2pnic-bn', 'p2pnic-cut', 'p2pnic-route', 'p2pnic-route-full'])
         return
     forward(b)
-    checked(b, ['p2pnic-wr', 'p2pnic-route'])
+    checked(b, ['p2pnic-wr', 'p2pnic-route', 'p2pnic-route-full'])
     soak(b)
     idle(b)
     interrupted(b)
