@@ -243,7 +243,7 @@ int cli_parse(const struct cli_table *t, void *o, int argc, char **argv, const c
 		}
 	}
 	for (k = 1; k < argc; k++) {
-		if (argv[k][0] != '-') {
+		if (argv[k][0] != '-' || !argv[k][1]) { /* "-" is a word: standard input */
 			if (*num_pos == max_pos) {
 				snprintf(err, CLI_ERR_MAX, "'%.100s' is one word too many; --help tells what it takes", argv[k]);
 				return -EINVAL;

@@ -8,10 +8,10 @@
 
 #include "cli/ctl_client.h"
 #include "cli/options.h"
+#include "cli/route_load.h"
 #include "cli/route_plan.h"
 #include "cli/router_client.h"
 #include "cli/show_table.h"
-#include "lpm/list.h"
 
 #define ROUTE_METRIC 50
 #define ROUTE_SETTLE_NS 50000000ull
@@ -28,13 +28,16 @@ const struct cli_usage cli_route_usage = {
 		" `ip route` would, and a router that runs follows. Without one they do the same, and a router that is started later finds them."
 		" get and dump tell what the router made of it; without a router, what one would that had all interfaces here as ports.\n\n"
 		"add takes gateways with --via (several: each gets its share of flows), or --dev, or --type. load reads FILE, - for standard"
-		" input: a prefix a line, with `via ADDRESS` behind it or one of the --via for all, or the output of `location dump`, where each"
-		" origin AS has one of the --via. Everything is checked before the first route is written. Then it is seen to that the NICs have"
-		" taken them all.",
+		" input: a prefix a line, with `via ADDRESS [dev IFNAME]` behind it or one of the --via for all, or the output of `location"
+		" dump`, where each origin AS has one of the --via. A prefix has one of its own family; those for which none is given are left"
+		" out, which is said, with status 1. Everything is checked before the first route is written. Then it is seen to that the NICs"
+		" have taken them all.\n\n"
+		"load also takes back what dump wrote, with the same ways, weights and types, all with --metric. Its lines of this host's"
+		" addresses, of networks on an interface and of neighbours are left out and counted: the kernel makes them itself.",
 	.examples = "  p2pnic route add 198.51.100.0/24 --via 192.0.2.2\n"
 		    "  p2pnic route get 198.51.100.7\n"
-		    "  location dump | p2pnic route load - --format location --via 192.0.2.2 --via 192.0.2.6\n"
-		    "  p2pnic route dump > routes\n",
+		    "  location dump | p2pnic route load - --via 192.0.2.2 --via 192.0.2.6\n"
+		    "  p2pnic route dump > routes; p2pnic route load routes\n",
 	.table = { route_opts, sizeof(route_opts) / sizeof(route_opts[0]) },
 };
 
@@ -107,15 +110,17 @@ static int route_plan_gateways(struct plan *p, const struct cli_route_opts *o, u
 		return -EINVAL;
 	}
 	for (i = 0; !rc && i < o->via.n; i++)
-		rc = plan_gateway(p, o->via.item[i].text, &number[i], err);
+		rc = plan_gateway(p, o->via.item[i].text, 0, &number[i], err);
 	return rc;
 }
 
 static int route_add(const struct cli_route_opts *o, const char *text, char err[CLI_ERR_MAX])
 {
 	uint32_t number[CLI_LIST_MAX];
+	struct plan_way way[FIB_MAX_HOPS];
 	struct router_prefix prefix;
 	struct plan p;
+	unsigned int i;
 	int rc;
 
 	rc = plan_prefix(text, &prefix, err);
@@ -132,12 +137,14 @@ static int route_add(const struct cli_route_opts *o, const char *text, char err[
 	rc = plan_open(&p, o->dev_set ? o->dev : NULL, o->resolve, err);
 	if (!rc)
 		rc = route_plan_gateways(&p, o, number, err);
+	for (i = 0; !rc && i < o->via.n; i++)
+		way[i] = (struct plan_way){ number[i], 1 };
 	if (!rc)
-		rc = plan_add(&p, &prefix, number, o->via.n, err);
+		rc = plan_add(&p, &prefix, route_type(o), way, o->via.n, err);
 	if (!rc)
 		rc = plan_resolve(&p, err);
 	if (!rc)
-		rc = plan_write(&p, route_type(o), route_metric(o), err);
+		rc = plan_write(&p, route_metric(o), err);
 	plan_close(&p);
 	return rc ? rc : route_settle(o, err);
 }
@@ -165,112 +172,68 @@ static int route_del(const struct cli_route_opts *o, const char *text, char err[
 	return rc ? rc : why;
 }
 
-struct loading {
-	const struct cli_route_opts *o;
-	struct plan *p;
-	uint32_t number[CLI_LIST_MAX];
-	char *err;
-};
-
-/* "via ADDRESS ..." behind a prefix. */
-static int load_via(struct loading *l, const char *rest, uint32_t *number)
+/* What of the list was no route to load, beside what was. */
+static void route_loaded(const struct plan *p, const struct route_left *left, bool json)
 {
-	char addr[ROUTER_ADDR_TEXT];
-	const char *via = strstr(rest, "via ");
+	static const char *const key[] = {
+#define X(name, key, text) key,
+		ROUTE_DUMPED(X)
+#undef X
+	};
+	static const char *const text[] = {
+#define X(name, key, text) text,
+		ROUTE_DUMPED(X)
+#undef X
+	};
+	struct json_object *out = json_object_new_object(), *o = json_object_new_object();
+	const char *sep = "; left out of the dump: ";
+	unsigned int i;
 
-	if (!via || sscanf(via + 4, "%45s", addr) != 1)
-		return -ENOENT;
-	return plan_gateway(l->p, addr, number, l->err);
-}
-
-static int load_line(void *arg, const struct lpm_list_line *line)
-{
-	struct loading *l = arg;
-	const struct cli_route_opts *o = l->o;
-	struct router_prefix p = { .family = line->prefix.family == P2P_IP4 ? 4 : 6, .len = line->prefix.len };
-	uint32_t number, n = 0;
-	int rc;
-
-	if (o->limit_set && l->p->routes == o->limit)
-		return 1;
-	p.addr = router_addr_load(p.family, line->prefix.addr);
-	rc = load_via(l, line->rest ? line->rest : "", &number);
-	if (!rc) {
-		n = 1;
-	} else if (rc != -ENOENT) {
-		return rc;
-	} else if (o->via.n) {
-		number = l->number[(line->as ? line->as : (uint32_t)(p.addr.hi >> 40 ^ p.addr.hi >> 52)) % o->via.n];
-		n = 1;
-	} else if (!o->dev_set && route_type(o) == RTN_UNICAST) {
-		snprintf(l->err, CLI_ERR_MAX, "line %u names no gateway; write `via ADDRESS` behind the prefix, or give --via, --dev"
-			 " or --type", line->line);
-		return -EINVAL;
+	if (!json)
+		printf("%zu routes", p->routes);
+	for (i = 0; i < ROUTE_DUMPED_N; i++) {
+		json_object_object_add(o, key[i], json_object_new_uint64(left->dumped[i]));
+		if (!json && left->dumped[i]) {
+			printf("%s%llu %s", sep, (unsigned long long)left->dumped[i], text[i]);
+			sep = ", ";
+		}
 	}
-	/* A list for both families may have gateways of one only. */
-	if (n && l->p->gw[number].family == 4 && p.family == 6)
-		return 0;
-	return plan_add(l->p, &p, &number, n, l->err);
-}
-
-static int load_file(struct loading *l, const char *path, char err[CLI_ERR_MAX])
-{
-	FILE *f = strcmp(path, "-") ? fopen(path, "re") : stdin;
-	enum lpm_list_format format = LPM_LIST_PLAIN;
-	char begin[512], why[LPM_ERR_MAX] = "";
-	size_t n;
-	int rc;
-
-	if (!f) {
-		snprintf(err, CLI_ERR_MAX, "%.200s: %s", path, strerror(errno));
-		return -ENOENT;
-	}
-	if (l->o->format_set) {
-		format = l->o->format ? LPM_LIST_LOCATION : LPM_LIST_PLAIN;
-	} else if (f != stdin) {
-		n = fread(begin, 1, sizeof(begin), f);
-		format = lpm_list_guess(begin, n);
-		rewind(f);
-	}
-	*err = '\0';
-	rc = lpm_list_read(f, format, load_line, l, why);
-	if (f != stdin)
-		fclose(f);
-	if (rc < 0 && !*err)
-		snprintf(err, CLI_ERR_MAX, "%.100s: %s", path, *why ? why : strerror(-rc));
-	if (rc >= 0 && !l->p->routes) {
-		snprintf(err, CLI_ERR_MAX, "%.200s has no prefix that the gateways given could be for", path);
-		return -EINVAL;
-	}
-	return rc < 0 ? rc : 0;
+	json_object_object_add(o, "other-family", json_object_new_uint64(left->family[0] + left->family[1]));
+	json_object_object_add(out, "loaded", json_object_new_uint64(p->routes));
+	json_object_object_add(out, "left_out", o);
+	if (json)
+		show_print_json(out, stdout);
+	else
+		putchar('\n');
+	json_object_put(out);
 }
 
 static int route_load(const struct cli_route_opts *o, const char *path, char err[CLI_ERR_MAX])
 {
-	static struct loading l;
-	struct json_object *out;
+	uint32_t number[CLI_LIST_MAX];
+	struct route_source s = {
+		.path = path, .format = o->format_set ? (int)o->format : -1, .limit = o->limit_set ? o->limit : 0, .type = route_type(o),
+		.aimed = o->dev_set, .gateway = number, .gateways = o->via.n,
+	};
+	struct route_left left;
 	struct plan p;
 	int rc;
 
-	l = (struct loading){ .o = o, .p = &p, .err = err };
 	rc = plan_open(&p, o->dev_set ? o->dev : NULL, o->resolve, err);
 	if (!rc)
-		rc = route_plan_gateways(&p, o, l.number, err);
+		rc = route_plan_gateways(&p, o, number, err);
 	if (!rc)
-		rc = load_file(&l, path, err);
+		rc = route_load_list(&p, &s, &left, err);
 	if (!rc)
 		rc = plan_resolve(&p, err);
 	if (!rc)
-		rc = plan_write(&p, route_type(o), route_metric(o), err);
+		rc = plan_write(&p, route_metric(o), err);
 	if (!rc)
 		rc = route_settle(o, err);
-	if (!rc && o->json) {
-		out = json_object_new_object();
-		json_object_object_add(out, "loaded", json_object_new_uint64(p.routes));
-		show_print_json(out, stdout);
-		json_object_put(out);
-	} else if (!rc) {
-		printf("%zu routes\n", p.routes);
+	if (!rc) {
+		route_loaded(&p, &left, o->json);
+		fflush(stdout);
+		rc = route_left_text(&left, err) ? -EAFNOSUPPORT : 0;
 	}
 	plan_close(&p);
 	return rc;

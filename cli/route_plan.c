@@ -146,9 +146,9 @@ static int plan_memory(char err[CLI_ERR_MAX])
 	return -ENOMEM;
 }
 
-int plan_gateway(struct plan *p, const char *text, uint32_t *number, char err[CLI_ERR_MAX])
+int plan_gateway(struct plan *p, const char *text, uint32_t dev, uint32_t *number, char err[CLI_ERR_MAX])
 {
-	struct plan_gateway g = { 0 };
+	struct plan_gateway g = { .dev = dev };
 	size_t i;
 
 	if (!router_addr_parse(text, &g.family, &g.addr)) {
@@ -156,7 +156,7 @@ int plan_gateway(struct plan *p, const char *text, uint32_t *number, char err[CL
 		return -EINVAL;
 	}
 	for (i = 0; i < p->gws; i++) {
-		if (p->gw[i].family == g.family && router_addr_equal(p->gw[i].addr, g.addr)) {
+		if (p->gw[i].family == g.family && p->gw[i].dev == dev && router_addr_equal(p->gw[i].addr, g.addr)) {
 			*number = (uint32_t)i;
 			return 0;
 		}
@@ -168,26 +168,27 @@ int plan_gateway(struct plan *p, const char *text, uint32_t *number, char err[CL
 	return 0;
 }
 
-int plan_add(struct plan *p, const struct router_prefix *prefix, const uint32_t *gateways, uint32_t n, char err[CLI_ERR_MAX])
+int plan_add(struct plan *p, const struct router_prefix *prefix, uint8_t type, const struct plan_way *way, uint32_t n,
+	     char err[CLI_ERR_MAX])
 {
 	struct over_node *over;
 	uint32_t i;
 
 	for (i = 0; i < n; i++) {
-		if (p->gw[gateways[i]].family == 4 && prefix->family == 6) {
+		if (p->gw[way[i].gateway].family == 4 && prefix->family == 6) {
 			snprintf(err, CLI_ERR_MAX, "an IPv6 prefix can't have an IPv4 gateway");
 			return -EINVAL;
 		}
 		if (room((void **)&p->list, p->listed + i, &p->list_room, sizeof(*p->list)))
 			return plan_memory(err);
-		p->list[p->listed + i] = gateways[i];
+		p->list[p->listed + i] = way[i];
 	}
 	if (room((void **)&p->route, p->routes, &p->room, sizeof(*p->route)))
 		return plan_memory(err);
 	over = p->resolve || p->routes < 64 ? (struct over_node *)trie_get(&p->over[prefix->family == 6], prefix->addr, prefix->len) : NULL;
 	if (over)
 		over->route = p->routes;
-	p->route[p->routes++] = (struct plan_route){ *prefix, (uint32_t)p->listed, n };
+	p->route[p->routes++] = (struct plan_route){ *prefix, type, (uint32_t)p->listed, n };
 	p->listed += n;
 	return 0;
 }
@@ -216,7 +217,7 @@ static int step(struct plan *p, const struct plan_gateway *g, unsigned int famil
 
 	known = fib_get(p->view.fib, family, *a, &held, &number, &out);
 	if (own && own->n && (!known || held.len <= own->prefix.len)) {
-		*a = p->gw[p->list[own->first]].addr;
+		*a = p->gw[p->list[own->first].gateway].addr;
 		return 0;
 	}
 	if (!known || out.kind == FIB_UNREACHABLE || out.kind == FIB_PROHIBIT || out.kind == FIB_BLACKHOLE)
@@ -241,11 +242,12 @@ static int step(struct plan *p, const struct plan_gateway *g, unsigned int famil
 static int gateway_resolve(struct plan *p, struct plan_gateway *g, char err[CLI_ERR_MAX])
 {
 	struct router_addr a = g->addr;
-	bool there = p->dev != 0;
+	const uint32_t dev = g->dev ? g->dev : p->dev;
+	bool there = dev != 0;
 	unsigned int depth;
 	int rc = 0;
 
-	g->hop.ifindex = p->dev;
+	g->hop.ifindex = dev;
 	for (depth = 0; !there; depth++) {
 		if (depth == PLAN_DEPTH)
 			return gateway_fail(-ELOOP, g, err, "is in a loop: the routes to it lead back to themselves; give one that is a"
@@ -272,17 +274,19 @@ int plan_resolve(struct plan *p, char err[CLI_ERR_MAX])
 
 /* --- writing --- */
 
-static int plan_put(struct plan *p, struct writer *w, const struct plan_route *r, uint8_t type, uint32_t metric)
+static int plan_put(struct plan *p, struct writer *w, const struct plan_route *r, uint32_t metric)
 {
 	struct writer_hop hop[FIB_MAX_HOPS] = { { .ifindex = p->dev } };
 	uint32_t i, n = r->n < FIB_MAX_HOPS ? r->n : FIB_MAX_HOPS;
 
-	for (i = 0; i < n; i++)
-		hop[i] = p->gw[p->list[r->first + i]].hop;
-	return writer_add(w, &r->prefix, type, hop, n ? n : p->dev ? 1 : 0, metric);
+	for (i = 0; i < n; i++) {
+		hop[i] = p->gw[p->list[r->first + i].gateway].hop;
+		hop[i].weight = p->list[r->first + i].weight;
+	}
+	return writer_add(w, &r->prefix, r->type, hop, n ? n : p->dev ? 1 : 0, metric);
 }
 
-int plan_write(struct plan *p, uint8_t type, uint32_t metric, char err[CLI_ERR_MAX])
+int plan_write(struct plan *p, uint32_t metric, char err[CLI_ERR_MAX])
 {
 	char text[ROUTER_PREFIX_TEXT];
 	uint64_t refused, first;
@@ -292,7 +296,7 @@ int plan_write(struct plan *p, uint8_t type, uint32_t metric, char err[CLI_ERR_M
 
 	rc = writer_open(&w);
 	for (i = 0; !rc && i < p->routes; i++)
-		rc = plan_put(p, w, &p->route[i], type, metric);
+		rc = plan_put(p, w, &p->route[i], metric);
 	if (!rc)
 		rc = writer_end(w, &refused, &first, &why);
 	if (rc) {

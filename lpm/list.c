@@ -7,7 +7,7 @@
 
 #include "lpm/list.h"
 
-#define LIST_LINE 1024
+#define LIST_LINE 8192 /* `route dump` with as many ways as there can be */
 
 int lpm_prefix_parse(const char *text, struct lpm_prefix *p)
 {

@@ -153,7 +153,9 @@ static void put_hops(struct nlmsghdr *m, const struct writer_hop *hop, unsigned 
 
 	for (i = 0; i < n; i++) {
 		nh = mnl_nlmsg_get_payload_tail(m);
-		*nh = (struct rtnexthop){ .rtnh_ifindex = (int)hop[i].ifindex };
+		*nh = (struct rtnexthop){
+			.rtnh_ifindex = (int)hop[i].ifindex, .rtnh_hops = (uint8_t)(hop[i].weight ? hop[i].weight - 1 : 0),
+		};
 		m->nlmsg_len += MNL_ALIGN(sizeof(*nh));
 		put_gateway(m, &hop[i], family);
 		nh->rtnh_len = (uint16_t)((uint8_t *)mnl_nlmsg_get_payload_tail(m) - (uint8_t *)nh);

@@ -23,6 +23,7 @@ struct writer_hop {
 	struct router_addr gateway;
 	uint8_t family; /* of gateway, 0: none */
 	uint32_t ifindex;
+	uint16_t weight; /* 1-256, 0 as 1; of several */
 };
 
 int writer_open(struct writer **out);

@@ -58,6 +58,9 @@ static void test_values(void **state)
 	assert_int_equal(parse("word"), 0);
 	assert_int_equal(num_pos, 1);
 	assert_string_equal(pos[0], "word");
+	assert_int_equal(parse("-"), 0); /* standard input */
+	assert_int_equal(num_pos, 1);
+	assert_string_equal(pos[0], "-");
 }
 
 static void test_lists(void **state)
@@ -89,7 +92,7 @@ static void test_refused(void **state)
 		{ "--bogus=1", "--bogus" },
 		{ "--mod rd", "--mod" }, /* no abbreviations */
 		{ "-x", "-x" },
-		{ "-", "'-'" },
+		{ "word -", "'-'" },
 		{ "--", "'--'" },
 		{ "-jj", "-jj" },
 		{ "--batch", "--batch" },
