@@ -93,6 +93,16 @@ void area_retire(struct area *a, enum area_thing thing, unsigned int log2, uint3
 	list_push(&a->retired, thing, log2, number);
 }
 
+/* Nothing leads to it any more: for a later router it is as if it had never been used. */
+static void index_fresh(struct area *a, uint32_t index)
+{
+	unsigned int i;
+
+	for (i = 0; i < a->nics; i++)
+		word_store(a->nic[i].base, from_le32(a->nic[i].head->hops_at) + 4ull * index,
+			   P2P_HOP_WORD(P2P_HOP_ENTRY, 0, P2P_HOP_NO_ROUTE));
+}
+
 /* What waits is free when every NIC has let go of it. */
 static void area_reclaim(struct area *a)
 {
@@ -103,8 +113,11 @@ static void area_reclaim(struct area *a)
 	for (i = 0; i < a->nics && a->waiting.n; i++)
 		if (!lpm_table_error(a->nic[i].table) && !lpm_epoch_passed(a->nic[i].table, a->nic[i].epoch))
 			return;
-	for (k = 0; k < a->waiting.n; k++)
+	for (k = 0; k < a->waiting.n; k++) {
+		if (a->waiting.item[k].thing == AREA_INDEX)
+			index_fresh(a, a->waiting.item[k].number);
 		stack_push(stack_of(a, a->waiting.item[k].thing, a->waiting.item[k].log2), a->waiting.item[k].number);
+	}
 	a->waiting.n = 0;
 	if (a->batch || !a->retired.n)
 		return;
@@ -176,8 +189,7 @@ void area_destroy(struct area *a)
 		lpm_destroy(a->lpm);
 	for (i = 0; i <= AREA_BUCKETS_LOG2_MAX; i++)
 		free(a->buckets[i].item);
-	for (i = 0; i < 3; i++)
-		free(a->taken[i]);
+	area_former_forget(a);
 	free(a->index.item);
 	free(a->entry.item);
 	free(a->retired.item);
@@ -199,7 +211,7 @@ static int taken_room(struct area *a)
 static void taken_mark(struct area *a, enum area_thing thing, uint32_t number, uint32_t max)
 {
 	if (number < max)
-		a->taken[thing][number] = 1;
+		a->taken[thing][number] |= AREA_TAKEN;
 }
 
 /* Everything that hop words of a former router's area lead to. */
@@ -261,6 +273,7 @@ int area_add(struct area *a, void *base, uint64_t bytes, unsigned int contexts, 
 	a->nics++;
 	a->max_hops = from_le32(nic->head->hops) < a->max_hops ? from_le32(nic->head->hops) : a->max_hops;
 	a->max_bucket = from_le32(nic->head->buckets) < a->max_bucket ? from_le32(nic->head->buckets) : a->max_bucket;
+	nic->adopted = *adopted;
 	if (!*adopted) {
 		area_fresh(nic);
 		return 0;
@@ -311,10 +324,7 @@ static void area_numbers(struct area *a)
 				stack_push(&a->buckets[AREA_BUCKETS_LOG2_MIN], b + i);
 		}
 	}
-	for (i = 0; i < 3; i++) {
-		free(a->taken[i]);
-		a->taken[i] = NULL;
-	}
+	area_former_find(a);
 	a->ready = true;
 }
 
@@ -340,10 +350,12 @@ void area_commit(struct area *a)
 	lpm_commit(a->lpm);
 	a->batch = a->loading = false;
 	a->changes = 0;
-	/* Nothing leads to what the former router had any more. */
+	/* Nothing leads to what the former router had any more, but for what was kept. */
 	for (i = 0; i < a->former.n; i++)
-		list_push(&a->retired, a->former.item[i].thing, a->former.item[i].log2, a->former.item[i].number);
+		if (!area_former_kept(a, a->former.item[i].thing, a->former.item[i].number))
+			list_push(&a->retired, a->former.item[i].thing, a->former.item[i].log2, a->former.item[i].number);
 	a->former.n = 0;
+	area_former_forget(a);
 	area_reclaim(a);
 }
 

@@ -7,7 +7,8 @@
  *               -> { area_begin; fib calls; area_commit; area_poll } ... -> area_destroy
  *
  * ADOPTION  An area that a former router left stays in force until the
- *   first area_commit(): until then nothing that it leads to is written.
+ *   first area_commit(): until then nothing that it leads to is written.  Next hops that come to the same keep index, entry
+ *   and buckets, and their counts go on, so that a route that is the same costs no store.
  *
  * OWNERSHIP  Areas are the caller's and outlive this.  area_destroy() leaves them in force.
  * THREADS  one caller at a time.  ERRORS  0 or -errno, with one line in err where there is one.

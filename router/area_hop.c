@@ -59,6 +59,7 @@ static int member_get(struct area *a, const struct fib_way *w, struct area_membe
 {
 	uint64_t hash = hash_mix(hash_mix(hash_mix(w->ifindex, w->gateway.hi), w->gateway.lo), w->nic << 8 | w->port);
 	struct area_member *m;
+	struct p2p_hop_entry e;
 	struct hash_link *l;
 	int rc;
 
@@ -75,6 +76,9 @@ static int member_get(struct area *a, const struct fib_way *w, struct area_membe
 		return -ENOMEM;
 	m->way = *w;
 	m->refs = 1;
+	entry_of_way(&e, P2P_HOP_KIND_FORWARD, w);
+	if (area_keep_entry(a, true, &e, &m->index, &m->entry))
+		goto add;
 	rc = area_take_number(a, AREA_INDEX, 0, &m->index);
 	if (rc)
 		goto free_member;
@@ -83,6 +87,7 @@ static int member_get(struct area *a, const struct fib_way *w, struct area_membe
 		goto free_index;
 	area_store_word(a, m->index, P2P_HOP_WORD(P2P_HOP_ENTRY, 0, m->entry));
 	index_packets(a, m->index, &m->packets0, &m->bytes0);
+add:
 	hash_add(&a->members, &m->link, hash);
 	*out = m;
 	return 0;
@@ -238,6 +243,30 @@ static void hop_leave(struct area *a, struct area_hop *h, bool group, bool bucke
 	h->owner = NULL;
 }
 
+/* An index for one that has none. */
+static int hop_index(struct area *a, struct area_hop *h)
+{
+	int rc = h->index == AREA_NONE ? area_take_number(a, AREA_INDEX, 0, &h->index) : 0;
+
+	if (!rc && !h->used)
+		index_packets(a, h->index, &h->packets0, &h->bytes0);
+	return rc;
+}
+
+/* A group of the same ways with the same shares that a former router had. */
+static bool group_keep(struct area *a, struct area_hop *h, struct group *g)
+{
+	struct area_deal d = { .n = g->n };
+	unsigned int i;
+
+	if (h->index != AREA_NONE)
+		return false;
+	group_shares(g, d.share);
+	for (i = 0; i < g->n; i++)
+		d.index[i] = g->member[i] ? g->member[i]->index : P2P_HOP_PUNT;
+	return area_keep_group(a, g->log2, &d, g->owner, &h->index, &h->first);
+}
+
 static int hop_group(struct area *a, struct area_hop *h, const struct fib_out *out)
 {
 	bool in_place;
@@ -249,13 +278,15 @@ static int hop_group(struct area *a, struct area_hop *h, const struct fib_out *o
 	rc = group_make(a, out, &g);
 	if (rc)
 		return rc;
+	if (group_keep(a, h, &g))
+		goto take;
 	in_place = first != AREA_NONE && h->log2 == g.log2;
-	if (!in_place) {
+	rc = hop_index(a, h);
+	if (!rc && !in_place)
 		rc = area_take_number(a, AREA_BUCKETS, g.log2, &first);
-		if (rc) {
-			group_free(a, &g);
-			return rc;
-		}
+	if (rc) {
+		group_free(a, &g);
+		return rc;
 	}
 	group_deal(h, &g);
 	for (b = 0; b < 1u << g.log2; b++)
@@ -264,6 +295,7 @@ static int hop_group(struct area *a, struct area_hop *h, const struct fib_out *o
 		area_store_word(a, h->index, P2P_HOP_WORD(P2P_HOP_GROUP, g.log2, first));
 	hop_leave(a, h, true, !in_place);
 	h->first = first;
+take:
 	h->log2 = g.log2;
 	h->n = g.n;
 	h->member = g.member;
@@ -272,17 +304,31 @@ static int hop_group(struct area *a, struct area_hop *h, const struct fib_out *o
 	return 0;
 }
 
+/* A next hop that a former router had. */
+static bool single_keep(struct area *a, struct area_hop *h, bool own, uint32_t fixed, const struct fib_out *out)
+{
+	struct p2p_hop_entry e;
+
+	if (!own)
+		return area_keep_fixed(a, fixed, &h->index);
+	entry_of_way(&e, out->kind == FIB_FORWARD ? P2P_HOP_KIND_FORWARD : P2P_HOP_KIND_GLEAN, out->way);
+	return area_keep_entry(a, false, &e, &h->index, &h->entry);
+}
+
 static int hop_single(struct area *a, struct area_hop *h, const struct fib_out *out)
 {
-	static const uint32_t fixed[] = {
+	static const uint32_t fixed[FIB_NUM_KINDS] = {
 		[FIB_LOCAL] = P2P_HOP_LOCAL, [FIB_PUNT] = P2P_HOP_PUNT, [FIB_BLACKHOLE] = P2P_HOP_BLACKHOLE,
 		[FIB_UNREACHABLE] = P2P_HOP_UNREACHABLE, [FIB_PROHIBIT] = P2P_HOP_PROHIBIT,
 	};
 	bool own = out->kind == FIB_FORWARD || out->kind == FIB_GLEAN;
-	uint32_t entry = own ? 0 : fixed[out->kind];
-	int rc = 0;
+	uint32_t entry = fixed[out->kind];
+	int rc;
 
-	if (own)
+	if (h->index == AREA_NONE && single_keep(a, h, own, fixed[out->kind], out))
+		return 0;
+	rc = hop_index(a, h);
+	if (!rc && own)
 		rc = entry_make(a, out->kind == FIB_FORWARD ? P2P_HOP_KIND_FORWARD : P2P_HOP_KIND_GLEAN, out->way, &entry);
 	if (rc)
 		return rc;
@@ -321,15 +367,11 @@ static int area_hop_set(void *ctx, uint32_t hop, const struct fib_out *out)
 		return -ENOMEM;
 	fresh = !h->used;
 	if (fresh) {
-		rc = area_take_number(a, AREA_INDEX, 0, &h->index);
-		if (rc)
-			return rc;
-		h->entry = h->first = AREA_NONE;
+		h->index = h->entry = h->first = AREA_NONE;
 		h->packets0 = h->bytes0 = 0;
-		index_packets(a, h->index, &h->packets0, &h->bytes0);
 	}
 	rc = out->kind == FIB_FORWARD && out->n > 1 ? hop_group(a, h, out) : hop_single(a, h, out);
-	if (rc && fresh)
+	if (rc && fresh && h->index != AREA_NONE)
 		area_retire(a, AREA_INDEX, 0, h->index);
 	h->used = h->used || !rc;
 	return rc;

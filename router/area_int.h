@@ -55,7 +55,18 @@ struct area_nic {
 	const struct p2p_route_head *head;
 	uint32_t epoch; /* that `waiting` waits for */
 	uint32_t changed; /* words stored */
+	bool adopted;
 };
+
+/* A next hop of a former router, found by what it comes to. */
+struct area_former {
+	struct hash_link link;
+	uint32_t index;
+};
+/* Of a number in the areas adopted. */
+#define AREA_TAKEN 1
+#define AREA_TAKEN_KEPT 2   /* by a next hop of ours */
+#define AREA_TAKEN_MEMBER 4 /* an index in buckets of groups */
 
 struct area {
 	struct lpm *lpm;
@@ -68,7 +79,9 @@ struct area {
 	uint32_t next_bucket, max_bucket, max_hops, used_hops, used_buckets;
 	struct area_list retired, waiting;
 	struct area_list former; /* what an adopted area leads to: free after the first commit */
-	uint8_t *taken[3];       /* by the areas adopted, of each thing; until all NICs are there */
+	uint8_t *taken[3];       /* AREA_TAKEN*, of each thing's numbers; until the first commit */
+	struct hash formers;     /* what may be kept; until the first commit */
+	struct area_former *former_hop;
 	bool ready;              /* free lists are made */
 	bool batch;
 	bool loading;      /* the first batch is not committed: it must be whole */
@@ -83,6 +96,24 @@ void area_store_word(struct area *a, uint32_t index, uint32_t word);
 void area_store_bucket(struct area *a, uint32_t bucket, uint32_t index);
 /* Rows that a batch has replaced come free by committing it.  false: there is nothing to commit. */
 bool area_make_room(struct area *a);
+
+/* area_former.c */
+void area_former_find(struct area *a);
+void area_former_forget(struct area *a);
+bool area_former_kept(const struct area *a, enum area_thing thing, uint32_t number);
+/*
+ * A former router's next hop that comes to the same and that nobody has taken yet: true, and it is the caller's, with all
+ * that it leads to.  Nothing of it is written.
+ */
+bool area_keep_entry(struct area *a, bool member, const struct p2p_hop_entry *e, uint32_t *index, uint32_t *entry);
+bool area_keep_fixed(struct area *a, uint32_t number, uint32_t *index);
+struct area_deal {
+	unsigned int n;
+	uint32_t index[FIB_MAX_HOPS]; /* of ways */
+	unsigned int share[FIB_MAX_HOPS];
+};
+/* owner: of each bucket, as it was. */
+bool area_keep_group(struct area *a, unsigned int log2, const struct area_deal *d, uint8_t *owner, uint32_t *index, uint32_t *first);
 
 /* area_hop.c */
 void area_hops_free(struct area *a);

@@ -209,6 +209,10 @@ def bad_input(b, n):
 def killed(b, n, router):
     """Killed: traffic flows on, punts are counted.  The next one takes over and loses nothing."""
     good, _ = ping(b, n, 'h0', '10.2.0.2')
+    n.ip('router', 'route', 'replace', '203.0.113.0/24', 'via', '10.2.0.2')
+    ping(b, n, 'h0', '203.0.113.9', 1)
+    was = n.ask('route', 'get', '203.0.113.9')
+    counted = {h['hop']: h['packets'] for h in n.ask('show', 'nexthops')['nexthops']}
     p = b.start('ping', n.ns['h0'].cmd('ping', '-n', '-q', '-i', '0.02', '-W', '2', '10.2.0.2'))
     time.sleep(0.2)
     router.send(signal.SIGKILL)
@@ -223,6 +227,11 @@ def killed(b, n, router):
     n.ip('router', 'rule', 'del', 'from', '10.77.0.0/16')
     b.equal(again.err.count(RULES), 1, 'a rule that is there at the start: lines about it')
     b.check('took over the tables of 3 NICs' in again.err, 'the next one: ' + again.err.strip().replace('\n', '; ')[-120:])
+    now = n.ask('route', 'get', '203.0.113.9')
+    b.check(now['hop'] == was['hop'] and {x['hop'] for x in now['nics']} == {was['hop']}, f'the same next hop: {was["hop"]} before, {now["hop"]} now')
+    now = {h['hop']: h['packets'] for h in n.ask('show', 'nexthops')['nexthops']}
+    hop = was['hop']
+    b.check(counted[hop] and now[hop] >= counted[hop], f'its count goes on: {counted[hop]}, {now[hop]}')
     time.sleep(0.3)
     good, said = ping(b, n, 'h0', '10.1.0.1')
     b.check(good, f'the router answers again: {said}')

@@ -272,10 +272,85 @@ static void test_adoption(void **state)
 	area_destroy(dead);
 }
 
+/* Next hops that are the same keep index, buckets and counts; nothing in the areas is written, and no route. */
+static void test_adoption_same(void **state)
+{
+	struct fib_way ways[4] = { way(1, 1), way(2, 3), way(3, 1), way(4, 1) }, other = way(2, 1), mac = way(6, 1);
+	const struct p2p_route_head *head;
+	struct world *w = *state;
+	struct area *dead = w->area;
+	uint64_t packets, bytes;
+	uint8_t before[32], after[32], *copy[NICS];
+	uint32_t index[6];
+	unsigned int i, k;
+
+	ways[3].punt = true;
+	hop(w, 7, FIB_FORWARD, ways, 2); /* so that flows lie where a new group's would not */
+	hop(w, 0, FIB_FORWARD, ways, 3);
+	hop(w, 0, FIB_FORWARD, ways, 4);
+	hop(w, 1, FIB_FORWARD, &other, 1);
+	hop(w, 2, FIB_BLACKHOLE, NULL, 0);
+	hop(w, 3, FIB_GLEAN, &other, 1);
+	hop(w, 4, FIB_FORWARD, &ways[1], 2);
+	hop(w, 5, FIB_FORWARD, &mac, 1);
+	area_sink.hop_del(w->area, 7);
+	for (i = 0; i < 6; i++) {
+		route(w, (10 + i) << 24, 8, i);
+		index[i] = area_hop_index(w->area, i);
+	}
+	flows(w, before, 32);
+	for (i = 0; i < NICS; i++) {
+		head = (const struct p2p_route_head *)w->base[i];
+		*(uint64_t *)(w->base[i] + from_le32(head->counts_at) + 16ull * index[1]) = 5;
+		copy[i] = malloc(BYTES);
+		memcpy(copy[i], w->base[i], BYTES);
+	}
+	areas_open(w, true);
+	mac.dst_mac[0] = 6; /* another station */
+	hop(w, 95, FIB_FORWARD, &mac, 1);
+	assert_int_not_equal(area_hop_index(w->area, 95), index[5]);
+	for (i = 0; i < 5; i++) { /* under other numbers, in another order */
+		static const struct { enum fib_kind kind; unsigned int first, n; } was[5] = {
+			{ FIB_FORWARD, 0, 4 }, { FIB_FORWARD, 4, 1 }, { FIB_BLACKHOLE, 0, 0 }, { FIB_GLEAN, 4, 1 }, { FIB_FORWARD, 1, 2 },
+		};
+
+		k = 4 - i;
+		hop(w, 90 + k, was[k].kind, was[k].first == 4 ? &other : &ways[was[k].first], was[k].n);
+		assert_int_equal(area_hop_index(w->area, 90 + k), index[k]);
+		route(w, (10 + k) << 24, 8, 90 + k);
+	}
+	hop(w, 80, FIB_FORWARD, &other, 1); /* the same once more is another */
+	assert_int_not_equal(area_hop_index(w->area, 80), index[1]);
+	route(w, 15 << 24, 8, 95);
+	flows(w, after, 32);
+	assert_memory_equal(before, after, 32);
+	area_commit(w->area);
+	flows(w, after, 32);
+	assert_memory_equal(before, after, 32);
+	assert_int_equal(look(w, 1, 0x0f010203, 0)->dst_mac[0], 6);
+	area_hop_packets(w->area, 91, &packets, &bytes);
+	assert_int_equal(packets, NICS * 5);
+	for (i = 0; i < NICS; i++) {
+		head = (const struct p2p_route_head *)w->base[i];
+		for (k = 0; k < 5; k++)
+			assert_memory_equal(w->base[i] + from_le32(head->hops_at) + 4 * index[k], copy[i] + from_le32(head->hops_at) +
+					    4 * index[k], 4);
+		free(copy[i]);
+	}
+	/* They live on as any other: far more changes than there are numbers. */
+	for (i = 0; i < 30000; i++) {
+		ways[0].dst_mac[4] = (uint8_t)i;
+		hop(w, 90, FIB_FORWARD, ways, 1 + (i & 3));
+		area_poll(w->area);
+	}
+	assert_int_equal(look(w, 0, 0x0b010203, 0)->port, 2);
+	area_destroy(dead);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
-	const struct CMUnitTest tests[] = { T(single), T(group), T(reuse), T(adoption) };
+	const struct CMUnitTest tests[] = { T(single), T(group), T(reuse), T(adoption), T(adoption_same) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
