@@ -117,6 +117,38 @@ static void test_goals(void **state)
 	assert_true(r && !strcmp(r->by, "cycles") && r->value == 3 && !r->reached);
 }
 
+/* Rows with many destinations are compared among themselves, and with the generator that has as many. */
+static void test_spread(void **state)
+{
+	static struct fwd_goal_result g[FWD_MAX_GOALS];
+	const struct fwd_goal_result *r;
+	struct fwd_row row;
+	unsigned int n;
+
+	made_up(NULL, false, 100, NAN);
+	made_up(NULL, false, 30, NAN)->spread = true;
+	made_up("p2pnic-route", false, 40, 50);
+	made_up("p2pnic-route", false, 20, 80)->spread = true;
+	made_up("p2pnic-route-full", false, 10, 100)->spread = true;
+	made_up("l3fwd", false, 4, 500);
+	made_up("l3fwd", false, 2, 600)->spread = true;
+	assert_true(fwd_row(&bench, 2, 0, &row) && !row.generator_bound);
+	assert_true(fwd_row(&bench, 3, 0, &row) && !row.generator_bound);
+	n = fwd_goals(&bench, g);
+	r = find(g, n, "route / l3fwd", 64);
+	/* 40/4, 41/5, 42/6; 20/2, 21/3, 22/4; 10/2, 11/3, 12/4; 10/20, 11/21, 12/22 */
+	assert_true(r && fabs(r->value - 41.0 / 5) < 1e-9);
+	r = find(g, n, "many destinations: route / l3fwd", 64);
+	assert_true(r && fabs(r->value - 7) < 1e-9);
+	r = find(g, n, "many destinations: route, full table / l3fwd", 64);
+	assert_true(r && fabs(r->value - 11.0 / 3) < 1e-9);
+	r = find(g, n, "many destinations: full table / two routes", 64);
+	assert_true(r && fabs(r->value - 11.0 / 21) < 1e-9);
+	bench.entry[1].cell[0].mpps[0] = bench.entry[1].cell[0].mpps[1] = 22;
+	assert_true(fwd_row(&bench, 3, 0, &row) && row.generator_bound);
+	assert_true(fwd_row(&bench, 2, 0, &row) && !row.generator_bound);
+}
+
 static void test_clean(void **state)
 {
 	struct fwd_entry *wr, *io;
@@ -175,6 +207,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_rows, begin, end),
 		cmocka_unit_test_setup_teardown(test_goals, begin, end),
+		cmocka_unit_test_setup_teardown(test_spread, begin, end),
 		cmocka_unit_test_setup_teardown(test_clean, begin, end),
 		cmocka_unit_test_setup_teardown(test_json, begin, end),
 	};

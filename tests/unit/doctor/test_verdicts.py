@@ -96,6 +96,14 @@ def switch_not_root():
     return box
 
 
+@case('same-switch', 'through-root', '256 bytes', 'mmconfig', certain=False)
+def switch_without_extended_config():
+    box = two_under_switch(acs=0)
+    for d in box.devs:
+        d.bytes = min(d.bytes, 256)
+    return box
+
+
 @case('root-ports', 'through-root', '0000:00:01.0', '0000:00:02.0', 'under one switch', 'Skylake')
 def root_ports():
     return two_root_ports()

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The tester by itself, on one core: bench_tester [CPU [MS [FLOWS]]]
+ * The tester by itself, on one core: bench_tester [CPU [MS [FLOWS [DESTINATIONS]]]]
  *
  *   null   frames of the bench gear written into a ring that gives them back at once
  *   loop   the same and the sink: port 0's buffers handed to port 1
@@ -19,8 +19,13 @@ int main(int argc, char **argv)
 				    .flows = argc > 3 ? (uint32_t)atoi(argv[3]) : 1 };
 	struct tester_result *r = malloc(sizeof(*r));
 	char err[TESTER_ERR_MAX];
+	uint32_t *dst = NULL;
 	int ret = 0;
 
+	load.dst_n = argc > 4 ? (uint32_t)atoi(argv[4]) : 0;
+	load.dst = dst = load.dst_n ? malloc(load.dst_n * sizeof(*dst)) : NULL;
+	for (uint32_t i = 0; dst && i < load.dst_n; i++)
+		dst[i] = 0xc6120000u + (i * 0x9e3779b1u >> 15);
 	for (unsigned int i = 0; r && i < P2P_ARRAY_SIZE(sizes) && !ret; i++) {
 		struct tester *t;
 		double null_pps = 0, pps[2] = { 0 };
@@ -50,6 +55,7 @@ int main(int argc, char **argv)
 	}
 	if (ret)
 		fprintf(stderr, "%s\n", err);
+	free(dst);
 	free(r);
 	return ret != 0;
 }

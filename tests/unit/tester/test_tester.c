@@ -101,6 +101,32 @@ static void test_good(void **state)
 	down(t);
 }
 
+/* A list of destinations, of many lengths and gears, as it is and through a router: checks and checksums are right. */
+static void test_spread(void **state)
+{
+	static const uint32_t sizes[] = { 64, 65, 128, 1518, 4000 };
+	struct tester_load load = { .count = COUNT, .warmup_ns = 5000000 };
+	static uint32_t dst[1000];
+	struct tester *t = up(&one_thread, 2048);
+	uint64_t seed = 20266;
+
+	for (unsigned int i = 0; i < P2P_ARRAY_SIZE(dst); i++)
+		dst[i] = i % 100 ? (uint32_t)(p2p_random(&seed) >> 32) : i % 200 ? 0 : UINT32_MAX;
+	load.dst = dst;
+	for (unsigned int k = 0; k < 4 * P2P_ARRAY_SIZE(sizes); k++) {
+		load.gear = k & 1 ? TESTER_CHECK : TESTER_BENCH;
+		load.routed = k & 2;
+		load.frame_bytes = sizes[k / 4];
+		load.dst_n = k % 3 ? P2P_ARRAY_SIZE(dst) : 1 + k;
+		forwarder_fault(&fwd, load.routed ? FAULT_ROUTE : FAULT_NONE, 1);
+		run(t, &load);
+		assert_clean(COUNT);
+	}
+	load.flows = 2;
+	assert_int_equal(tester_run(t, &load, &res, err), -EINVAL);
+	down(t);
+}
+
 struct expect {
 	enum fault fault;
 	uint32_t every, frame_bytes;
@@ -426,6 +452,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_spread),
 		cmocka_unit_test(test_check_finds),
 		cmocka_unit_test(test_check_finds_late),
 		cmocka_unit_test(test_bench_finds),
