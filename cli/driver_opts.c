@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/driver_opts.h"
+#include "cli/routing.h"
 
 int cli_nic_port(const char *option, const char *text, size_t len, const char *const *names, const unsigned int *ports,
 		 unsigned int n, unsigned int *nic, unsigned int *port, char err[CLI_ERR_MAX])
@@ -72,6 +73,8 @@ int cli_placement_check(unsigned int placement, unsigned int mode, char err[CLI_
 
 static int route_check(const struct cli_driver_opts *c, enum p2p_mode mode, char err[CLI_ERR_MAX])
 {
+	if ((c->route || c->route_mem_set) && routing_built(err))
+		return -EOPNOTSUPP;
 	if (c->route_mem_set && !c->route)
 		snprintf(err, CLI_ERR_MAX, "--route-mem is for --route");
 	else if (c->route && mode == P2P_MODE_BN)

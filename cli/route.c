@@ -11,6 +11,7 @@
 #include "cli/route_load.h"
 #include "cli/route_plan.h"
 #include "cli/router_client.h"
+#include "cli/routing.h"
 #include "cli/show_table.h"
 
 #define ROUTE_METRIC 50
@@ -384,7 +385,9 @@ int cli_route(int argc, char **argv)
 		return CLI_OK;
 	}
 	cli_signals_block();
-	rc = route_do(&o, word, words, err);
+	rc = routing_built(err);
+	if (!rc)
+		rc = route_do(&o, word, words, err);
 	if (rc)
 		cli_error("route", "%s", err);
 	return rc == CLI_USAGE ? CLI_USAGE : rc ? CLI_FAILED : CLI_OK;

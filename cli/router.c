@@ -103,6 +103,10 @@ int cli_router(int argc, char **argv)
 		cli_help_print(cli_command("router"), stdout);
 		return CLI_OK;
 	}
+	if (routing_built(err)) {
+		cli_error("router", "%s", err);
+		return CLI_FAILED;
+	}
 	if (up_addrs(a, &o.nic, err)) {
 		cli_error("router", "%s", err);
 		return CLI_USAGE;

@@ -8,6 +8,16 @@
 #include "cli/cli.h"
 #include "cli/routing.h"
 
+int routing_built(char err[CLI_ERR_MAX])
+{
+#ifdef FW_NO_ROUTING
+	snprintf(err, CLI_ERR_MAX, "routing was left out of this build; build p2pnic with `meson setup -Drouting=true`");
+	return -EOPNOTSUPP;
+#else
+	return 0;
+#endif
+}
+
 static void routing_note(const char *line)
 {
 	cli_note("router", "%s", line);

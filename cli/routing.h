@@ -9,6 +9,9 @@
 
 #define ROUTING_SOCKET "router.sock"
 
+/* 0; -EOPNOTSUPP with one line in err: this build has no routing. */
+int routing_built(char err[CLI_ERR_MAX]);
+
 /*
  * A router for d's NICs, which are called names.  socket NULL: ROUTING_SOCKET in the runtime directory.
  * Returns 0 or -errno with one line in err.

@@ -357,6 +357,11 @@ int run_forward(const struct cli_run_opts *o, const struct rig_opts *ro)
 
 static int run_check(const struct cli_run_opts *o, struct rig_opts *ro, char err[CLI_ERR_MAX])
 {
+	const bool routes = o->route || o->route_mem_set || o->static_route.n || o->static_route_file_set || o->router_mac.n || o->tap.n ||
+			    o->router_socket_set || o->router_set;
+
+	if (routes && routing_built(err))
+		return -EOPNOTSUPP;
 	if (o->cores_set && rig_parse_cores(ro, o->cores, err))
 		return -EINVAL;
 	if (o->nic.n && !o->port.n) {

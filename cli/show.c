@@ -10,6 +10,7 @@
 #include "cli/ctl_client.h"
 #include "cli/options.h"
 #include "cli/router_client.h"
+#include "cli/routing.h"
 #include "cli/show_table.h"
 
 #define CLI_STRUCT cli_show_opts
@@ -195,7 +196,7 @@ int cli_show(int argc, char **argv)
 		return CLI_OK;
 	}
 	if (words && show_is_router(word)) {
-		if (!show_router(word, o.router_socket_set ? o.router_socket : NULL, o.json, err))
+		if (!routing_built(err) && !show_router(word, o.router_socket_set ? o.router_socket : NULL, o.json, err))
 			return CLI_OK;
 		cli_error("show", "%s", err);
 		return CLI_FAILED;
