@@ -118,11 +118,12 @@ class Guest:
         initramfs, self.shell_path = b.path('initramfs'), b.path('shell')
         _initramfs(initramfs, parts, (P2PNIC, *programs))
         self.addr = {n: f'0000:00:{FIRST_SLOT + k:02x}.0' for k, n in enumerate(n for n in nics if n not in switched)}
+        # no_timer_check: on a busy machine without KVM the kernel's trial of its timer fails, and it panics.
         argv = [qemu, '-M', 'q35,memory-backend=ram', '-object', 'memory-backend-memfd,id=ram,size=512M,share=on', '-m', '512M',
                 '-accel', 'tcg', '-cpu', 'max', '-display', 'none', '-nodefaults', '-no-reboot', '-monitor', 'none',
                 '-device', 'intel-iommu,caching-mode=on,aw-bits=48',
                 '-kernel', os.path.join(parts, 'vmlinuz'), '-initrd', initramfs,
-                '-append', 'console=ttyS0 intel_iommu=on panic=-1 quiet loglevel=6 random.trust_cpu=on',
+                '-append', 'console=ttyS0 intel_iommu=on no_timer_check panic=-1 quiet loglevel=6 random.trust_cpu=on',
                 '-serial', 'file:' + b.path('console'), '-serial', f'unix:{self.shell_path},server=on,wait=off']
         if switched:
             argv += ['-device', f'pcie-root-port,id=root,bus=pcie.0,addr={SWITCH_SLOT:x}.0,chassis=1,slot=1',

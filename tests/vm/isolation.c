@@ -10,9 +10,11 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +26,8 @@
 #define CANARY 0x5ac35ac35ac35ac3ull
 #define WATCH_NS 300000000l
 #define LOG_S 6
+#define MSIX 2
+#define VECTOR_FAULT 1 /* BOARD_VEC_FAULT */
 
 static unsigned int failed;
 
@@ -83,6 +87,23 @@ static void add(struct drv *d, const char *addr)
 		exit(1);
 	}
 	must(d, drv_add(d, t, addr), "adding a NIC");
+}
+
+/* What the interrupt of a fault signals, set before the first one. */
+static int fault_vector(struct drv *d, int fd)
+{
+	struct drv_nic *a = &d->nic[0];
+
+	must(d, a->t->ops->irq_set(a->t, MSIX, VECTOR_FAULT, 1, &fd), "the interrupt of faults");
+	return fd;
+}
+
+static bool fired(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint64_t n;
+
+	return poll(&p, 1, 5000) == 1 && read(fd, &n, sizeof(n)) == sizeof(n);
 }
 
 /* nic's own word for where peer's memory is. */
@@ -229,6 +250,7 @@ int main(int argc, char **argv)
 	struct canary c;
 	struct drv *d, *third;
 	uint64_t physical, before;
+	int fd;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc != 4 || drv_create(&d) || drv_create(&third))
@@ -249,7 +271,11 @@ int main(int argc, char **argv)
 	before = faults(d, &d->nic[0]) + faults(d, &d->nic[1]);
 	watch();
 	check(faults(d, &d->nic[0]) + faults(d, &d->nic[1]) == before, "no faults while all is mapped");
+	fd = fault_vector(d, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	refused(d, UNMAPPED, &c, "an address that is not mapped");
+	check(fired(fd), "the NIC's MSI-X interrupt for faults comes by its eventfd");
+	fault_vector(d, -1);
+	close(fd);
 	let_log_breathe();
 	physical = bar_address(argv[3], 2);
 	check(physical != 0, "C's memory has a physical address");

@@ -21,6 +21,7 @@ MIX = {'wr': (60,) * 7 + (590,) * 4 + (1514,), 'rd': (60,) * 60 + (124,) * 6 + (
 PAIRS = (('wr', 'a', 'b'), ('rd', 'c', 'd'))
 PROGRAMS = [os.path.join(BUILD, 'tests', 'vm', p) for p in ('isolation', 'fdstore')]
 MESH, MESH_PAIRS = 'efgh', ('ef', 'gh')
+PATIENCE_S = 150
 MESH_COUNT, MESH_RATE = 7000, 400
 BN_COUNT = 1000
 
@@ -54,7 +55,7 @@ def forward(b, g, mode, one, two):
     b.say(f'{mode}: up in {time.monotonic() - t:.1f} s')
     refused(b, g, f'P2PNIC_RUNTIME_DIR=/tmp/other p2pnic up {addresses(g, one + two)}', 'another process holds it')
     t, cpu = time.monotonic(), int(g.sh(f'cut -d" " -f14,15 /proc/{pid}/stat | tr " " +').split('+')[0])
-    wait_for(f'{mode}: all frames are out', 60, lambda: b.stats(two)[two]['ports'][0]['tx_frames'] >= COUNT, 0.1)
+    wait_for(f'{mode}: all frames are out', PATIENCE_S, lambda: b.stats(two)[two]['ports'][0]['tx_frames'] >= COUNT, 0.1)
     b.say(f'{mode}: {COUNT} frames in {time.monotonic() - t:.1f} s at most')
     b.equal(int(g.sh(f'cut -d" " -f14 /proc/{pid}/stat')) - cpu, 0, f'{mode}: CPU time of the driver meanwhile, ticks')
     nics = b.stats(one, two)
@@ -86,7 +87,7 @@ def isolation_end(b, g, one, two, three):
 def bn(b, g, one, two):
     """The guest's CPU moves the descriptors: main memory that the driver lends, doorbells in BAR2."""
     pid = up(g, one + two, '--mode', 'bn', '--monitor')
-    wait_for('bn: all frames are out', 60, lambda: b.stats(two)[two]['ports'][0]['tx_frames'] >= BN_COUNT, 0.1)
+    wait_for('bn: all frames are out', PATIENCE_S, lambda: b.stats(two)[two]['ports'][0]['tx_frames'] >= BN_COUNT, 0.1)
     b.equal([drops(n) for n in b.stats(one, two).values()], [{}, {}], 'bn: drops')
     g.sh(f'kill {pid}; while [ -d /proc/{pid} ]; do usleep 20000; done')
     at_rest(b, g, one + two, 'bn: after the driver')
@@ -132,7 +133,7 @@ def hold(b, g):
     g.expect('store', 'has taken over')
     g.sh(f'kill {store}; while [ -d /proc/{store} ]; do usleep 20000; done')
     moves(b, 'without the service manager and its store')
-    wait_for('all frames are out', 60, lambda: outs(b) == [MESH_COUNT] * 2, 0.1)
+    wait_for('all frames are out', PATIENCE_S, lambda: outs(b) == [MESH_COUNT] * 2, 0.1)
     nics = b.stats(*MESH)
     b.equal([drops(n) for n in nics.values()], [{}] * 4, 'a mesh of four: drops')
     b.equal([n['events']['peer_down'] for n in nics.values()], [0] * 4, 'a mesh of four: peers that went down')
