@@ -120,6 +120,8 @@ int doc_box_find(const struct doc_box *box,
 bool doc_dev_counts(const struct doc_dev *d);
 /* The largest memory BAR: its number, or -1. */
 int doc_dev_bar(const struct doc_dev *d);
+/* Asleep, but as vfio-pci leaves what nobody has open: whoever opens it wakes it. */
+bool doc_dev_idle(const struct doc_dev *d);
 /* The link between d and the port above it, as it runs and as both ends could; false: d hangs on none, or nothing is
  * known. */
 bool doc_dev_link(const struct doc_box *box, const struct doc_dev *d, struct doc_link *now, struct doc_link *could);

@@ -22,6 +22,8 @@ static void note_state(const struct doc_dev *d, struct doc_notes *out)
 {
 	if (d->gone)
 		note(out, "does not answer: its config reads all ones; unplugged, or its link is down");
+	else if (doc_dev_idle(d))
+		note(out, "sleeps (D%u) as vfio-pci lets what nobody has open: `p2pnic up` wakes it", d->power);
 	else if (d->power)
 		note(out, "sleeps (D%u): `echo on > /sys/bus/pci/devices/%s/power/control`", d->power, d->name);
 	if (d->config_bytes < 256)

@@ -17,6 +17,11 @@ const char *const doc_verdict_names[3] = {"direct", "through-root", "refused"};
 const char *const doc_mode_names[DOC_NUM_MODES] = {"wr", "rd", "bn"};
 const unsigned int doc_sizes[DOC_NUM_SIZES] = {64, 512, 1518};
 
+bool doc_dev_idle(const struct doc_dev *d)
+{
+	return d->power && !strcmp(d->driver, "vfio-pci");
+}
+
 int doc_dev_bar(const struct doc_dev *d)
 {
 	int best = -1, k;
@@ -125,7 +130,7 @@ static void judge_alive(struct doc_pair *p, const struct doc_dev *d)
 		doc_add(p->remedy,
 			"seat it, then `echo 1 > /sys/bus/pci/devices/%s/remove; echo 1 > /sys/bus/pci/rescan`",
 			d->name);
-	} else if (d->power) {
+	} else if (d->power && !doc_dev_idle(d)) {
 		refuse(p);
 		p->rate[DOC_BN].works = false;
 		doc_add(p->reason, "%s sleeps (D%u) and answers no memory request", d->name, d->power);

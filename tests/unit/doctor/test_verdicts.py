@@ -198,6 +198,14 @@ def unplugged():
 def asleep():
     box = two_under_switch()
     box.devs[-1].power = 3
+    box.devs[-1].driver = 'ixgbe'
+    return box
+
+
+@case('same-switch', 'direct')
+def idle_under_vfio_pci():
+    box = two_under_switch()
+    box.devs[-1].power = 3
     return box
 
 
