@@ -196,6 +196,22 @@ static void area_write(struct lpm_table *t, uint32_t magic)
 	rows_store(r, 0, magic);
 }
 
+static int hop_above(void *arg, struct rib_node *n)
+{
+	return n->hop >= *(const uint32_t *)arg;
+}
+
+/* Does a table with so many hops have all that the routes name? */
+static bool hops_enough(const struct lpm *l, uint32_t hops)
+{
+	unsigned int f;
+
+	for (f = 0; f < P2P_NUM_FAMILIES; f++)
+		if ((l->def[f] != RIB_NO_HOP && l->def[f] >= hops) || rib_walk(&l->rib[f], hop_above, &hops))
+			return false;
+	return true;
+}
+
 int lpm_make(struct lpm *l, const struct lpm_window *w, const struct p2p_route_shape *s, struct lpm_table **out)
 {
 	struct p2p_route_head h, was;
@@ -203,7 +219,7 @@ int lpm_make(struct lpm *l, const struct lpm_window *w, const struct p2p_route_s
 	int rc;
 
 	memset(&h, 0, sizeof(h));
-	if (s->bytes > w->bytes || !p2p_route_plan(s, &h))
+	if (s->bytes > w->bytes || !p2p_route_plan(s, &h) || !hops_enough(l, s->hops))
 		return -EINVAL;
 	rc = w->ops->read(w->arg, 0, &was, sizeof(was));
 	if (rc)
@@ -258,6 +274,11 @@ int lpm_adopt(struct lpm *l, const struct lpm_window *w, struct lpm_table **out,
 		return rc;
 	if (!head_ok(&h, w->bytes))
 		return -ENOENT;
+	if (!hops_enough(l, from_le32(h.hops))) {
+		snprintf(err, LPM_ERR_MAX, "the area has %u hops, and routes name higher ones; make the area anew with more",
+			 from_le32(h.hops));
+		return -EINVAL;
+	}
 	h.generation = to_le32(from_le32(h.generation) + 1);
 	rc = table_new(l, w, &h, &t);
 	if (rc) {
@@ -310,11 +331,13 @@ static int lpm_change(struct lpm *l, enum p2p_family f, struct rib_key key, unsi
 
 	for (t = live(l->tables); t; t = live(t->next)) {
 		rc = table_prepare(t, f, &l->rib[f], key, len);
-		if (rc) {
-			for (u = live(l->tables); u != t; u = live(u->next))
+		/* A table that dies on the way refuses nothing. */
+		if (!rc || t->rows.err)
+			continue;
+		for (u = l->tables; u != t; u = u->next)
+			if (!u->rows.err)
 				table_cancel(u);
-			return rc;
-		}
+		return rc;
 	}
 	for (t = live(l->tables); t; t = live(t->next)) {
 		table_apply(t);

@@ -87,9 +87,12 @@ int lpm_create(struct lpm **out);
 /* Tables are detached: what is in the areas stays in force. */
 void lpm_destroy(struct lpm *l);
 
-/* Makes a new area: head, reserved hops, tables of all routes.  -EINVAL: shape; -ENOSPC: more than fits; -ENOMEM. */
+/*
+ * Makes a new area: head, reserved hops, tables of all routes.  -EINVAL: shape, or a hop that it has not got; -ENOSPC: more than
+ * fits; -ENOMEM.
+ */
 int lpm_make(struct lpm *l, const struct lpm_window *w, const struct p2p_route_shape *s, struct lpm_table **out);
-/* -ENOENT: there is no valid area; -EBADMSG: its tables are damaged; err (may be NULL) has one line. */
+/* -ENOENT: there is no valid area; -EBADMSG: its tables are damaged; -EINVAL: too few hops; err (may be NULL) has one line. */
 int lpm_adopt(struct lpm *l, const struct lpm_window *w, struct lpm_table **out, char err[LPM_ERR_MAX]);
 /* The area is left as it is. */
 void lpm_detach(struct lpm_table *t);

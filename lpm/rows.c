@@ -280,6 +280,12 @@ static void row_free(struct rows *r, uint32_t unit)
 	page_give(r, unit);
 }
 
+/* Numbers of places start again behind 2^32; no place is 0, and a queue is much shorter than 2^31. */
+static uint32_t queue_place(uint32_t at)
+{
+	return at | 1u << 31;
+}
+
 static int queue_grow(struct rows *r)
 {
 	uint32_t size = r->queue_mask + 1, k, *more;
@@ -314,9 +320,7 @@ static void row_gone(struct rows *r, uint32_t unit)
 	/* Where the queue can't grow the row is lost until the next adoption: safe, and no news to anybody. */
 	if (!queue_grow(r)) {
 		r->queue[r->q_tail & r->queue_mask] = unit;
-		r->row[unit].waiting = ++r->q_tail;
-		if (!r->q_tail)
-			r->row[unit].waiting = r->q_tail = 1;
+		r->row[unit].waiting = queue_place(r->q_tail++);
 	}
 	for (k = 0; k < 1u << width; k++)
 		rows_unref(r, e[k]);
@@ -375,7 +379,7 @@ static void rows_reap(struct rows *r)
 
 	for (; r->q_head != r->q_sealed; r->q_head++) {
 		unit = r->queue[r->q_head & r->queue_mask];
-		if (r->row[unit].waiting != r->q_head + 1)
+		if (r->row[unit].waiting != queue_place(r->q_head))
 			continue;
 		r->row[unit].waiting = 0;
 		r->waiting--;

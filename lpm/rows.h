@@ -26,7 +26,7 @@ struct row {
 	uint32_t ref, hash;
 	uint32_t next;    /* in its chain of the index; or free list of its page: unit + 1 */
 	uint32_t born;    /* the batch in which it was made */
-	uint32_t waiting; /* where in the queue, + 1; 0: it does not */
+	uint32_t waiting; /* where in the queue, with the top bit set; 0: it does not */
 };
 
 struct rows_page {

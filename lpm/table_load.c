@@ -175,6 +175,8 @@ static int verify_head(struct verify *v)
 	le32 word;
 	int rc = r->w.ops->read(r->w.arg, 0, &h, sizeof(h));
 
+	/* Counted by whoever owns the hop words, not here. */
+	h.changed[P2P_ROUTE_CHANGE_HOP] = r->head.changed[P2P_ROUTE_CHANGE_HOP];
 	if (!rc && memcmp(&h, &r->head, offsetof(struct p2p_route_head, ctx))) {
 		snprintf(v->err, LPM_ERR_MAX, "the area's head is not as it was left; has another driver taken it over?");
 		return -EBADMSG;

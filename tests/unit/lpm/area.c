@@ -8,6 +8,8 @@ static int cut_read(void *arg, uint64_t off, void *buf, size_t len)
 {
 	struct area *a = arg;
 
+	if (a->read_fail)
+		return a->read_fail;
 	return a->plain.ops->read(a->plain.arg, off, buf, len);
 }
 

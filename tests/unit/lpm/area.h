@@ -11,6 +11,7 @@ struct area {
 	struct lpm_window plain; /* all of it goes through */
 	struct lpm_window cut;   /* dies silently after `left` more */
 	uint64_t left, done;
+	int read_fail; /* what the cut window answers to reads; 0: it reads */
 	int fail; /* what the cut window returns when it has died; 0: as if nothing were wrong */
 };
 

@@ -9,6 +9,7 @@
 
 #include "area.h"
 #include "oracle.h"
+#include "lpm/table.h"
 
 #define PROBES 400
 
@@ -426,12 +427,133 @@ static void window_fails(void **state)
 	area_free(&b);
 }
 
+/* The NIC goes away while a change waits for its epoch: the change is made in the other tables, on either side of it. */
+static void window_fails_when_waited_for(void **state)
+{
+	struct lpm_prefix p = { .family = P2P_IP4, .len = 32, .addr = { 10, 0, 0, 1 } };
+	struct lpm_table *t, *u, *v;
+	struct p2p_route_shape s;
+	struct area a, b, c;
+	struct lpm *l;
+	uint64_t seed = 51;
+	unsigned int k;
+
+	assert_int_equal(lpm_create(&l), 0);
+	area_init(&a, 2u << 20);
+	area_init(&b, 512u << 10);
+	area_init(&c, 2u << 20);
+	shape(&s, a.bytes);
+	assert_int_equal(lpm_make(l, &a.plain, &s, &t), 0);
+	s.bytes = b.bytes;
+	assert_int_equal(lpm_make(l, &b.cut, &s, &u), 0);
+	s.bytes = c.bytes;
+	assert_int_equal(lpm_make(l, &c.plain, &s, &v), 0);
+	le32_store_release(&((struct p2p_route_head *)b.mem)->ctx[0].seen, from_le32(((struct p2p_route_head *)b.mem)->epoch));
+	for (k = 0; k < 20000 && lpm_set(l, &p, 21 + k % 200) != -ENOSPC; k++)
+		p.addr[3] = (uint8_t)p2p_random(&seed);
+	assert_true(k < 20000);
+	b.read_fail = -ENOTCONN;
+	assert_int_equal(lpm_set(l, &p, 21 + k % 200), 0);
+	assert_int_equal(lpm_table_error(u), -ENOTCONN);
+	verify(t);
+	verify(v);
+	assert_int_equal(hop_of(&a, t, P2P_IP4, p.addr), 21 + k % 200);
+	assert_int_equal(hop_of(&c, v, P2P_IP4, p.addr), 21 + k % 200);
+	lpm_destroy(l);
+	area_free(&a);
+	area_free(&b);
+	area_free(&c);
+}
+
+/* An area that has not got a hop that routes name is neither made nor taken over. */
+static void too_few_hops(void **state)
+{
+	const struct lpm_prefix p = { .family = P2P_IP6, .len = 32, .addr = { 0x20, 1 } }, def = { .family = P2P_IP4 };
+	struct p2p_route_shape s;
+	char err[LPM_ERR_MAX];
+	struct lpm_table *t;
+	struct area a;
+	struct lpm *l;
+
+	shape(&s, 2u << 20);
+	area_init(&a, s.bytes);
+	assert_int_equal(lpm_create(&l), 0);
+	assert_int_equal(lpm_make(l, &a.plain, &s, &t), 0);
+	lpm_detach(t);
+	assert_int_equal(lpm_set(l, &p, 256), 0);
+	assert_int_equal(lpm_adopt(l, &a.plain, &t, err), -EINVAL);
+	assert_non_null(strstr(err, "256 hops"));
+	assert_int_equal(lpm_make(l, &a.plain, &s, &t), -EINVAL);
+	assert_int_equal(lpm_set(l, &p, 255), 0);
+	assert_int_equal(lpm_set(l, &def, 300), 0);
+	assert_int_equal(lpm_make(l, &a.plain, &s, &t), -EINVAL);
+	assert_int_equal(lpm_del(l, &def), 0);
+	assert_int_equal(lpm_adopt(l, &a.plain, &t, err), 0);
+	verify(t);
+	lpm_destroy(l);
+	area_free(&a);
+}
+
+/* The owner of the hop words counts its changes in the head; that is no damage. */
+static void others_count(void **state)
+{
+	const struct lpm_prefix def = { .family = P2P_IP4 };
+	struct p2p_route_shape s;
+	struct p2p_route_head *h;
+	char err[LPM_ERR_MAX];
+	struct lpm_table *t;
+	struct area a;
+	struct lpm *l;
+
+	shape(&s, 2u << 20);
+	area_init(&a, s.bytes);
+	h = a.mem;
+	assert_int_equal(lpm_create(&l), 0);
+	assert_int_equal(lpm_make(l, &a.plain, &s, &t), 0);
+	assert_int_equal(lpm_set(l, &def, 20), 0);
+	h->changed[P2P_ROUTE_CHANGE_HOP] = to_le32(7);
+	verify(t);
+	h->changed[P2P_ROUTE_CHANGE_DEFAULT] = to_le32(77);
+	assert_int_equal(lpm_verify(t, err), -EBADMSG);
+	lpm_destroy(l);
+	area_free(&a);
+}
+
+/* Rows that waited when the numbers of their places began anew are free like others. */
+static void places_begin_anew(void **state)
+{
+	struct lpm_prefix p = { .family = P2P_IP4, .len = 32, .addr = { 10, 0, 0, 1 } };
+	struct p2p_route_shape s;
+	struct lpm_stats st;
+	struct lpm_table *t;
+	struct area a;
+	struct lpm *l;
+	unsigned int k;
+
+	shape(&s, 512u << 10);
+	area_init(&a, s.bytes);
+	assert_int_equal(lpm_create(&l), 0);
+	assert_int_equal(lpm_make(l, &a.plain, &s, &t), 0);
+	t->rows.q_head = t->rows.q_sealed = t->rows.q_tail = UINT32_MAX - 5;
+	for (k = 0; k < 12; k++)
+		assert_int_equal(lpm_set(l, &p, 20 + k), 0);
+	assert_int_equal(lpm_del(l, &p), 0);
+	assert_false(lpm_poll(l));
+	lpm_table_stats(t, &st);
+	assert_int_equal(st.rows, 0);
+	assert_int_equal(st.waiting, 0);
+	verify(t);
+	lpm_destroy(l);
+	area_free(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(killed_one_by_one), cmocka_unit_test(killed_in_a_batch), cmocka_unit_test(adopt_refuses),
 		cmocka_unit_test(full), cmocka_unit_test(epochs), cmocka_unit_test(adopted_free_rows_wait),
-		cmocka_unit_test(window_fails),
+		cmocka_unit_test(window_fails), cmocka_unit_test(window_fails_when_waited_for), cmocka_unit_test(too_few_hops),
+		cmocka_unit_test(others_count), cmocka_unit_test(places_begin_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
