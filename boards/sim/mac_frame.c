@@ -75,7 +75,8 @@ static uint32_t ip_sum(const uint8_t *ip)
 
 	for (k = 0; k < 20; k += 2)
 		sum += (uint32_t)ip[k] << 8 | ip[k + 1];
-	return (sum + (sum >> 16)) & 0xffff;
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
 }
 
 static void store_be32(uint8_t *p, uint32_t v)

@@ -66,10 +66,11 @@ static inline void soft_few_desc(struct p2p_desc *d, uint32_t w0, uint32_t csum,
 static inline void board_prefetch_few(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t step, uint32_t n)
 {
 	uint64_t rel = off - w->lo;
-	const uint8_t *p = w->host + rel;
+	const uint8_t *p;
 
-	if (p2p_unlikely(w->gen != b->gen || rel > w->span_write || (uint64_t)n * step > w->span_write - rel))
+	if (p2p_unlikely(!w->host || w->gen != b->gen || rel > w->span_write || (uint64_t)n * step > w->span_write - rel))
 		return;
+	p = w->host + rel;
 #pragma GCC unroll 4
 	for (uint32_t k = 0; k < n; k++, p += step)
 		__asm__ volatile("prefetchw %0" : : "m"(*p));

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <boards/sim/sim.h>
+#include "internal.h"
 
 #define BUFS 64
 #define BUF 2048
@@ -332,6 +333,25 @@ static void test_samples(void **state)
 	bed_close(b);
 }
 
+/* By RFC 1071, for every address of a net: carries of carries among them. */
+static void test_ip_checksum(void **state)
+{
+	const uint8_t addr[12] = { 2 };
+	struct sim_frame f = { .id = 9, .len = 64, .net = 10u << 24 | 200u << 16 };
+	uint8_t data[64];
+	unsigned int k;
+	uint32_t sum;
+
+	for (f.flow = 0; f.flow < 1u << 16; f.flow++) {
+		sim_frame_make(data, addr, &f);
+		for (k = 14, sum = 0; k < 34; k += 2)
+			sum += (uint32_t)data[k] << 8 | data[k + 1];
+		while (sum >> 16)
+			sum = (sum & 0xffff) + (sum >> 16);
+		assert_int_equal(sum, 0xffff);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -344,6 +364,7 @@ int main(void)
 		cmocka_unit_test(test_sink),
 		cmocka_unit_test(test_long_frames),
 		cmocka_unit_test(test_samples),
+		cmocka_unit_test(test_ip_checksum),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -172,6 +172,18 @@ static void test_take_and_check(void **state)
 	/* The rolls reach what they are meant to. */
 	assert_true(stopped > ROUNDS / 10 && bad > ROUNDS / 20 && all > ROUNDS / 4);
 }
+
+/* Of a window that leads nowhere (a ring without a base) nothing is asked for, and no address is made of it. */
+static void test_no_window(void **state)
+{
+	struct rig *r = *state;
+
+	r->w = (struct board_win){ .gen = r->b.gen };
+	board_prefetch_few(&r->b, &r->w, STEP, STEP, 4);
+	r->w.gen++;
+	board_prefetch_few(&r->b, &r->w, STEP, STEP, 4);
+	assert_null(r->w.host);
+}
 #endif
 
 int main(void)
@@ -180,6 +192,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_fill, rig_make, rig_free),
 		cmocka_unit_test_setup_teardown(test_take_and_check, rig_make, rig_free),
+		cmocka_unit_test_setup_teardown(test_no_window, rig_make, rig_free),
 	};
 
 	if (!soft_copy_wide()) {
