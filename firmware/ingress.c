@@ -200,6 +200,8 @@ static int ingress_frame(struct fw_nic *n, struct frame *f)
 		fw_drop(n, P2P_DROP_runt, 1);
 		return 0;
 	}
+	if (FW_ROUTING && n->port[f->x].routed)
+		return -FW_EAGAIN; /* as below, whatever was set since it was judged */
 	if (n->port_reg[f->x][FW_R_PORT_PAIR] & P2P_PAIR_VALID)
 		return ingress_pair(n, f);
 	if (n->bridge)
@@ -300,7 +302,8 @@ static unsigned int ingress_burst(struct fw_nic *n, unsigned int x)
 	unsigned int nic = (pair >> 8) & 0xff, to = pair & 0xff, moved;
 	struct fw_port *port = &n->port[x];
 
-	if (!(pair & P2P_PAIR_VALID))
+	/* What routing has judged and rewritten goes its way, though the port has got a pair since. */
+	if (!(pair & P2P_PAIR_VALID) || (FW_ROUTING && port->routed))
 		return FW_ROUTING && n->route.on ? fw_route_burst(n, x) : 0;
 	if (port->retry)
 		return 0;

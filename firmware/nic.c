@@ -401,8 +401,8 @@ static void nic_tick(struct fw_nic *n)
 	for (left = n->intro; left; left &= left - 1)
 		fw_peer_tick(n, fw_next_bit(left, 0));
 	n->look |= n->intro;
-	/* Where lines can be lost the host learns from this one. */
-	if (FW_ROUTING && n->route.on && n->punt.told_prod != n->punt.prod)
+	/* The host learns from this one where a frame's is lost; where lines can be lost this one may be too. */
+	if (FW_ROUTING && n->route.on && (n->scrub || n->punt.told_prod != n->punt.prod))
 		fw_punt_line(n);
 	fw_bridge_age(n);
 	if (!n->asleep && n->next_tick_ns > n->now_ns + FW_TICK_NS)

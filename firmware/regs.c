@@ -262,10 +262,8 @@ static void reg_write_block(struct fw_nic *n, uint32_t off, uint32_t bytes, uint
 			return;
 		n->error = (value & P2P_PAIR_VALID) && (((value >> 8) & 0xff) >= P2P_MAX_NICS ||
 							(value & 0xff) >= P2P_MAX_PORTS) ? FW_EINVAL : 0;
-		if (!n->error) {
+		if (!n->error)
 			n->port_reg[i][k] = value;
-			n->port[i].routed = false;
-		}
 	} else if (off >= P2P_PEER_BLOCK && off < P2P_PEER_BLOCK + P2P_MAX_NICS * P2P_PEER_BLOCK_BYTES) {
 		i = (off - P2P_PEER_BLOCK) / P2P_PEER_BLOCK_BYTES;
 		k = reg_find(peer_regs, FW_NUM_PEER_REGS, (off - P2P_PEER_BLOCK) % P2P_PEER_BLOCK_BYTES, bytes);

@@ -87,24 +87,27 @@ static bool part_ok(uint64_t at, uint64_t bytes, uint64_t all)
 /* Everything that later stays unasked: that the parts lie in the area.  Copies what is used; tables are fw_lpm_open()'s. */
 static int area_take(struct fw_route *r, struct p2p_route_head *h, uint64_t bytes, unsigned int context)
 {
-	uint64_t counts = from_le32(h->counts_at), step = from_le32(h->counts_step);
+	/* The host can still write to the head: what was judged is what is used. */
+	const volatile struct p2p_route_head *v = h;
+	const uint64_t hops_at = from_le32(v->hops_at), buckets_at = from_le32(v->buckets_at), entries_at = from_le32(v->entries_at);
+	const uint64_t counts = from_le32(v->counts_at), step = from_le32(v->counts_step);
+	const uint32_t contexts = from_le32(v->contexts);
 	uint8_t *base = (uint8_t *)h;
 
 	if (le32_load_acquire(&h->magic) != P2P_ROUTE_MAGIC || fw_lpm_open(&r->lpm, h, bytes))
 		return -FW_EINVAL;
-	r->hops = from_le32(h->hops);
-	r->buckets = from_le32(h->buckets);
-	r->entries = from_le32(h->entries);
-	if (from_le64(h->bytes) > bytes || context >= from_le32(h->contexts) || from_le32(h->contexts) > P2P_ROUTE_MAX_CONTEXTS ||
-	    r->hops < P2P_HOP_FREE || r->hops > P2P_MAX_HOPS || !r->entries)
+	r->hops = from_le32(v->hops);
+	r->buckets = from_le32(v->buckets);
+	r->entries = from_le32(v->entries);
+	if (from_le64(v->bytes) > bytes || context >= contexts || contexts > P2P_ROUTE_MAX_CONTEXTS || r->hops < P2P_HOP_FREE || r->hops > P2P_MAX_HOPS || !r->entries)
 		return -FW_EINVAL;
-	if (!part_ok(from_le32(h->hops_at), 4ull * r->hops, bytes) || !part_ok(from_le32(h->buckets_at), 4ull * r->buckets, bytes) ||
-	    !part_ok(from_le32(h->entries_at), 64ull * r->entries, bytes) || step & 63 || step < 16ull * r->hops ||
+	if (!part_ok(hops_at, 4ull * r->hops, bytes) || !part_ok(buckets_at, 4ull * r->buckets, bytes) ||
+	    !part_ok(entries_at, 64ull * r->entries, bytes) || step & 63 || step < 16ull * r->hops ||
 	    !part_ok(counts, (context + 1) * step, bytes))
 		return -FW_EINVAL;
-	r->hop_words = (const le32 *)(base + from_le32(h->hops_at));
-	r->bucket_words = (const le32 *)(base + from_le32(h->buckets_at));
-	r->entry = (const struct p2p_hop_entry *)(base + from_le32(h->entries_at));
+	r->hop_words = (const le32 *)(base + hops_at);
+	r->bucket_words = (const le32 *)(base + buckets_at);
+	r->entry = (const struct p2p_hop_entry *)(base + entries_at);
 	r->count = (struct p2p_hop_count *)(base + counts + context * step);
 	r->head = h;
 	r->line = &h->ctx[context];
@@ -368,13 +371,28 @@ static const struct p2p_hop_entry *hop_entry(const struct fw_route *r, uint32_t 
 	return &r->entry[P2P_HOP_NUMBER(w)];
 }
 
-static bool rpf_entry_ok(const struct fw_nic *n, const struct p2p_hop_entry *e, unsigned int x, bool strict)
+/* What is looked at of an entry, each word read once: the host can still write to it. */
+static inline void entry_read(struct p2p_hop_entry *e, const struct p2p_hop_entry *from)
 {
-	if (!e)
+	const uint64_t *word = (const uint64_t *)(const void *)from;
+	uint64_t v[3];
+	unsigned int k;
+
+	for (k = 0; k < P2P_ARRAY_SIZE(v); k++)
+		v[k] = __atomic_load_n(&word[k], __ATOMIC_RELAXED);
+	memcpy(e, v, sizeof(v));
+}
+
+static bool rpf_entry_ok(const struct fw_nic *n, const struct p2p_hop_entry *from, unsigned int x, bool strict)
+{
+	struct p2p_hop_entry e;
+
+	if (!from)
 		return false;
-	if (e->kind == P2P_HOP_KIND_FORWARD || e->kind == P2P_HOP_KIND_GLEAN)
-		return !strict || (e->nic == n->self && e->port == x);
-	return !strict && e->kind == P2P_HOP_KIND_PUNT;
+	entry_read(&e, from);
+	if (e.kind == P2P_HOP_KIND_FORWARD || e.kind == P2P_HOP_KIND_GLEAN)
+		return !strict || (e.nic == n->self && e.port == x);
+	return !strict && e.kind == P2P_HOP_KIND_PUNT;
 }
 
 static bool rpf_ok(const struct fw_nic *n, uint32_t hop, unsigned int x, bool strict)
@@ -465,27 +483,30 @@ static void hop_apply(struct fw_nic *n, struct rframe *f)
 		[P2P_HOP_KIND_LOCAL] = P2P_PUNT_local, [P2P_HOP_KIND_PUNT] = P2P_PUNT_kernel,
 		[P2P_HOP_KIND_UNREACHABLE] = P2P_PUNT_unreachable, [P2P_HOP_KIND_PROHIBIT] = P2P_PUNT_prohibit,
 	};
-	const struct p2p_hop_entry *e = f->e;
+	struct p2p_hop_entry e;
 
 	if (p2p_unlikely(f->rpf_bad)) {
 		set_drop(f, P2P_DROP_rpf);
 		return;
 	}
-	if (p2p_unlikely(!e)) {
+	if (p2p_unlikely(!f->e)) {
 		f->hop = P2P_HOP_NO_ROUTE;
 		set_punt(f, P2P_PUNT_no_route);
-	} else if (p2p_likely(e->kind == P2P_HOP_KIND_FORWARD)) {
-		hop_forward(n, f, e);
-	} else if (e->kind >= P2P_NUM_HOP_KINDS) {
+		return;
+	}
+	entry_read(&e, f->e);
+	if (p2p_likely(e.kind == P2P_HOP_KIND_FORWARD)) {
+		hop_forward(n, f, &e);
+	} else if (e.kind >= P2P_NUM_HOP_KINDS) {
 		set_drop(f, P2P_DROP_bad_hop);
-	} else if (f->link_local && e->kind != P2P_HOP_KIND_LOCAL) {
+	} else if (f->link_local && e.kind != P2P_HOP_KIND_LOCAL) {
 		set_drop(f, P2P_DROP_link_local);
-	} else if (e->kind == P2P_HOP_KIND_BLACKHOLE) {
+	} else if (e.kind == P2P_HOP_KIND_BLACKHOLE) {
 		count_hop(&n->route, f->hop, f->len);
 		set_drop(f, P2P_DROP_blackhole);
 	} else {
 		count_hop(&n->route, f->hop, f->len);
-		set_punt(f, (enum p2p_punt)punt[e->kind]);
+		set_punt(f, (enum p2p_punt)punt[e.kind]);
 	}
 }
 
