@@ -99,7 +99,8 @@ static int area_take(struct fw_route *r, struct p2p_route_head *h, uint64_t byte
 	r->hops = from_le32(v->hops);
 	r->buckets = from_le32(v->buckets);
 	r->entries = from_le32(v->entries);
-	if (from_le64(v->bytes) > bytes || context >= contexts || contexts > P2P_ROUTE_MAX_CONTEXTS || r->hops < P2P_HOP_FREE || r->hops > P2P_MAX_HOPS || !r->entries)
+	if (from_le64(v->bytes) > bytes || context >= contexts || contexts > P2P_ROUTE_MAX_CONTEXTS || r->hops < P2P_HOP_FREE ||
+	    r->hops > P2P_MAX_HOPS || !r->entries)
 		return -FW_EINVAL;
 	if (!part_ok(hops_at, 4ull * r->hops, bytes) || !part_ok(buckets_at, 4ull * r->buckets, bytes) ||
 	    !part_ok(entries_at, 64ull * r->entries, bytes) || step & 63 || step < 16ull * r->hops ||

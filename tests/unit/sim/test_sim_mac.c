@@ -6,8 +6,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <boards/sim/internal.h>
 #include <boards/sim/sim.h>
-#include "internal.h"
 
 #define BUFS 64
 #define BUF 2048
