@@ -138,14 +138,18 @@ static int dump_datagram(struct kernel *k, size_t len, bool *interrupted)
 	const struct nlmsghdr *m = (const struct nlmsghdr *)k->buf;
 	const struct nlmsgerr *e;
 	int left = (int)len;
+	int32_t rc;
 
 	for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
 		if (m->nlmsg_seq != k->seq)
 			continue;
 		if (m->nlmsg_flags & NLM_F_DUMP_INTR)
 			*interrupted = true;
-		if (m->nlmsg_type == NLMSG_DONE)
-			return 1;
+		if (m->nlmsg_type == NLMSG_DONE) {
+			/* A dump that broke off says so here. */
+			rc = mnl_nlmsg_get_payload_len(m) >= sizeof(rc) ? *(const int32_t *)mnl_nlmsg_get_payload(m) : 0;
+			return rc < 0 ? rc : 1;
+		}
 		if (m->nlmsg_type == NLMSG_ERROR) {
 			e = mnl_nlmsg_get_payload(m);
 			return e->error ? e->error : 1;
@@ -227,6 +231,11 @@ static void kernel_discard(struct kernel *k)
 	} while (n >= 0 || errno == EINTR || errno == ENOBUFS || errno == ENOSPC);
 }
 
+static bool kernel_lacks(int rc)
+{
+	return rc == -EOPNOTSUPP || rc == -EAFNOSUPPORT || rc == -EPROTONOSUPPORT || rc == -EINVAL;
+}
+
 static int kernel_dump_all(struct kernel *k, bool *whole, char err[KERNEL_ERR_MAX])
 {
 	static const struct {
@@ -252,6 +261,7 @@ static int kernel_dump_all(struct kernel *k, bool *whole, char err[KERNEL_ERR_MA
 		rc = kernel_dump(k, dumps[i].type, dumps[i].family, whole);
 		if (rc && !dumps[i].optional)
 			return kernel_fail(rc, err, dumps[i].what);
+		*whole = *whole && (!rc || kernel_lacks(rc));
 		if (dumps[i].type == RTM_GETRULE)
 			policy += k->rules;
 	}
