@@ -22,6 +22,8 @@
 
 #include <p2pnic/function.h>
 
+#include "driver/bus.h"
+
 struct vfio_container;
 
 #define DRV_ERR_MAX 512
@@ -59,6 +61,8 @@ struct transport {
 	const struct transport_ops *ops;
 	unsigned int flags;    /* TRANSPORT_* */
 	unsigned int bus_bits; /* of the bus addresses that can be mapped; 0: all that the device interface allows */
+	const struct bus_space *space; /* that it shares with others; NULL: it has one of its own */
+	uint64_t bar2;                 /* bus address of its BAR2 in that space; 0: none */
 };
 
 /* Opens a function of this process.  fn outlives the transport.  0 or -ENOMEM. */
