@@ -633,9 +633,10 @@ void lpm_table_stats(const struct lpm_table *t, struct lpm_stats *st)
 		.stores = r->stores,
 		.written_bytes = r->written_bytes,
 		.epoch = r->epoch,
+		.punts = t->punts,
 		.host_bytes = 4 * (roots + (r->pages_taken << ROWS_PAGE_LOG2)) +
 			      sizeof(struct row) * ((r->pages_taken << ROWS_PAGE_LOG2) >> r->unit_log2) +
-			      4ull * (r->index_mask + r->queue_mask + 2) + 13 * roots + sizeof(struct rows_page) * r->pages,
+			      4ull * (r->index_mask + r->queue_mask + 2) + 17 * roots + sizeof(struct rows_page) * r->pages,
 	};
 }
 

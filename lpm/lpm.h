@@ -16,7 +16,12 @@
  *   with hop h makes that word an alias of h by one store, and touches no row.
  *
  * BATCHES  Between lpm_begin() and lpm_commit() changes are made in routes and in rows that nothing leads to yet;
- *   lpm_commit() publishes them, root entry by root entry: each address goes over from the old to the new at one store.
+ *   lpm_commit() publishes them, root entry by root entry: each address goes over from the old to the new at one store, and
+ *   at any instant has what it had before the batch or what it has after it.  Not all go over at the same store.
+ *   That holds for a change of the default route in the same batch, too: addresses that leave it do so before it
+ *   changes, those that come to it come afterwards.  A root entry with addresses of both kinds has a row of its own in
+ *   between.  If there is no room for that row its addresses are P2P_HOP_PUNT for the time of the commit (lpm_stats.punts): to
+ *   the kernel, but never by a wrong route.
  *   Without a batch each change is published at once.  Refusals are told by the call that was refused, batch or not.
  *
  * ADOPTION  lpm_adopt() takes over the area that a driver before us left: what its tables lead to stays in force,
@@ -136,6 +141,7 @@ struct lpm_stats {
 	uint64_t waiting;     /* rows unlinked whose epoch has not passed */
 	uint64_t host_bytes;  /* host memory of the table; routes not counted */
 	uint64_t stores, written_bytes; /* published words; bytes of rows written */
+	uint64_t punts;       /* root entries that went to the kernel during a commit, for want of room (BATCHES) */
 	uint32_t epoch;
 };
 void lpm_table_stats(const struct lpm_table *t, struct lpm_stats *st);

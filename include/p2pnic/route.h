@@ -66,7 +66,8 @@
  *   leads to was written before and is not changed while any context may still read it.  Readers load each word once;
  *   what follows depends on it, so that no acquire is needed on CPUs that keep dependent loads in order.
  *   A change that needs many stores (a short prefix over many root entries) is atomic for each address, not for all:
- *   a lookup gives the result from before or from after.
+ *   a lookup gives the result from before or from after.  So is a batch of changes, the default route's among them, but
+ *   for addresses that go to the kernel during it because no row more fits (lpm/lpm.h, BATCHES).
  *
  * VALIDITY OF A RESULT  What becomes of a packet is what the table said at some instant while the packet was there.  Of
  *   the nodes alone that follows from their order of publication.  But a leaf names a hop word (P2P_HOP_DEFAULT4 among
