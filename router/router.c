@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -359,35 +357,6 @@ static int router_use(struct router *r, char err[ROUTER_ERR_MAX])
 			rc = drv_route_use(r->route, r->drv->nic[i].index, true);
 	if (rc)
 		snprintf(err, ROUTER_ERR_MAX, "%s", drv_error(r->drv));
-	return rc;
-}
-
-static int router_listen(struct router *r, char err[ROUTER_ERR_MAX])
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	mode_t mask;
-	int rc;
-
-	if (!r->opts.socket)
-		return 0;
-	if (strlen(r->opts.socket) >= sizeof(a.sun_path)) {
-		snprintf(err, ROUTER_ERR_MAX, "%.200s is too long for a socket's path", r->opts.socket);
-		return -EINVAL;
-	}
-	memcpy(a.sun_path, r->opts.socket, strlen(r->opts.socket) + 1);
-	r->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mask = umask(0177);
-	if (r->listen_fd >= 0 && connect(r->listen_fd, (struct sockaddr *)&a, sizeof(a)) == 0) {
-		umask(mask);
-		snprintf(err, ROUTER_ERR_MAX, "another router answers at %s; end it first", a.sun_path);
-		return -EADDRINUSE;
-	}
-	unlink(a.sun_path);
-	rc = r->listen_fd < 0 || bind(r->listen_fd, (struct sockaddr *)&a, sizeof(a)) || listen(r->listen_fd, 16) ? -errno : 0;
-	umask(mask);
-	r->listening = !rc;
-	if (rc)
-		snprintf(err, ROUTER_ERR_MAX, "cannot listen at %s: %s", a.sun_path, strerror(-rc));
 	return rc;
 }
 
