@@ -152,6 +152,8 @@ static int dump_datagram(struct kernel *k, size_t len, bool *interrupted)
 		}
 		if (m->nlmsg_type == NLMSG_ERROR) {
 			e = mnl_nlmsg_get_payload(m);
+			if (mnl_nlmsg_get_payload_len(m) < sizeof(e->error))
+				return -EBADMSG;
 			return e->error ? e->error : 1;
 		}
 		if (kernel_message(k, m))
