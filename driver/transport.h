@@ -13,7 +13,9 @@
  * OWNERSHIP  whoever opened a transport closes it.  Descriptors passed in stay
  *   the caller's; the descriptor that region_info returns becomes the caller's.
  * THREADS  one caller at a time per transport.
- * ERRORS  0 or -errno; -ENOTCONN when the NIC's process is gone.
+ * ERRORS  0 or -errno; -ENOTCONN, at once and for good, when the connection to the NIC is lost: its process is gone, did not
+ *   answer in time or broke the protocol; why() says which.  That is no proof that it does nothing any more: a process that
+ *   was stopped may go on.
  *
  * Source: design section 4 "Driver bring-up", section 1 (transports).
  */
