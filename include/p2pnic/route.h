@@ -87,7 +87,8 @@
  *   waits until each context's `seen` is 0 or has reached E (p2p_epoch_passed()).  A context stores `seen` = epoch
  *   (release) between two steps, when nothing that it read from the area is still in use; 0 (release) before it goes
  *   idle, stops or is reset; and coming back: load epoch, store it to `seen`, full barrier, only then read the area.
- *   Lines of contexts that don't exist stay 0.  A NIC that hangs keeps only its own area's rows from being reused.
+ *   Lines of contexts that don't exist stay 0.  A NIC that hangs keeps only its own area's rows from being reused.  An area that
+ *   the driver writes no more needs no epochs: nothing in it is reused (lpm/lpm.h, ABANDONED).
  *
  * A DEAD DRIVER  leaves a table in which every lookup is right for the routes as they were before or after each
  *   change that it was making; and rows, entries and buckets that nothing leads to.  The next driver increments
