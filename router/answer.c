@@ -146,7 +146,8 @@ static void put_counts(struct answer *a)
 		",\"neighbours\":%zu,\"objects\":%zu", c.routes[0], c.routes[1], c.prefixes[0], c.prefixes[1], c.unplaced, c.hops,
 		c.neighbours, c.objects);
 	fprintf(a->f, ",\"hop_indexes\":%" PRIu32 ",\"hop_indexes_max\":%" PRIu32 ",\"table_bytes\":%" PRIu64 ",\"room_bytes\":%" PRIu64
-		",\"retired\":%" PRIu64 ",\"error\":%d", ac.hops, ac.hops_max, ac.table_bytes, ac.room_bytes, ac.retired, ac.error);
+		",\"retired\":%" PRIu64 ",\"error\":%d"
+		",\"nics_lost\":%u", ac.hops, ac.hops_max, ac.table_bytes, ac.room_bytes, ac.retired, ac.error, ac.abandoned);
 	fprintf(a->f, ",\"events\":%" PRIu64 ",\"overruns\":%" PRIu64 ",\"syncs\":%" PRIu64 ",\"sync_due\":%s,\"not_understood\":%" PRIu64
 		",\"policy_rules\":%u,\"adopted\":%u", k.events, k.overruns, k.syncs, k.due ? "true" : "false", k.refused, k.policy,
 		a->r->adopted);

@@ -37,6 +37,7 @@ struct router {
 	uint64_t retry_ns; /* and what the NICs refused is tried again */
 	size_t refused;    /* prefixes, when that was looked at last */
 	unsigned int adopted;
+	bool lost[P2P_MAX_NICS]; /* by the order of drv_add(): area abandoned */
 	unsigned int policy; /* rules that are not followed, as said last */
 };
 
