@@ -33,6 +33,11 @@ struct world {
 	uint16_t now;
 	uint8_t now_family;
 	uint32_t seq;
+	struct nlmsghdr *event; /* that is heard next */
+	/* the sink */
+	bool full;
+	unsigned int hop_sets;
+	uint8_t mac;            /* the last byte of the one set last */
 };
 static struct world *world; /* that the calls below are made in */
 
@@ -86,6 +91,18 @@ static void route_via(struct nlmsghdr *m, const char *gateway)
 	mnl_attr_put_u32(m, RTA_OIF, PORT);
 }
 
+static struct nlmsghdr *neigh_begin(void *buf, uint8_t mac)
+{
+	struct nlmsghdr *m = begin(buf, RTM_NEWNEIGH, sizeof(struct ndmsg));
+	const uint8_t bytes[6] = { 2, 0, 0, 0, 1, mac };
+
+	*(struct ndmsg *)mnl_nlmsg_get_payload(m) = (struct ndmsg){ .ndm_family = AF_INET, .ndm_ifindex = PORT,
+								     .ndm_state = NUD_REACHABLE };
+	mnl_attr_put(m, NDA_DST, 4, "\12\0\0\2");
+	mnl_attr_put(m, NDA_LLADDR, 6, bytes);
+	return m;
+}
+
 /* --- the kernel --- */
 
 ssize_t __wrap_mnl_socket_sendto(const struct mnl_socket *s, const void *buf, size_t len);
@@ -111,11 +128,7 @@ static struct nlmsghdr *thing(void *buf)
 		m = link_begin(buf);
 		mnl_attr_put_strz(m, IFLA_IFNAME, "p0");
 	} else if (world->now == RTM_GETNEIGH) {
-		m = begin(buf, RTM_NEWNEIGH, sizeof(struct ndmsg));
-		*(struct ndmsg *)mnl_nlmsg_get_payload(m) = (struct ndmsg){ .ndm_family = AF_INET, .ndm_ifindex = PORT,
-									     .ndm_state = NUD_REACHABLE };
-		mnl_attr_put(m, NDA_DST, 4, "\12\0\0\2");
-		mnl_attr_put(m, NDA_LLADDR, 6, "\2\0\0\0\1\1");
+		m = neigh_begin(buf, 1);
 	} else if (world->now == RTM_GETROUTE && world->now_family == AF_INET) {
 		m = route_begin(buf, AF_INET, "192.0.2.0", 24);
 		route_via(m, "10.0.0.2");
@@ -132,6 +145,12 @@ ssize_t __wrap_mnl_socket_recvfrom(const struct mnl_socket *s, void *buf, size_t
 	struct nlmsghdr *m = NULL, *done;
 	size_t at = 0;
 
+	if (s == world->k.events && world->event) {
+		at = world->event->nlmsg_len;
+		memcpy(buf, world->event, at);
+		world->event = NULL;
+		return (ssize_t)at;
+	}
 	if (s == world->k.events || !world->asked) {
 		errno = EAGAIN;
 		return -1;
@@ -154,6 +173,13 @@ ssize_t __wrap_mnl_socket_recvfrom(const struct mnl_socket *s, void *buf, size_t
 
 static int hop_set(void *ctx, uint32_t hop, const struct fib_out *out)
 {
+	struct world *w = ctx;
+
+	w->hop_sets++;
+	if (w->full)
+		return -ENOSPC;
+	if (out->kind == FIB_FORWARD)
+		w->mac = out->way[0].dst_mac[5];
 	return 0;
 }
 
@@ -255,7 +281,53 @@ static void test_broken_dump(void **state)
 	held(w, 0, 1, 1);
 }
 
+/* A next hop for which the NICs had no room is tried again though nothing happens. */
+static void test_hop_again(void **state)
+{
+	char err[KERNEL_ERR_MAX];
+	struct world *w = *state;
+	unsigned int sets;
+	uint8_t buf[512];
+
+	assert_int_equal(kernel_sync(&w->k, err), 0);
+	w->event = neigh_begin(buf, 7);
+	assert_int_equal(kernel_read(&w->k), 0);
+	assert_int_equal(w->mac, 7);
+	w->full = true;
+	w->event = neigh_begin(buf, 8);
+	assert_int_equal(kernel_read(&w->k), 0);
+	assert_int_equal(w->mac, 7);
+	w->k.ask_at_ns = 0;
+	assert_int_equal(kernel_tick(&w->k, err), 0);
+	assert_int_equal(w->mac, 7);
+	w->full = false;
+	w->k.ask_at_ns = 0;
+	assert_int_equal(kernel_tick(&w->k, err), 0);
+	assert_int_equal(w->mac, 8);
+	sets = w->hop_sets;
+	w->k.ask_at_ns = 0;
+	assert_int_equal(kernel_tick(&w->k, err), 0);
+	assert_int_equal(w->hop_sets, sets);
+	assert_false(w->k.counts.due);
+}
+
 /* --- messages with something wrong in them --- */
+
+/* What a change was that could not be read is asked for. */
+static void test_event(void **state)
+{
+	char err[KERNEL_ERR_MAX];
+	struct world *w = *state;
+	uint8_t buf[512];
+
+	assert_int_equal(kernel_sync(&w->k, err), 0);
+	w->event = neigh_begin(buf, 7);
+	((struct nlattr *)mnl_nlmsg_get_payload_offset(w->event, sizeof(struct ndmsg)))->nla_len = 200;
+	assert_int_equal(kernel_read(&w->k), 0);
+	assert_int_equal(w->k.counts.refused, 1);
+	assert_true(w->k.counts.due);
+	assert_int_equal(w->mac, 1);
+}
 
 /* A multipath list of two hops, the second's length and what follows as asked for. */
 static int multipath(struct world *w, uint16_t second, unsigned int more)
@@ -352,6 +424,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_broken_dump, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hop_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_event, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_multipath, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_attributes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_name, setup, teardown),
