@@ -30,9 +30,15 @@ struct config_ctx {
 	char *err;
 };
 
+/* why may quote the file, whose strings hold any characters; an error is one line. */
 static int config_fail(const struct config_ctx *c, const config_setting_t *s, const char *why)
 {
+	char *at;
+
 	snprintf(c->err, CLI_ERR_MAX, "%s:%u: %.500s", c->path, config_setting_source_line(s), why);
+	for (at = c->err; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = '?';
 	return -EINVAL;
 }
 

@@ -103,7 +103,7 @@ static int read_resource(const struct doc_tree *t, struct doc_dev *d, char err[D
 	if (rc)
 		return rc == -ENOENT ? -EINVAL : rc;
 	for (k = 0, line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save), k++) {
-		struct doc_bar *b = &d->bar[k];
+		struct doc_bar *b;
 
 		used = 0;
 		if (sscanf(line, "0x%llx 0x%llx 0x%llx%n", &start, &end, &flags, &used) != 3 || line[used] ||
@@ -115,6 +115,7 @@ static int read_resource(const struct doc_tree *t, struct doc_dev *d, char err[D
 		if (k >= DOC_NUM_BARS || !(flags & (IORESOURCE_IO | IORESOURCE_MEM)) ||
 		    (d->kind == DOC_BRIDGE && k >= 2))
 			continue;
+		b = &d->bar[k];
 		b->there = true;
 		b->io = flags & IORESOURCE_IO;
 		b->pref = flags & IORESOURCE_PREFETCH;
@@ -131,7 +132,7 @@ static int read_resource(const struct doc_tree *t, struct doc_dev *d, char err[D
 	return 0;
 }
 
-/* For a terminal and for JSON: other than plain text comes from a broken tree. */
+/* For a terminal, for JSON and for an error of one line: other than plain text comes from a broken tree. */
 static void clean(char *text)
 {
 	for (; *text; text++)
@@ -463,10 +464,12 @@ int doc_box_read(struct doc_box *box, const char *root, char err[DOC_ERR_MAX])
 	if (!rc)
 		rc = read_cpu(box, &tree, err);
 	doc_tree_close(&tree);
-	if (rc)
-		doc_box_free(box);
-	else
+	if (!rc) {
 		read_names(box);
+		return 0;
+	}
+	clean(err);
+	doc_box_free(box);
 	return rc;
 }
 

@@ -267,7 +267,7 @@ int doc_box_save(const char *root, const char *into, char err[DOC_ERR_MAX])
 	if (!rc)
 		rc = doc_tree_each(&from, "class/iommu", save_iommu, &s, err);
 	rc = rc == -ENOENT ? 0 : rc;
-	if (!rc && box.cpu.vendor[0])
+	if (!rc && (box.cpu.vendor[0] || box.cpu.model[0]))
 		rc = save_cpu(&box, into, err);
 	doc_tree_close(&from);
 free_box:

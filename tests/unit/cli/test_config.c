@@ -121,6 +121,7 @@ static void test_refused(void **state)
 		{ "batch = 0;", ":1:", "1 to 64" },
 		{ "batch = 65;", ":1:", "1 to 64" },
 		{ "batch = -8;", ":1:", "-8" },
+		{ "batch = \"1\\n\\x7f2\";", ":1:", "1??2" },
 		{ "batch = 8.5;", ":1:", "8.5" },
 		{ "batch = true;", ":1:", "on" },
 		{ "batch = [ 8 ];", ":1:", "single value" },
