@@ -98,12 +98,17 @@ struct over_node {
 	size_t route;
 };
 
-int plan_open(struct plan *p, const char *dev, bool resolve, char err[CLI_ERR_MAX])
+void plan_init(struct plan *p)
 {
 	memset(p, 0, sizeof(*p));
-	p->resolve = resolve;
 	trie_init(&p->over[0], sizeof(struct over_node));
 	trie_init(&p->over[1], sizeof(struct over_node));
+}
+
+int plan_open(struct plan *p, const char *dev, bool resolve, char err[CLI_ERR_MAX])
+{
+	plan_init(p);
+	p->resolve = resolve;
 	if (dev) {
 		p->dev = if_nametoindex(dev);
 		if (!p->dev) {

@@ -49,6 +49,8 @@ struct plan {
 	bool resolve;
 };
 
+/* An empty plan that knows nothing of the kernel; gateways of it are not resolved. */
+void plan_init(struct plan *p);
 /* 0 or -errno with one line in err. */
 int plan_open(struct plan *p, const char *dev, bool resolve, char err[CLI_ERR_MAX]);
 void plan_close(struct plan *p);

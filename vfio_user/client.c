@@ -296,13 +296,13 @@ static int greet(struct vfu_client *c)
 	return err ? -EPROTO : 0;
 }
 
-int vfu_client_open(const struct vfu_client_config *cfg, struct vfu_client **out)
+static int client_new(const struct vfu_client_config *cfg, struct vfu_client **out)
 {
 	struct vfu_client *c = calloc(1, sizeof(*c));
-	int err = -ENOMEM;
 
 	if (!c)
 		return -ENOMEM;
+	c->fd = -1;
 	c->cfg = *cfg;
 	c->cfg.path = NULL;
 	if (!c->cfg.timeout_ms)
@@ -311,23 +311,49 @@ int vfu_client_open(const struct vfu_client_config *cfg, struct vfu_client **out
 		c->cfg.max_data_xfer_bytes = VFU_DEFAULT_MAX_DATA_XFER;
 	c->in_max = VFU_MSG_OVERHEAD + c->cfg.max_data_xfer_bytes + VFU_VERSION_MAX_BYTES;
 	c->in = malloc(c->in_max);
-	if (!c->in)
-		goto free_client;
-	err = connect_to(cfg->path, deadline(c), &c->fd);
-	if (err)
-		goto free_in;
-	err = greet(c);
-	if (err)
-		goto close_fd;
+	if (!c->in) {
+		free(c);
+		return -ENOMEM;
+	}
 	*out = c;
 	return 0;
-close_fd:
-	broken(c, err);
-free_in:
-	free(c->in);
-free_client:
-	free(c);
-	return err;
+}
+
+int vfu_client_open(const struct vfu_client_config *cfg, struct vfu_client **out)
+{
+	struct vfu_client *c;
+	int err = client_new(cfg, &c);
+
+	if (err)
+		return err;
+	err = connect_to(cfg->path, deadline(c), &c->fd);
+	if (!err)
+		err = greet(c);
+	if (err) {
+		vfu_client_close(c);
+		return err;
+	}
+	*out = c;
+	return 0;
+}
+
+int vfu_client_attach(const struct vfu_client_config *cfg, int fd, struct vfu_client **out)
+{
+	struct vfu_client *c;
+	int err = client_new(cfg, &c);
+
+	if (err) {
+		close(fd);
+		return err;
+	}
+	c->fd = fd;
+	err = greet(c);
+	if (err) {
+		vfu_client_close(c);
+		return err;
+	}
+	*out = c;
+	return 0;
 }
 
 void vfu_client_close(struct vfu_client *c)

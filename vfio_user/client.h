@@ -70,6 +70,8 @@ struct vfu_client_region {
  *   -ENAMETOOLONG           of a socket path
  */
 int vfu_client_open(const struct vfu_client_config *cfg, struct vfu_client **out);
+/* The same over a stream socket that is connected (cfg->path is not looked at).  fd is the client's, whatever is returned. */
+int vfu_client_attach(const struct vfu_client_config *cfg, int fd, struct vfu_client **out);
 /* NULL is fine. */
 void vfu_client_close(struct vfu_client *c);
 

@@ -315,8 +315,7 @@ static bool stopping(struct vfu_server *s)
 	return __atomic_load_n(&s->stopping, __ATOMIC_ACQUIRE);
 }
 
-/* One round of the poll loop. */
-static void turn(struct vfu_server *s)
+void vfu_server_turn(struct vfu_server *s)
 {
 	struct vfu_conn *c = &s->conn;
 	bool accepting = (c->fd < 0 || c->greeted) && vfu_now_ms() >= s->accept_after_ms;
@@ -353,7 +352,7 @@ static void *serve_socket(void *arg)
 	s->self = pthread_self();
 	pthread_mutex_unlock(&s->lock);
 	while (!stopping(s))
-		turn(s);
+		vfu_server_turn(s);
 	if (s->conn.fd >= 0)
 		hang_up(s);
 	return NULL;

@@ -82,6 +82,9 @@ static inline void vfu_stat(uint64_t *counter)
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
+/* server.c: one round of the thread's loop, which waits until there is something to do; for the thread, or a test without. */
+void vfu_server_turn(struct vfu_server *s);
+
 /* server_dispatch.c: a whole message of an attached or arriving client.  -errno: close the connection. */
 int vfu_server_handle(struct vfu_server *s, const struct vfu_header *h, const uint8_t *body, size_t len);
 /* An error reply; value is an errno. */

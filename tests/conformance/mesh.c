@@ -240,6 +240,8 @@ static int configure_one(struct mesh *m, unsigned int i)
 	wr(m, i, P2P_AGE_S, 4, c->age_s);
 	wr(m, i, P2P_FLOOD_PPS, 4, c->flood_pps);
 	wr(m, i, P2P_ROUTE_BYTES, 8, c->route_bytes);
+	if (c->silence_ms)
+		wr(m, i, P2P_SILENCE_MS, 4, c->silence_ms);
 	m->ops->bus_master(m->mb, i, true);
 	wr(m, i, P2P_CONTROL, 4, P2P_CTL_CONFIGURE);
 	st = m->ops->reg_read(m->mb, i, P2P_STATUS, 4);

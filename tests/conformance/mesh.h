@@ -98,6 +98,7 @@ struct mesh_cfg {
 	bool in_order;        /* frames of one ingress leave a port in order */
 	bool prompt;          /* late board: finish at once after all */
 	uint64_t route_bytes; /* P2P_FLAG_ROUTE */
+	uint32_t silence_ms;  /* 0: as the NICs have it */
 };
 
 struct mesh_out {

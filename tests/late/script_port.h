@@ -34,6 +34,9 @@ void script_port_destroy(struct script_port *sp);
 /* Whom seg_ok is asked about; the port outlives its NIC when a NIC is killed and comes back. */
 void script_port_check(struct script_port *sp, bool (*seg_ok)(void *, const struct p2p_seg *, bool), void *check_arg);
 
+/* fn is called before whatever the board's side does: in the midst of a firmware step. */
+void script_port_each(struct script_port *sp, void (*fn)(void *arg), void *arg);
+
 /* The test's side. */
 void script_port_receive(struct script_port *sp, const uint8_t *data, uint32_t len, uint64_t at_ns);
 void script_port_link(struct script_port *sp, bool up);
