@@ -7,6 +7,7 @@
 #   clang   build-clang/
 #   asan    build-asan/   gcc, AddressSanitizer, LeakSanitizer and UBSan
 #   tsan    build-tsan/   gcc, ThreadSanitizer
+#   fuzz    build-fuzz/   clang, libFuzzer, AddressSanitizer and UBSan; of its targets `fuzz` alone
 #
 # Exit 1: the end of the compiler's output and one line are on stderr.
 set -eu
@@ -21,8 +22,12 @@ gcc) dir=$top/build ;;
 clang) dir=$top/build-clang cc=clang ;;
 asan) dir=$top/build-asan args="$san -Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=all" ;;
 tsan) dir=$top/build-tsan args="$san -Db_sanitize=thread" ;;
+fuzz)
+	dir=$top/build-fuzz cc=clang
+	args="$san -Dfuzz=true -Db_lundef=false -Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=all"
+	;;
 *)
-	echo "p2pnic: no build variant '$variant': gcc, clang, asan or tsan" >&2
+	echo "p2pnic: no build variant '$variant': gcc, clang, asan, tsan or fuzz" >&2
 	exit 1
 	;;
 esac

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A hostile NIC: everything that peer b may write in a's device memory, and what a reads from b's, is the input's; b's
+ * firmware does not run.  Next to it the honest NIC c exchanges frames with a, each of which must arrive, once, in order
+ * and whole; the ports' contract holds; and when b has fallen silent nothing is held for it any more.
+ *
+ * Each input has a mesh of its own.
+ *
+ *   input   board, mode and flags, then operations (enum op) with what they take
+ *   Bytes that b writes have their highest bit clear, so that it can't send what the honest frames are known by.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <p2pnic/csum.h>
+#include <tests/conformance/bench.h>
+#include "fuzz.h"
+
+#define NICS 3
+#define PORTS 2
+#define A 0u
+#define B 1u
+#define C 2u
+#define OPS_MAX 400
+#define HONEST_MAX 24 /* under way in each direction: fewer than slots, none is dropped */
+#define LATER_MAX 8
+#define MARK 0xa5
+
+enum op {
+	OP_DESC,     /* a descriptor that makes sense, and its payload */
+	OP_TWIST,    /* another, with one word changed */
+	OP_POKE,     /* a word anywhere in ring(b) of a */
+	OP_POKE_SOON,/* the same, in the midst of a later step of a */
+	OP_BUF,      /* a word of a packet buffer, or of b's receive buffers, that rd reads */
+	OP_BEAT,     /* b lives */
+	OP_LINE,     /* b's peer line: acknowledges, or begins anew */
+	OP_COMP,     /* b has consumed */
+	OP_CTRL,     /* b asks for an answer */
+	OP_RUN,
+	OP_RUN_LONG,
+	OP_HONEST,   /* frames between a.0 and c.0 */
+	OP_FLOOD,    /* a frame into a.1, which bridges */
+	OP_LINK,     /* of a.1 */
+	OP_AGAIN,    /* the sequence numbers that a expects, as b would find them */
+	OP_NUM
+};
+
+struct later {
+	uint32_t calls; /* of a's ports from now on */
+	le32 *at;
+	uint32_t value;
+};
+
+struct world {
+	struct mesh *m;
+	struct p2p_ring_head *ring;            /* ring(b) of a */
+	struct p2p_desc *desc[PORTS + 1];
+	uint8_t *buf[PORTS + 1];               /* of a, for b */
+	uint8_t *rx[PORTS];                    /* of b, which rd reads */
+	const struct p2p_ring_head *back;      /* ring(a) of b, which a writes */
+	uint32_t prod[PORTS + 1];
+	uint8_t frame[PORTS + 1];
+	uint32_t sent[2], arrived[2];          /* honest: a to c, c to a */
+	uint32_t posted[NICS][PORTS];          /* receive buffers on the cables at first */
+	struct later later[LATER_MAX];
+	unsigned int laters;
+};
+
+static void put(le32 *at, uint32_t v)
+{
+	le32_store_release(at, v);
+}
+
+static uint32_t honest_word(uint32_t way, uint32_t number, uint32_t k)
+{
+	return p2p_mix(p2p_mix(number * 2 + way) ^ (k * 0x9e3779b9u + 0x5eed));
+}
+
+static void honest_make(uint8_t *f, uint32_t len, uint32_t way, uint32_t number)
+{
+	uint32_t k, v;
+
+	memset(f, 0, len);
+	memcpy(f, (uint8_t[6]){ 2, 0, 0, 0, 9, (uint8_t)way }, 6);
+	memcpy(f + 6, (uint8_t[6]){ 2, 0, 0, 0, 8, (uint8_t)way }, 6);
+	f[12] = 0x88;
+	f[13] = 0xb5;
+	memset(f + 14, MARK, 4);
+	memcpy(f + 18, &number, 4);
+	for (k = 22; k + 4 <= len; k += 4) {
+		v = honest_word(way, number, k);
+		memcpy(f + k, &v, 4);
+	}
+}
+
+static void frame_out(void *arg, unsigned int nic, unsigned int port, const uint8_t *data, uint32_t len)
+{
+	static uint8_t want[P2P_MAX_FRAME];
+	struct world *w = arg;
+	unsigned int way = nic == A;
+	uint32_t number;
+
+	if (port || nic == B || len < 64 || len > sizeof(want))
+		return;
+	memcpy(&number, data + 18, 4);
+	honest_make(want, len, way, number);
+	if (memcmp(data, want, len))
+		return;
+	if (number != w->arrived[way])
+		fuzz_fail("honest frame %u left %c.0, %u was expected", number, 'a' + nic, w->arrived[way]);
+	w->arrived[way]++;
+}
+
+static void ports_called(void *arg)
+{
+	struct world *w = arg;
+	unsigned int k = 0;
+
+	while (k < w->laters) {
+		if (w->later[k].calls--) {
+			k++;
+			continue;
+		}
+		put(w->later[k].at, w->later[k].value);
+		w->later[k] = w->later[--w->laters];
+	}
+}
+
+static void *segment(struct world *w, unsigned int nic, unsigned int seg)
+{
+	return w->m->ops->mem(w->m->mb, nic, p2p_seg_offset(&w->m->shape, seg));
+}
+
+/* As a producer finds them: where a's completion lines in b's memory say. */
+static void learn_prod(struct world *w)
+{
+	unsigned int r;
+
+	for (r = 0; r <= PORTS; r++) {
+		w->prod[r] = le32_load_acquire(&w->back->comp[r].w[P2P_CL_CONS]);
+		w->frame[r] = 0;
+	}
+}
+
+static void world_make(struct world *w, uint8_t how)
+{
+	static const struct mesh_ops *const boards[] = { &mesh_soft, &mesh_cut, &mesh_late, &mesh_plain };
+	const struct mesh_ops *ops = boards[how & 3];
+	const struct p2p_shape *s;
+	struct mesh_cfg cfg;
+	unsigned int r, p;
+
+	memset(w, 0, sizeof(*w));
+	mesh_cfg_default(&cfg, NICS, PORTS);
+	cfg.mode = (how & 4) && !ops->cut ? P2P_MODE_RD : P2P_MODE_WR;
+	cfg.flags = how & 8 ? P2P_FLAG_SCRUB : 0;
+	cfg.batch = how & 16 ? 1 : 8;
+	cfg.stride = how & 32 ? 128 : 64;
+	cfg.rx_bufs = 512; /* rd: the honest ring's share must not run out */
+	cfg.prompt = how & 64;
+	cfg.silence_ms = P2P_SILENCE_MS_MIN;
+	w->m = mesh_create(ops, &cfg);
+	w->m->out = frame_out;
+	w->m->out_arg = w;
+	if (mesh_configure(w->m))
+		fuzz_fail("%s", mesh_failure(w->m));
+	mesh_pair(w->m, A, 0, C, 0);
+	mesh_pair(w->m, C, 0, A, 0);
+	mesh_up(w->m);
+	if (mesh_failure(w->m))
+		fuzz_fail("%s", mesh_failure(w->m));
+	s = &w->m->shape;
+	w->m->nic[B].dead = true;
+	w->ring = segment(w, A, p2p_seg_ring(s, B));
+	w->back = segment(w, B, p2p_seg_ring(s, A));
+	for (r = 0; r <= PORTS; r++) {
+		w->desc[r] = (struct p2p_desc *)(w->ring + 1) + r * s->slots;
+		w->buf[r] = segment(w, A, p2p_seg_buf(s, r, B));
+	}
+	for (r = 0; r < NICS; r++)
+		for (p = 0; p < PORTS; p++)
+			w->posted[r][p] = script_port_posted(w->m->port[r][p].sp);
+	for (p = 0; p < PORTS; p++) {
+		w->rx[p] = segment(w, B, p2p_seg_rx(s, p));
+		script_port_each(w->m->port[A][p].sp, ports_called, w);
+	}
+	learn_prod(w);
+}
+
+/* The next descriptor of a ring as firmware would write it; twist: then one of its words is changed. */
+static void op_desc(struct world *w, struct fuzz_in *in, bool twist)
+{
+	const struct mesh_cfg *c = &w->m->cfg;
+	unsigned int r = fuzz_u8(in) % (PORTS + 1);
+	uint8_t flags = fuzz_u8(in) & 0x3f, fill = fuzz_u8(in) & 0x7f, hold = fuzz_u8(in);
+	uint32_t len = fuzz_u16(in) % (c->buf_size + 1), seq = w->prod[r]++, slot = seq & (c->slots - 1), w0, where, sum, units;
+	uint8_t *payload = w->buf[r] + (size_t)slot * c->buf_size;
+	struct p2p_desc d;
+	size_t n = fuzz_u8(in) % 32, k;
+	const uint8_t *head = fuzz_bytes(in, &n);
+	le32 *word = &d.w0;
+
+	if (c->mode == P2P_MODE_RD && !(flags & P2P_DF_HERE))
+		payload = w->rx[0] + (size_t)slot * c->buf_size;
+	units = P2P_ALIGN_UP(len, c->stride > 64 ? c->stride : 64);
+	memset(payload, 0, units < c->buf_size ? units : c->buf_size);
+	memset(payload, fill, len);
+	for (k = 0; k < n && k < len; k++)
+		payload[k] = head[k] & 0x7f;
+	w0 = P2P_D0(len, flags, hold & 7, r == PORTS ? P2P_PORT_FLOOD : r, 0);
+	where = P2P_DW(payload == w->buf[r] + (size_t)slot * c->buf_size ? 0 : (payload - w->rx[0]) / P2P_DW_UNIT, w->frame[r]);
+	sum = flags & P2P_DF_PLACED ? ~0u : p2p_csum_words(payload, len, p2p_mix(seq), c->stride);
+	sum = p2p_crc32c_plain(p2p_crc32c_plain(p2p_crc32c_plain(sum, w0 & P2P_D0_SUMMED), where), seq);
+	p2p_desc_fill(&d, w0, ~sum, where, seq);
+	if (!(flags & P2P_DF_MORE) && !(flags & P2P_DF_VOID))
+		w->frame[r]++;
+	if (twist) {
+		k = fuzz_u8(in) & 3;
+		put(&word[k], le32_load_acquire(&word[k]) ^ fuzz_u32(in));
+	}
+	memcpy(&w->desc[r][slot], &d, sizeof(d));
+}
+
+static void op_poke(struct world *w, struct fuzz_in *in, bool soon)
+{
+	uint32_t words = (uint32_t)(p2p_seg_bytes(&w->m->shape, P2P_SEG_RING) / 4);
+	le32 *at = (le32 *)(void *)w->ring + fuzz_u16(in) % words;
+	uint32_t value = fuzz_u32(in);
+
+	if (value & 0x80000000u) /* near what is there */
+		value = le32_load_acquire(at) + (int32_t)(value << 1) / 2;
+	if (!soon)
+		put(at, value);
+	else if (w->laters < LATER_MAX)
+		w->later[w->laters++] = (struct later){ .calls = fuzz_u8(in), .at = at, .value = value };
+}
+
+static void op_buf(struct world *w, struct fuzz_in *in)
+{
+	uint8_t which = fuzz_u8(in);
+	uint8_t *base = which & 0x80 ? w->rx[which & 1] : w->buf[which % (PORTS + 1)];
+	uint32_t at = fuzz_u32(in) % (w->m->cfg.slots * w->m->cfg.buf_size / 4) * 4;
+
+	put((le32 *)(void *)(base + at), fuzz_u32(in) & 0x7f7f7f7fu);
+}
+
+static void op_line(struct world *w, struct fuzz_in *in)
+{
+	uint8_t what = fuzz_u8(in);
+	le32 *line = w->ring->peer.w;
+
+	put(&line[P2P_PL_BEAT], le32_load_acquire(&line[P2P_PL_BEAT]) + 1);
+	put(&line[P2P_PL_ASLEEP], what & 3);
+	put(&line[P2P_PL_ACK], what & 4 ? le32_load_acquire(&w->back->peer.w[P2P_PL_INC]) : fuzz_u32(in));
+	if (what & 8)
+		put(&line[P2P_PL_INC], fuzz_u32(in));
+}
+
+static void op_comp(struct world *w, struct fuzz_in *in)
+{
+	unsigned int r = fuzz_u8(in) % (PORTS + 1);
+	uint8_t what = fuzz_u8(in);
+	le32 *line = w->ring->comp[r].w;
+	uint32_t cons = le32_load_acquire(&line[P2P_CL_CONS]);
+
+	/* What a has told of: its control line; or a step on. */
+	put(&line[P2P_CL_POKE], le32_load_acquire(&w->back->ctrl[r].w[P2P_RL_POKE]));
+	put(&line[P2P_CL_CONS], what & 1 ? le32_load_acquire(&w->back->ctrl[r].w[P2P_RL_PROD]) : cons + fuzz_u8(in));
+	if (what & 2)
+		put(&line[P2P_CL_INC], le32_load_acquire(&w->back->peer.w[P2P_PL_INC]));
+	if (what & 4)
+		put(&line[P2P_CL_CONS], fuzz_u32(in));
+}
+
+static void op_ctrl(struct world *w, struct fuzz_in *in)
+{
+	unsigned int r = fuzz_u8(in) % (PORTS + 1);
+	le32 *line = w->ring->ctrl[r].w;
+
+	put(&line[P2P_RL_PROD], w->prod[r]);
+	put(&line[P2P_RL_POKE], fuzz_u8(in));
+	put(&line[P2P_RL_INC], le32_load_acquire(&w->ring->peer.w[P2P_PL_INC]));
+}
+
+static void op_honest(struct world *w, struct fuzz_in *in)
+{
+	static uint8_t f[P2P_MAX_FRAME];
+	unsigned int k, n = fuzz_u8(in) % 8 + 1, way;
+	uint32_t len = 64 + fuzz_u16(in) % 4000;
+
+	for (k = 0; k < n; k++) {
+		way = k & 1;
+		if (w->sent[way] - w->arrived[way] >= HONEST_MAX / (1 + len / 2048))
+			continue;
+		honest_make(f, len, way, w->sent[way]++);
+		mesh_send_raw(w->m, way ? C : A, 0, f, len);
+	}
+}
+
+static void op_flood(struct world *w, struct fuzz_in *in)
+{
+	uint8_t f[256];
+	uint32_t len = 14 + fuzz_u8(in) % (sizeof(f) - 14);
+
+	memset(f, 0x11, sizeof(f));
+	fuzz_fill(in, f, 12);
+	f[0] &= 0x7f;
+	mesh_send_raw(w->m, A, 1, f, len);
+}
+
+static void step(struct world *w, struct fuzz_in *in)
+{
+	le32 *beat = &w->ring->peer.w[P2P_PL_BEAT];
+
+	switch (fuzz_u8(in) % OP_NUM) {
+	case OP_DESC:
+		op_desc(w, in, false);
+		break;
+	case OP_TWIST:
+		op_desc(w, in, true);
+		break;
+	case OP_POKE:
+		op_poke(w, in, false);
+		break;
+	case OP_POKE_SOON:
+		op_poke(w, in, true);
+		break;
+	case OP_BUF:
+		op_buf(w, in);
+		break;
+	case OP_BEAT:
+		put(beat, le32_load_acquire(beat) + 1);
+		break;
+	case OP_LINE:
+		op_line(w, in);
+		break;
+	case OP_COMP:
+		op_comp(w, in);
+		break;
+	case OP_CTRL:
+		op_ctrl(w, in);
+		break;
+	case OP_RUN:
+		mesh_run(w->m, fuzz_u8(in) * 100u + 50);
+		break;
+	case OP_RUN_LONG:
+		mesh_run(w->m, fuzz_u8(in) * 100000u + 10000);
+		break;
+	case OP_HONEST:
+		op_honest(w, in);
+		break;
+	case OP_FLOOD:
+		op_flood(w, in);
+		break;
+	case OP_LINK:
+		script_port_link(w->m->port[A][1].sp, fuzz_u8(in) & 1);
+		break;
+	case OP_AGAIN:
+		learn_prod(w);
+		break;
+	}
+}
+
+/* All honest frames have come, and the receive buffers are back (with --placement cut a.1's lie in others' rings). */
+static bool quiet(struct world *w)
+{
+	unsigned int p;
+
+	for (p = 0; p < PORTS && !w->m->ops->cut; p++)
+		if (script_port_posted(w->m->port[A][p].sp) != w->posted[A][p] ||
+		    script_port_posted(w->m->port[C][p].sp) != w->posted[C][p])
+			return false;
+	return w->sent[0] == w->arrived[0] && w->sent[1] == w->arrived[1];
+}
+
+/* b is silent from here on. */
+static void finish(struct world *w)
+{
+	static uint8_t f[64];
+	unsigned int way, k;
+
+	script_port_link(w->m->port[A][1].sp, true);
+	for (way = 0; way < 2; way++) {
+		honest_make(f, sizeof(f), way, w->sent[way]++);
+		mesh_send_raw(w->m, way ? C : A, 0, f, sizeof(f));
+	}
+	for (k = 0; k < 100 && !quiet(w) && !w->m->failure[0]; k++)
+		mesh_run(w->m, 10000000);
+	if (mesh_failure(w->m))
+		fuzz_fail("%s", mesh_failure(w->m));
+	if (!quiet(w))
+		fuzz_fail("after a second: a to c %u of %u, c to a %u of %u; receive buffers %u of %u, %u of %u", w->arrived[0],
+			  w->sent[0], w->arrived[1], w->sent[1], script_port_posted(w->m->port[A][0].sp), w->posted[A][0],
+			  script_port_posted(w->m->port[A][1].sp), w->posted[A][1]);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_in in = fuzz_in(data, size);
+	static struct world w;
+	unsigned int ops;
+
+	world_make(&w, fuzz_u8(&in));
+	for (ops = 0; fuzz_left(&in) && ops < OPS_MAX && !w.m->failure[0]; ops++)
+		step(&w, &in);
+	finish(&w);
+	mesh_destroy(w.m);
+	return 0;
+}
