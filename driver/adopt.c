@@ -198,7 +198,7 @@ static int adopt_shapes(struct drv *d, const struct adopt_view *view)
 /* Do the NICs that run know each other as they are? */
 static int adopt_tables(struct drv *d)
 {
-	uint64_t ctrl, ports, slots, buf_size;
+	uint64_t ctrl, ports, slots, buf_size, bar2;
 	unsigned int i, j;
 	int rc;
 
@@ -215,11 +215,15 @@ static int adopt_tables(struct drv *d)
 				rc = drv_reg_read(d, nic, drv_peer_reg(peer->index, P2P_PEER_SLOTS), 4, &slots);
 			if (!rc)
 				rc = drv_reg_read(d, nic, drv_peer_reg(peer->index, P2P_PEER_BUF_SIZE), 4, &buf_size);
+			if (!rc)
+				rc = drv_reg_read(d, nic, drv_peer_reg(peer->index, P2P_PEER_BAR2), 8, &bar2);
 			if (rc)
 				return rc;
-			if (!(ctrl & 1) || ports != peer->ports || slots != d->slots || buf_size != peer->buf_size)
+			if (!(ctrl & 1) || ports != peer->ports || slots != d->slots || buf_size != peer->buf_size ||
+			    !bar2 || bar2 % BUS_PAGE || bar2 & DRV_BUS_LOCAL || (peer->told && peer->told != bar2))
 				return drv_fail(d, -EBUSY, "%s was introduced to another NIC than %s: different meshes; "
 						ADOPT_HINT, nic->name, peer->name);
+			peer->told = bar2;
 		}
 	}
 	return 0;
@@ -388,6 +392,8 @@ int drv_adopt(struct drv *d)
 		rc = adopt_shapes(d, view);
 	if (!rc)
 		rc = adopt_tables(d);
+	if (!rc)
+		rc = drv_bus_place(d);
 	if (rc)
 		return rc;
 	for (i = 0; i < d->n; i++) {

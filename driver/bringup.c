@@ -228,7 +228,7 @@ static int drv_shape(struct drv *d)
 		d->nic[i].shape = shapes[i];
 	d->slots = shapes[0].slots;
 	if (d->slots != d->opts.slots)
-		snprintf(d->note, sizeof(d->note), "%u slots per ring instead of %u: device memory of %s is %" PRIu64 " MiB",
+		drv_note(d, "%u slots per ring instead of %u: device memory of %s is %" PRIu64 " MiB",
 			 d->slots, d->opts.slots, d->nic[tight].name, mem[tight] >> 20);
 	return 0;
 }
@@ -303,6 +303,8 @@ int drv_bring_up(struct drv *d, const struct drv_opts *o)
 	if (rc)
 		return rc;
 	d->opts = *o;
+	for (i = 0; i < d->n; i++)
+		d->nic[i].told = 0;
 	if (drv_any_running(d))
 		return drv_adopt(d);
 	rc = drv_queues(d);
@@ -310,6 +312,9 @@ int drv_bring_up(struct drv *d, const struct drv_opts *o)
 		return rc;
 	for (i = 0; i < d->n; i++)
 		d->nic[i].index = i;
+	rc = drv_bus_place(d);
+	if (rc)
+		return rc;
 	rc = drv_fresh(d);
 	if (rc) {
 		for (i = 0; i < d->n; i++)

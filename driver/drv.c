@@ -91,6 +91,18 @@ int drv_fail(struct drv *d, int rc, const char *fmt, ...)
 	return rc;
 }
 
+void drv_note(struct drv *d, const char *fmt, ...)
+{
+	size_t at = strlen(d->note);
+	va_list ap;
+
+	if (at && at + 3 < sizeof(d->note))
+		at += (size_t)snprintf(d->note + at, sizeof(d->note) - at, "; ");
+	va_start(ap, fmt);
+	vsnprintf(d->note + at, sizeof(d->note) - at, fmt, ap);
+	va_end(ap);
+}
+
 int drv_reg_read(struct drv *d, struct drv_nic *nic, uint32_t off, uint32_t bytes, uint64_t *v)
 {
 	le64 raw = { 0 };

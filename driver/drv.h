@@ -16,10 +16,11 @@
  *   neither reset nor disabled and lose no frame; those given that do not run
  *   (restarted, or new in their place) are introduced alone (adopt.c).
  *
- * BUS ADDRESSES  The space is cut into pieces of 1 TiB, or smaller ones where an IOMMU has fewer bits (drv.bus_shift).
- *   In every NIC, BAR2 of NIC j lies in piece j + 1 (drv_peer_base); only the segments that this NIC may reach are
- *   mapped there, or, over kernel VFIO, whose NICs share one address space, that some NIC may.  Behind
- *   them: the host's areas and pool (bn), punt rings (routing).
+ * BUS ADDRESSES  In every NIC, BAR2 of NIC j lies at drv_peer_base(): over kernel VFIO at the BAR's own bus address where the IOMMU
+ *   takes it, so that a switch can forward without the root, else in a piece of the space, as bus.h has it.  Pieces have 1 TiB, or
+ *   less where an IOMMU has fewer bits (drv.bus_shift).  Only the segments that this NIC may reach are mapped
+ *   there, or, over kernel VFIO, whose NICs share one address space, that some NIC may.  The host's areas and pool (bn) and
+ *   punt rings (routing) have pieces too.
  *
  * THREADS  one caller at a time.
  * ERRORS  0 or -errno with one line in drv_error(): what was wrong, what to do.
@@ -36,6 +37,9 @@
 #define DRV_SLOTS_DEFAULT 1024
 #define DRV_BUS_SHIFT 40
 #define DRV_BUS_PIECES_BITS 6 /* 64 pieces hold P2P_MAX_NICS and the host's three */
+
+/* What has a place: NICs by NIC_INDEX, then what the host lends. */
+enum { DRV_BUS_AREA = P2P_MAX_NICS, DRV_BUS_POOL, DRV_BUS_PUNT, DRV_BUS_ITEMS };
 
 /* "This NIC's own BAR2": P2P_BUS_LOCAL of firmware/board.h, which the driver does not include. */
 #define DRV_BUS_LOCAL (1ull << 63)
@@ -84,6 +88,8 @@ struct drv_nic {
 	uint64_t mac[P2P_MAX_PORTS];
 	uint16_t command; /* PCI command register as found */
 	uint32_t status;  /* STATUS as found */
+	uint64_t told;    /* adoption: where those that run were told that it lies; 0: nowhere */
+	enum bus_why why; /* why it lies where it lies */
 	struct p2p_shape shape;
 	bool decode_on; /* this call turned memory decode on */
 	bool ours;      /* this call has reset it and may reset it again */
@@ -115,6 +121,7 @@ struct drv {
 	struct drv_opts opts;
 	uint32_t slots, queues;
 	unsigned int bus_shift;
+	uint64_t bus[DRV_BUS_ITEMS]; /* of the last bring-up */
 	struct vfio_container *vfio; /* NULL: no vfio: NIC yet */
 	unsigned int adopted, introduced; /* by the last bring-up */
 	int wake_fd[P2P_MAX_QUEUES][P2P_MAX_NICS]; /* of each queue by NIC_INDEX, -1: none */
@@ -126,23 +133,23 @@ struct drv {
 
 static inline uint64_t drv_peer_base(const struct drv *d, unsigned int nic)
 {
-	return (uint64_t)(nic + 1) << d->bus_shift;
+	return d->bus[nic];
 }
 
 static inline uint64_t drv_host_area_base(const struct drv *d)
 {
-	return drv_peer_base(d, P2P_MAX_NICS);
+	return d->bus[DRV_BUS_AREA];
 }
 
 static inline uint64_t drv_host_pool_base(const struct drv *d)
 {
-	return drv_peer_base(d, P2P_MAX_NICS + 1);
+	return d->bus[DRV_BUS_POOL];
 }
 
 /* Of NIC `nic`, 64 MiB at most. */
 static inline uint64_t drv_punt_base(const struct drv *d, unsigned int nic)
 {
-	return drv_peer_base(d, P2P_MAX_NICS + 2) + ((uint64_t)nic << 26);
+	return d->bus[DRV_BUS_PUNT] + ((uint64_t)nic << 26);
 }
 
 int drv_create(struct drv **out);

@@ -47,6 +47,8 @@ static inline bool drv_has_route(const struct drv_nic *nic)
 const char *drv_why(const struct drv_nic *nic, int rc);
 /* Writes d->error and returns rc. */
 int drv_fail(struct drv *d, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Adds to d->note. */
+void drv_note(struct drv *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* bringup.c: the steps, each for one NIC. */
 int drv_step_reset(struct drv *d, struct drv_nic *nic);
@@ -62,6 +64,8 @@ uint64_t drv_route_bytes(const struct drv_opts *o, const struct drv_nic *nic);
 struct drv_nic *drv_by_index(struct drv *d, unsigned int index);
 
 /* peers.c */
+/* Fills d->bus, by NICs' index and told; notes whom peers reach by another address than its own. */
+int drv_bus_place(struct drv *d);
 /* Into nic's address space what it may reach of peer's segments. */
 int drv_peer_map(struct drv *d, struct drv_nic *nic, struct drv_nic *peer);
 /* Out again; ranges that are not mapped are no error. */

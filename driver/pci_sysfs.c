@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
@@ -15,6 +16,11 @@
 #include "driver/pci_sysfs.h"
 
 #define SYSFS_CLASS_BRIDGE 0x06
+/* Of the third column of `resource`: Linux, include/linux/ioport.h. */
+#define SYSFS_RES_MEM 0x00000200u
+#define SYSFS_RES_UNSET 0x20000000u
+#define SYSFS_RES_MAX 32 /* lines: BARs, ROM, those of virtual functions, windows */
+#define SYSFS_BAR0 0x10
 
 int pci_addr_parse(const char *text, char addr[PCI_ADDR_BYTES])
 {
@@ -142,6 +148,109 @@ int pci_info_read(const char *root, const char *addr, struct pci_info *info, cha
 	snprintf(path, sizeof(path), "%s/iommu_group", dir);
 	if (sysfs_group(path, &info->group))
 		return sysfs_odd(err, addr, dir, "iommu_group");
+	return 0;
+}
+
+/* The next line that is memory with an address; number: which line that is, counted on.  false: there is none. */
+static bool sysfs_resource(FILE *f, struct bus_range *r, unsigned int *number)
+{
+	unsigned long long first, last, flags;
+
+	for (; *number < SYSFS_RES_MAX && fscanf(f, "%llx %llx %llx", &first, &last, &flags) == 3; (*number)++) {
+		if (!(flags & SYSFS_RES_MEM) || (flags & SYSFS_RES_UNSET) || !first || last < first)
+			continue;
+		*r = (struct bus_range){ first, last };
+		(*number)++;
+		return true;
+	}
+	return false;
+}
+
+static FILE *sysfs_resource_open(const char *root, const char *addr)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/resource", root, addr);
+	return fopen(path, "re");
+}
+
+/* 0: the register holds no address. */
+static uint64_t sysfs_bar(const char *root, const char *addr, unsigned int bar)
+{
+	char path[PATH_MAX];
+	uint32_t v[2] = { 0, 0 };
+	ssize_t got;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/config", root, addr);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	got = pread(fd, v, bar < 5 ? 8 : 4, SYSFS_BAR0 + 4 * (off_t)bar);
+	close(fd);
+	if (got < 4 || le32toh(v[0]) == UINT32_MAX || (le32toh(v[0]) & 1))
+		return 0;
+	return (le32toh(v[0]) & ~15u) | ((le32toh(v[0]) & 6) == 4 && got == 8 ? (uint64_t)le32toh(v[1]) << 32 : 0);
+}
+
+int pci_bar_address(const char *root, const char *addr, unsigned int bar, uint64_t *bus, char err[PCI_ERR_BYTES])
+{
+	FILE *f = sysfs_resource_open(root, addr);
+	uint64_t own = sysfs_bar(root, addr, bar);
+	unsigned int number = 0;
+	struct bus_range r;
+
+	*bus = 0;
+	if (!f) {
+		snprintf(err, PCI_ERR_BYTES, "%s: where its memory lies can't be read (resource): %s", addr, strerror(errno));
+		return -EIO;
+	}
+	while (!*bus && sysfs_resource(f, &r, &number) && number <= bar + 1)
+		if (number == bar + 1)
+			*bus = own ? own : r.first;
+	fclose(f);
+	return 0;
+}
+
+int pci_memory_read(const char *root, struct bus_range **out, unsigned int *n, char err[PCI_ERR_BYTES])
+{
+	struct bus_range r, *list = NULL, *more;
+	char path[PATH_MAX], addr[PCI_ADDR_BYTES];
+	unsigned int number, room = 0;
+	struct dirent *e;
+	int rc = 0;
+	DIR *d;
+	FILE *f;
+
+	*n = 0;
+	snprintf(path, sizeof(path), "%s/bus/pci/devices", root);
+	d = opendir(path);
+	if (!d) {
+		snprintf(err, PCI_ERR_BYTES, "%.200s: %s", path, strerror(errno));
+		return -EIO;
+	}
+	while (!rc && (e = readdir(d))) {
+		f = pci_addr_parse(e->d_name, addr) ? NULL : sysfs_resource_open(root, addr);
+		number = 0;
+		while (f && sysfs_resource(f, &r, &number)) {
+			more = *n < room ? list : realloc(list, (room += 64) * sizeof(*list));
+			if (!more) {
+				snprintf(err, PCI_ERR_BYTES, "out of memory");
+				rc = -ENOMEM;
+				break;
+			}
+			list = more;
+			list[(*n)++] = r;
+		}
+		if (f)
+			fclose(f);
+	}
+	closedir(d);
+	if (rc) {
+		free(list);
+		return rc;
+	}
+	*out = list;
 	return 0;
 }
 

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "driver/bus.h"
+
 #define PCI_ADDR_BYTES 16
 #define PCI_NAME_BYTES 64
 #define PCI_ERR_BYTES 512
@@ -34,6 +36,15 @@ int pci_addr_parse(const char *text, char addr[PCI_ADDR_BYTES]);
 
 /* -ENODEV: there is no such function.  -EIO: what sysfs says can't be. */
 int pci_info_read(const char *root, const char *addr, struct pci_info *info, char err[PCI_ERR_BYTES]);
+
+/*
+ * Where a BAR (0 to 5) lies on the bus; 0: nowhere.  By the BAR itself, which is what switches go by; a virtual function has none, of
+ * it `resource` tells, as the CPU sees it.
+ */
+int pci_bar_address(const char *root, const char *addr, unsigned int bar, uint64_t *bus, char err[PCI_ERR_BYTES]);
+
+/* All memory of PCI functions and windows of bridges, as the CPU sees it (which is as the bus does, on x86).  free() out. */
+int pci_memory_read(const char *root, struct bus_range **out, unsigned int *n, char err[PCI_ERR_BYTES]);
 
 /*
  * The functions of info's group that keep it from being used: those with another driver than vfio-pci or

@@ -9,6 +9,66 @@
 
 #include "driver/drv_internal.h"
 
+static const char *bus_reason(enum bus_why why)
+{
+	switch (why) {
+	case BUS_UNKNOWN:
+		return "the kernel does not say what its IOMMU takes";
+	case BUS_UNTAKEN:
+		return "its IOMMU does not take that";
+	case BUS_OCCUPIED:
+		return "something else of the mesh lies there";
+	case BUS_TOLD:
+		return "NICs that run were told the other";
+	default:
+		return "it has none";
+	}
+}
+
+static void bus_note(struct drv *d)
+{
+	unsigned int i, others = 0;
+	struct drv_nic *first = NULL;
+
+	for (i = 0; i < d->n; i++) {
+		struct drv_nic *nic = &d->nic[i];
+
+		if (!nic->t->space || nic->why == BUS_OWN)
+			continue;
+		others += first != NULL;
+		first = first ? first : nic;
+	}
+	if (!first)
+		return;
+	drv_note(d, "peers reach %s at bus address 0x%" PRIx64 ", not at its BAR's own (0x%" PRIx64 ": %s)", first->name,
+		 drv_peer_base(d, first->index), first->t->bar2, bus_reason(first->why));
+	if (others)
+		drv_note(d, "%u more likewise", others);
+	drv_note(d, "by way of the root complex, below one switch too");
+}
+
+int drv_bus_place(struct drv *d)
+{
+	static const char *const lent[] = { "main memory's areas", "main memory's pool", "punt rings" };
+	struct bus_item item[DRV_BUS_ITEMS] = { 0 };
+	const struct bus_space *space = d->n ? d->nic[0].t->space : NULL; /* all share it, or none do */
+	unsigned int i, at;
+
+	for (i = 0; i < d->n; i++)
+		item[d->nic[i].index] = (struct bus_item){ .bytes = d->nic[i].mem_bytes, .own = d->nic[i].t->bar2, .base = d->nic[i].told };
+	for (i = DRV_BUS_AREA; i < DRV_BUS_ITEMS; i++)
+		item[i].bytes = 1ull << d->bus_shift;
+	if (bus_place(space, d->bus_shift, item, DRV_BUS_ITEMS, &at))
+		return drv_fail(d, -ENOSPC, "its IOMMU and the memory of this machine's PCI functions leave no bus addresses for %s",
+				at >= DRV_BUS_AREA ? lent[at - DRV_BUS_AREA] : drv_by_index(d, at)->name);
+	for (i = 0; i < DRV_BUS_ITEMS; i++)
+		d->bus[i] = item[i].base;
+	for (i = 0; i < d->n; i++)
+		d->nic[i].why = item[d->nic[i].index].why;
+	bus_note(d);
+	return 0;
+}
+
 static int peer_map_segment(struct drv *d, struct drv_nic *nic, struct drv_nic *peer, unsigned int seg, uint32_t prot)
 {
 	uint64_t bytes = p2p_seg_bytes(&peer->shape, p2p_seg_kind(&peer->shape, seg));
@@ -61,15 +121,15 @@ int drv_peer_map(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
 
 /* Where a peer's shared segments lie, by its shape or by what a NIC was told. */
 struct peer_view {
-	uint64_t ring, ring_bytes, buf, buf_step, buf_bytes, rx, rx_step, queue_step;
+	uint64_t base, ring, ring_bytes, buf, buf_step, buf_bytes, rx, rx_step, queue_step;
 	uint32_t ports, queues;
 };
 
-static int peer_unmap(struct drv *d, struct drv_nic *nic, unsigned int peer, uint64_t off, uint64_t bytes)
+static int peer_unmap(struct drv *d, struct drv_nic *nic, unsigned int peer, uint64_t at, uint64_t bytes)
 {
 	int rc;
 
-	rc = nic->t->ops->dma_unmap(nic->t, drv_peer_base(d, peer) + off, bytes);
+	rc = nic->t->ops->dma_unmap(nic->t, at, bytes);
 	if (rc && rc != -ENOENT)
 		return drv_fail(d, rc, "%s: unmapping NIC %u failed: %s", nic->name, peer, drv_why(nic, rc));
 	return 0;
@@ -82,7 +142,7 @@ static int peer_unmap_view(struct drv *d, struct drv_nic *nic, unsigned int peer
 	int rc = 0;
 
 	for (q = 0; !rc && q < v->queues; q++) {
-		at = q * v->queue_step;
+		at = v->base + q * v->queue_step;
 		rc = peer_unmap(d, nic, peer, at + v->ring, v->ring_bytes);
 		for (p = 0; !rc && p <= v->ports; p++)
 			rc = peer_unmap(d, nic, peer, at + v->buf + p * v->buf_step, v->buf_bytes);
@@ -96,6 +156,7 @@ int drv_peer_unmap(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
 {
 	const struct p2p_shape *s = &peer->shape;
 	struct peer_view v = {
+		.base = drv_peer_base(d, peer->index),
 		.ring = p2p_seg_offset(s, p2p_seg_ring(s, nic->index)),
 		.ring_bytes = p2p_seg_bytes(s, P2P_SEG_RING),
 		.buf = p2p_seg_offset(s, p2p_seg_buf(s, 0, nic->index)),
@@ -124,6 +185,8 @@ int drv_peer_forget(struct drv *d, struct drv_nic *nic, unsigned int peer)
 		rc = drv_reg_await(d, nic, drv_peer_reg(peer, P2P_PEER_CTRL), 1, 0, &ports);
 	if (rc == -ETIMEDOUT)
 		return drv_fail(d, rc, "%s does not stop using NIC %u", nic->name, peer);
+	if (!rc)
+		rc = drv_reg_read(d, nic, drv_peer_reg(peer, P2P_PEER_BAR2), 8, &v.base);
 	if (!rc)
 		rc = drv_reg_read(d, nic, drv_peer_reg(peer, P2P_PEER_RING), 8, &v.ring);
 	if (!rc)

@@ -223,6 +223,13 @@ int drv_route_use(struct drv_route *r, unsigned int nic, bool on)
 	return drv_fail(r->d, -EBADMSG, "%s does not take its routing area: the head makes no sense", r->nic[nic].nic->name);
 }
 
+bool drv_route_lost(struct drv_route *r, unsigned int nic)
+{
+	uint64_t v;
+
+	return drv_reg_read(r->d, r->nic[nic].nic, P2P_STATUS, 4, &v) == -ENOTCONN;
+}
+
 unsigned int drv_route_ports(const struct drv_route *r, unsigned int nic)
 {
 	return r->nic[nic].nic->ports;

@@ -20,10 +20,15 @@
  * DEATH  When the process ends, NICs with the persist bit route on with the last table; punts fill the rings and
  *   are then counted (punt_full).  The next process adopts them and opens again.
  *
+ * A NIC THAT IS LOST  Any call that reaches for its registers says -ENOTCONN, at once and for good (driver/transport.h):
+ *   drv_route_lost() asks.  Its memory stays mapped and may be read and written.  Whether the NIC still reads it is not
+ *   known: its process may have ended, or be stopped and go on later.  So its area is to be written no more (lpm_abandon());
+ *   then nothing of it need be waited for.
+ *
  * OWNERSHIP  All memory is the driver's and lives until drv_route_close(), which must come before drv_destroy().
  * THREADS  One caller at a time for a struct drv and its struct drv_route; but drv_punt_next(), drv_punt_arm() and
  *   drv_inject() of one NIC may run beside calls for other NICs.  drv_inject() may write a register (which waits for the NIC).
- * ERRORS  0 or -errno with one line in drv_error(), unless said otherwise.  nic: NIC_INDEX.
+ * ERRORS  0 or -errno with one line in drv_error(), unless said otherwise; -ENOTCONN: the NIC is lost.  nic: NIC_INDEX.
  *
  * Source: design section 5; layouts in <p2pnic/route.h> and <p2pnic/punt.h>.
  */
@@ -50,6 +55,8 @@ unsigned int drv_route_contexts(const struct drv_route *r);
 int drv_route_use(struct drv_route *r, unsigned int nic, bool on);
 /* 1: it routes by its area; 0: not; -errno. */
 int drv_route_used(struct drv_route *r, unsigned int nic);
+/* Its connection is lost for good; one line in drv_error().  Asks the NIC: one that is stopped costs the transport's patience, once. */
+bool drv_route_lost(struct drv_route *r, unsigned int nic);
 
 /* A NIC's ports.  mac: 6 bytes; what is sent to another unicast address is dropped (other_mac). */
 unsigned int drv_route_ports(const struct drv_route *r, unsigned int nic);

@@ -13,7 +13,9 @@
  * OWNERSHIP  whoever opened a transport closes it.  Descriptors passed in stay
  *   the caller's; the descriptor that region_info returns becomes the caller's.
  * THREADS  one caller at a time per transport.
- * ERRORS  0 or -errno; -ENOTCONN when the NIC's process is gone.
+ * ERRORS  0 or -errno; -ENOTCONN, at once and for good, when the connection to the NIC is lost: its process is gone, did not
+ *   answer in time or broke the protocol; why() says which.  That is no proof that it does nothing any more: a process that
+ *   was stopped may go on.
  *
  * Source: design section 4 "Driver bring-up", section 1 (transports).
  */
@@ -21,6 +23,8 @@
 #define DRIVER_TRANSPORT_H
 
 #include <p2pnic/function.h>
+
+#include "driver/bus.h"
 
 struct vfio_container;
 
@@ -59,6 +63,8 @@ struct transport {
 	const struct transport_ops *ops;
 	unsigned int flags;    /* TRANSPORT_* */
 	unsigned int bus_bits; /* of the bus addresses that can be mapped; 0: all that the device interface allows */
+	const struct bus_space *space; /* that it shares with others; NULL: it has one of its own */
+	uint64_t bar2;                 /* bus address of its BAR2 in that space; 0: none */
 };
 
 /* Opens a function of this process.  fn outlives the transport.  0 or -ENOMEM. */

@@ -446,7 +446,13 @@ int transport_vfio_open(struct transport **out, struct vfio_container *c, const 
 		return rc;
 	}
 	v->t.bus_bits = vfio_container_bits(c);
-	rc = vfio_setup(v, err);
+	rc = vfio_container_space(c, &v->t.space);
+	if (rc)
+		snprintf(err, DRV_ERR_MAX, "%s: %.400s", addr, vfio_container_error(c));
+	if (!rc)
+		rc = pci_bar_address(PCI_SYSFS, addr, VFIO_BAR_MEM, &v->t.bar2, err);
+	if (!rc)
+		rc = vfio_setup(v, err);
 	if (rc) {
 		vfio_close(&v->t);
 		return rc;

@@ -11,6 +11,7 @@
 struct transport_vfio_user {
 	struct transport t;
 	struct vfu_client *c;
+	int lost; /* what ended the connection, 0: nothing yet */
 };
 
 static struct vfu_client *client_of(struct transport *t)
@@ -18,12 +19,37 @@ static struct vfu_client *client_of(struct transport *t)
 	return ((struct transport_vfio_user *)t)->c;
 }
 
+/* The client tells once what ended the connection; the driver's callers get one errno for it. */
+static int vu_result(struct transport *t, int rc)
+{
+	struct transport_vfio_user *v = (struct transport_vfio_user *)t;
+
+	if (!rc || vfu_client_fd(v->c) >= 0)
+		return rc;
+	v->lost = v->lost ? v->lost : rc;
+	return -ENOTCONN;
+}
+
+static const char *vu_why(struct transport *t)
+{
+	switch (((struct transport_vfio_user *)t)->lost) {
+	case 0:
+		return NULL;
+	case -ETIMEDOUT:
+		return "it does not answer; is its process stopped?";
+	case -EPROTO:
+		return "it broke the vfio-user protocol";
+	default:
+		return "its process has ended or closed the connection";
+	}
+}
+
 static int vu_num_regions(struct transport *t)
 {
 	struct vfu_client_info info;
 	int rc;
 
-	rc = vfu_client_info(client_of(t), &info);
+	rc = vu_result(t, vfu_client_info(client_of(t), &info));
 	return rc ? rc : (int)info.num_regions;
 }
 
@@ -32,7 +58,7 @@ static int vu_region_info(struct transport *t, unsigned int region, struct p2p_r
 	struct vfu_client_region r;
 	int rc;
 
-	rc = vfu_client_region_info(client_of(t), region, &r);
+	rc = vu_result(t, vfu_client_region_info(client_of(t), region, &r));
 	if (rc)
 		return rc;
 	info->size = r.size;
@@ -48,37 +74,37 @@ static int vu_region_info(struct transport *t, unsigned int region, struct p2p_r
 
 static int vu_region_read(struct transport *t, unsigned int region, uint64_t off, void *buf, size_t len)
 {
-	return vfu_client_region_read(client_of(t), region, off, buf, len);
+	return vu_result(t, vfu_client_region_read(client_of(t), region, off, buf, len));
 }
 
 static int vu_region_write(struct transport *t, unsigned int region, uint64_t off, const void *buf, size_t len)
 {
-	return vfu_client_region_write(client_of(t), region, off, buf, len);
+	return vu_result(t, vfu_client_region_write(client_of(t), region, off, buf, len));
 }
 
 static int vu_irq_set(struct transport *t, unsigned int index, unsigned int start, unsigned int count, const int *fds)
 {
-	return vfu_client_irq_set(client_of(t), index, start, count, fds);
+	return vu_result(t, vfu_client_irq_set(client_of(t), index, start, count, fds));
 }
 
 static int vu_dma_map(struct transport *t, uint64_t iova, uint64_t size, int fd, uint64_t fd_offset, uint32_t prot)
 {
-	return vfu_client_dma_map(client_of(t), iova, size, fd, fd_offset, prot);
+	return vu_result(t, vfu_client_dma_map(client_of(t), iova, size, fd, fd_offset, prot));
 }
 
 static int vu_dma_unmap(struct transport *t, uint64_t iova, uint64_t size)
 {
-	return vfu_client_dma_unmap(client_of(t), iova, size);
+	return vu_result(t, vfu_client_dma_unmap(client_of(t), iova, size));
 }
 
 static int vu_dma_unmap_all(struct transport *t)
 {
-	return vfu_client_dma_unmap_all(client_of(t));
+	return vu_result(t, vfu_client_dma_unmap_all(client_of(t)));
 }
 
 static int vu_reset(struct transport *t)
 {
-	return vfu_client_reset(client_of(t));
+	return vu_result(t, vfu_client_reset(client_of(t)));
 }
 
 static void vu_close(struct transport *t)
@@ -98,6 +124,7 @@ static const struct transport_ops vfio_user_ops = {
 	.dma_unmap_all = vu_dma_unmap_all,
 	.reset = vu_reset,
 	.close = vu_close,
+	.why = vu_why,
 };
 
 static const char *vu_hint(int rc)

@@ -89,6 +89,7 @@ void vfio_container_destroy(struct vfio_container *c)
 		munmap(c->state, sizeof(*c->state));
 	if (c->state_fd >= 0)
 		close(c->state_fd);
+	free(c->space.pci);
 	free(c);
 }
 
@@ -131,7 +132,6 @@ static struct vfio_group *group_find(struct vfio_container *c, int number)
 	return NULL;
 }
 
-/* The highest bus address that the IOMMU takes, as bits. */
 void vfio_container_range(struct vfio_container *c)
 {
 	union {
@@ -144,6 +144,7 @@ void vfio_container_range(struct vfio_container *c)
 	unsigned int i, seen;
 
 	c->bits = 64;
+	c->space.takes = 0;
 	if (ioctl(c->fd, VFIO_IOMMU_GET_INFO, &u) || !(u.info.flags & VFIO_IOMMU_INFO_CAPS))
 		return;
 	for (at = u.info.cap_offset, seen = 0; at && at + sizeof(*h) <= sizeof(u) && seen < 64; at = h->next, seen++) {
@@ -152,8 +153,8 @@ void vfio_container_range(struct vfio_container *c)
 		if (h->id != VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE || at + sizeof(*cap) > sizeof(u))
 			continue;
 		for (i = 0; i < cap->nr_iovas && at + sizeof(*cap) + (i + 1) * sizeof(cap->iova_ranges[0]) <= sizeof(u); i++) {
-			c->range[i % VFIO_MAX_RANGES] = (struct vfio_range){ cap->iova_ranges[i].start, cap->iova_ranges[i].end };
-			c->ranges = i < VFIO_MAX_RANGES ? i + 1 : VFIO_MAX_RANGES;
+			if (i < BUS_MAX_TAKES)
+				c->space.take[c->space.takes++] = (struct bus_range){ cap->iova_ranges[i].start, cap->iova_ranges[i].end };
 			c->bits = cap->iova_ranges[i].end ? 64u - (unsigned int)__builtin_clzll(cap->iova_ranges[i].end) : 0;
 		}
 	}
@@ -162,6 +163,14 @@ void vfio_container_range(struct vfio_container *c)
 unsigned int vfio_container_bits(const struct vfio_container *c)
 {
 	return c->bits;
+}
+
+int vfio_container_space(struct vfio_container *c, const struct bus_space **out)
+{
+	int rc = c->space.pci ? 0 : pci_memory_read(c->root, &c->space.pci, &c->space.pcis, c->error);
+
+	*out = &c->space;
+	return rc;
 }
 
 static int group_open_fail(struct vfio_container *c, const struct pci_info *info, int rc)
@@ -180,7 +189,7 @@ static int group_open_fail(struct vfio_container *c, const struct pci_info *info
 	}
 }
 
-/* Attaches an open group; the first one chooses the IOMMU. */
+/* Attaches an open group; the first one chooses the IOMMU, each one may have addresses that it does not take. */
 static int group_attach(struct vfio_container *c, const struct pci_info *info, int fd)
 {
 	struct vfio_group_status st = { .argsz = sizeof(st) };
@@ -197,9 +206,7 @@ static int group_attach(struct vfio_container *c, const struct pci_info *info, i
 	if (ioctl(fd, VFIO_GROUP_SET_CONTAINER, &c->fd))
 		return vfio_fail(c, -errno, "%s: IOMMU group %d can't be used together with the NICs before it: %s; is it behind"
 				 " another IOMMU?", info->addr, info->group, strerror(errno));
-	if (c->iommu_set)
-		return 0;
-	if (ioctl(c->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
+	if (!c->iommu_set && ioctl(c->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
 		int rc = -errno;
 
 		ioctl(fd, VFIO_GROUP_UNSET_CONTAINER);

@@ -51,6 +51,8 @@ int vfio_container_add(struct vfio_container *c, const char *addr, unsigned int 
 void vfio_container_remove(struct vfio_container *c, unsigned int slot);
 /* Bits of the bus addresses that can be mapped, 0: not known (nothing added yet). */
 unsigned int vfio_container_bits(const struct vfio_container *c);
+/* Its address space, after the first add; lives as long as the container, and follows what is added. */
+int vfio_container_space(struct vfio_container *c, const struct bus_space **out);
 
 /* As transport_ops.  Memory of fd at fd_offset becomes reachable at iova for all NICs in the container. */
 int vfio_container_map(struct vfio_container *c, unsigned int slot, uint64_t iova, uint64_t size, int fd, uint64_t fd_offset,

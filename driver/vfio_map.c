@@ -10,16 +10,6 @@
 
 #include "driver/vfio_priv.h"
 
-static bool range_holds(const struct vfio_container *c, uint64_t iova, uint64_t size)
-{
-	unsigned int i;
-
-	for (i = 0; i < c->ranges; i++)
-		if (iova >= c->range[i].first && iova + size - 1 <= c->range[i].last)
-			return true;
-	return !c->ranges;
-}
-
 int vfio_map_fail(struct vfio_container *c, uint64_t iova, uint64_t size, int rc)
 {
 	struct rlimit lim = { 0, 0 };
@@ -38,7 +28,7 @@ int vfio_map_fail(struct vfio_container *c, uint64_t iova, uint64_t size, int rc
 	case -EEXIST:
 		return vfio_fail(c, rc, "something else is mapped at bus address 0x%" PRIx64, iova);
 	case -EINVAL:
-		if (!range_holds(c, iova, size))
+		if (!bus_takes(&c->space, iova, size))
 			return vfio_fail(c, rc, "this IOMMU has no bus addresses 0x%" PRIx64 "-0x%" PRIx64, iova, iova + size - 1);
 		return vfio_fail(c, rc, "the kernel refuses a map of 0x%" PRIx64 " bytes at bus address 0x%" PRIx64, size, iova);
 	default:

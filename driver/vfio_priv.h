@@ -9,7 +9,6 @@
 
 #define VFIO_STATE_MAGIC 0x76503250u /* "P2Pv" */
 #define VFIO_STATE_VERSION 1u
-#define VFIO_MAX_RANGES 16
 
 enum vfio_map_stage { VFIO_MAP_PENDING, VFIO_MAP_DONE };
 
@@ -44,18 +43,14 @@ struct vfio_nic {
 	int group;
 };
 
-struct vfio_range {
-	uint64_t first, last;
-};
-
 struct vfio_container {
 	int fd, state_fd; /* -1: not open yet */
 	struct vfio_state *state;
 	struct vfio_group group[P2P_MAX_NICS];
 	struct vfio_nic nic[P2P_MAX_NICS]; /* by slot */
 	bool iommu_set, leaving;
-	unsigned int bits, ranges;
-	struct vfio_range range[VFIO_MAX_RANGES];
+	unsigned int bits;
+	struct bus_space space;
 	char root[PATH_MAX / 4];
 	char error[PCI_ERR_BYTES];
 };

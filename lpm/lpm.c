@@ -313,6 +313,31 @@ int lpm_table_error(const struct lpm_table *t)
 	return t->rows.err;
 }
 
+void lpm_abandon(struct lpm_table *t, int rc)
+{
+	struct rows *r = &t->rows;
+	unsigned int f;
+	uint32_t k;
+
+	for (f = 0; f < P2P_NUM_FAMILIES; f++)
+		for (k = 0; t->root[f] && k < 1u << r->head.stride[f][0]; k++)
+			rows_store_node(r, from_le32(r->head.root[f]) + k, P2P_HOP_PUNT);
+	r->err = r->err ? r->err : rc;
+}
+
+bool lpm_table_abandoned(const struct lpm_table *t)
+{
+	const struct rows *r = &t->rows;
+	unsigned int f;
+	uint32_t k;
+
+	for (f = 0; f < P2P_NUM_FAMILIES; f++)
+		for (k = 0; t->root[f] && k < 1u << r->head.stride[f][0]; k++)
+			if (r->entry[from_le32(r->head.root[f]) + k] != P2P_HOP_PUNT)
+				return false;
+	return true;
+}
+
 /* ---- changes ---- */
 
 /* Live tables take part. */
@@ -572,10 +597,10 @@ static int sweep_node(void *arg, struct rib_node *n)
 int lpm_sweep(struct lpm *l)
 {
 	struct sweep s = { 0 };
-	int gone = 0, rc = 0;
+	int gone = 0, rc = 0, one;
 	uint64_t k;
 
-	for (s.f = 0; s.f < P2P_NUM_FAMILIES && !rc; s.f++) {
+	for (s.f = 0; s.f < P2P_NUM_FAMILIES; s.f++) {
 		s.n = 0;
 		s.p = malloc((l->rib[s.f].routes + 1) * sizeof(*s.p));
 		if (!s.p)
@@ -584,8 +609,10 @@ int lpm_sweep(struct lpm *l)
 			s.p[s.n++] = (struct lpm_prefix){ .family = (uint8_t)s.f };
 		rib_walk(&l->rib[s.f], sweep_node, &s);
 		/* The most specific first: what is deleted has nothing below it. */
-		for (k = s.n; k-- && !rc; gone += !rc)
-			rc = lpm_del(l, &s.p[k]);
+		for (k = s.n; k--; gone += !one) {
+			one = lpm_del(l, &s.p[k]);
+			rc = rc ? rc : one;
+		}
 		free(s.p);
 	}
 	return rc ? rc : gone;
@@ -633,9 +660,10 @@ void lpm_table_stats(const struct lpm_table *t, struct lpm_stats *st)
 		.stores = r->stores,
 		.written_bytes = r->written_bytes,
 		.epoch = r->epoch,
+		.punts = t->punts,
 		.host_bytes = 4 * (roots + (r->pages_taken << ROWS_PAGE_LOG2)) +
 			      sizeof(struct row) * ((r->pages_taken << ROWS_PAGE_LOG2) >> r->unit_log2) +
-			      4ull * (r->index_mask + r->queue_mask + 2) + 13 * roots + sizeof(struct rows_page) * r->pages,
+			      4ull * (r->index_mask + r->queue_mask + 2) + 17 * roots + sizeof(struct rows_page) * r->pages,
 	};
 }
 

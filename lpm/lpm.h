@@ -7,16 +7,29 @@
  *
  *      lpm_create -> lpm_make | lpm_adopt (a table each) -> lpm_set, lpm_del ... -> lpm_destroy
  *
- * TABLES  Each NIC has a table of its own, with its own rows and epochs: a NIC that hangs keeps only its own rows from
- *   being reused, one that comes back gets a new table made from the routes.  A change is made in all tables or, if one
- *   of them has no room, in none: -ENOSPC, and tables and routes are what they were.
+ * TABLES  Each NIC has a table of its own, with its own rows and epochs.  A change is made in all tables or, if one
+ *   of them has no room, in none: -ENOSPC, and tables and routes are what they were.  So a NIC that passes no epoch any more,
+ *   dead or stopped, comes to refuse changes for all: lpm_abandon() its table.
+ *
+ * ABANDONED  lpm_abandon() leads every address to P2P_HOP_PUNT by stores of root entries, which are always allowed, then writes
+ *   nothing of the area again.  So nothing in it is reused, and nothing needs to be known of the NIC: ended, stopped, slow or
+ *   hung, whatever it was reading stays as it was.  (Not to wait for it but to write on would be right only for a NIC that is known
+ *   to have ended or to be reset, and a lost connection is no proof of that.)  The caller keeps to the same: it writes no
+ *   hop word, entry or bucket of that area any more.
+ *   One that goes on leaves everything to the kernel.  A NIC that comes back gets its whole table first: lpm_make() for new
+ *   memory, lpm_adopt() for an area that was abandoned, as after any driver before us.
  *
  * HOPS  Hop indexes are the caller's: it writes hop words, entries and buckets of an area (lpm_window), before routes
  *   use them.  But for the words P2P_HOP_DEFAULT4 and _DEFAULT6, which are this room's: route 0.0.0.0/0 or ::/0
  *   with hop h makes that word an alias of h by one store, and touches no row.
  *
  * BATCHES  Between lpm_begin() and lpm_commit() changes are made in routes and in rows that nothing leads to yet;
- *   lpm_commit() publishes them, root entry by root entry: each address goes over from the old to the new at one store.
+ *   lpm_commit() publishes them, root entry by root entry: each address goes over from the old to the new at one store, and
+ *   at any instant has what it had before the batch or what it has after it.  Not all go over at the same store.
+ *   That holds for a change of the default route in the same batch, too: addresses that leave it do so before it
+ *   changes, those that come to it come afterwards.  A root entry with addresses of both kinds has a row of its own in
+ *   between.  If there is no room for that row its addresses are P2P_HOP_PUNT for the time of the commit (lpm_stats.punts): to
+ *   the kernel, but never by a wrong route.
  *   Without a batch each change is published at once.  Refusals are told by the call that was refused, batch or not.
  *
  * ADOPTION  lpm_adopt() takes over the area that a driver before us left: what its tables lead to stays in force,
@@ -31,8 +44,8 @@
  *   memory: BAR2 is never read but in lpm_adopt(), lpm_verify(), lpm_table_find() and for epochs.
  *
  * THREADS  one caller at a time for a struct lpm and all its tables.
- * ERRORS  0 or -errno.  A window that fails (-ENOTCONN, ...) makes its table dead: lpm_table_error() says so, no more
- *   is written to it, and other tables go on.  lpm_detach() it.
+ * ERRORS  0 or -errno.  A window that fails (-ENOTCONN, ...) makes its table dead, as lpm_abandon() does: lpm_table_error()
+ *   says so, no more is written to it, and other tables go on.  lpm_detach() it.
  *
  * Lists of prefixes (plain, `location dump`) are read by lpm/list.h.
  *
@@ -98,8 +111,15 @@ int lpm_adopt(struct lpm *l, const struct lpm_window *w, struct lpm_table **out,
 void lpm_detach(struct lpm_table *t);
 /* The area's head as it was made or found. */
 const struct p2p_route_head *lpm_table_head(const struct lpm_table *t);
-/* 0, or the -errno of the window that killed the table. */
+/* 0, or the -errno of the window that killed the table, or of lpm_abandon(). */
 int lpm_table_error(const struct lpm_table *t);
+/*
+ * Changes neither wait for this table's NIC nor touch its area any more (ABANDONED above); rc < 0: its lpm_table_error() from now on.
+ * In a batch or not: what the batch had not published stays unpublished there.
+ */
+void lpm_abandon(struct lpm_table *t, int rc);
+/* What is in force in the area is what lpm_abandon() leaves: nothing leads to a row, and to no hop but P2P_HOP_PUNT. */
+bool lpm_table_abandoned(const struct lpm_table *t);
 
 /* Adds or replaces.  -EINVAL: host bits, length, family, or a hop that a table has not got; -ENOSPC; -ENOMEM. */
 int lpm_set(struct lpm *l, const struct lpm_prefix *p, uint32_t hop);
@@ -121,7 +141,7 @@ uint64_t lpm_count(const struct lpm *l, enum p2p_family f);
 
 /* Forgets the mark of every route; lpm_set() marks.  lpm_sweep() deletes what is not marked: for resynchronisation. */
 void lpm_unmark(struct lpm *l);
-/* How many were deleted; or -ENOSPC, some of them. */
+/* How many were deleted; or -ENOSPC: those for which there was room, the others are still there and not marked.  -ENOMEM. */
 int lpm_sweep(struct lpm *l);
 
 /* The hop index for an address as the tables in the area have it, read through the window. */
@@ -136,6 +156,7 @@ struct lpm_stats {
 	uint64_t waiting;     /* rows unlinked whose epoch has not passed */
 	uint64_t host_bytes;  /* host memory of the table; routes not counted */
 	uint64_t stores, written_bytes; /* published words; bytes of rows written */
+	uint64_t punts;       /* root entries that went to the kernel during a commit, for want of room (BATCHES) */
 	uint32_t epoch;
 };
 void lpm_table_stats(const struct lpm_table *t, struct lpm_stats *st);

@@ -36,13 +36,15 @@ int table_init(struct lpm_table *t)
 		}
 	}
 	t->dirty_at = malloc(4ull * (n + 1));
-	return t->dirty_at ? 0 : -ENOMEM;
+	t->between = malloc(4ull * (n + 1));
+	return t->dirty_at && t->between ? 0 : -ENOMEM;
 }
 
 void table_free(struct lpm_table *t)
 {
 	unsigned int f, k;
 
+	free(t->between);
 	free(t->dirty_at);
 	for (f = 0; f < P2P_NUM_FAMILIES; f++) {
 		for (k = 0; k < P2P_ROUTE_MAX_TIERS; k++)
@@ -286,29 +288,96 @@ void table_set_default(struct lpm_table *t, enum p2p_family f, uint32_t hop)
 	t->hop_next[f] = P2P_HOP_WORD(P2P_HOP_ALIAS, 0, hop == RIB_NO_HOP ? P2P_HOP_NO_ROUTE : hop);
 }
 
+/*
+ * What an entry is between the two of its stores, while the default route changes: as it shall be, but where the default
+ * shall hold from now on it is still as it was.  So nobody follows a default that he did not and shall not follow.
+ */
+static int between_entry(const struct build *b, unsigned int tier, uint32_t old, uint32_t shall, uint32_t *out)
+{
+	const uint32_t def = P2P_HOP_DEFAULT(b->f), *entry = b->t->rows.entry;
+	uint32_t *e = b->t->scratch[b->f][tier], k;
+	int rc;
+
+	if (old == shall || old == def || !(shall & P2P_NODE_JUMP)) {
+		*out = shall == def ? old : shall;
+		rows_ref(&b->t->rows, *out);
+		return 0;
+	}
+	for (k = 0; k < 1u << b->t->rows.head.stride[b->f][tier]; k++) {
+		rc = between_entry(b, tier + 1, old & P2P_NODE_JUMP ? entry[P2P_NODE_INF(old) + k] : old,
+				   entry[P2P_NODE_INF(shall) + k], &e[k]);
+		if (rc) {
+			drop(&b->t->rows, e, k);
+			return rc;
+		}
+	}
+	return build_cons(b, tier, out);
+}
+
+/* Root entries between their stores.  Most are as they were or as they shall be, and then that row is found. */
+static void commit_between(struct lpm_table *t)
+{
+	struct build b = { .t = t };
+	uint32_t k, at, shall;
+
+	for (k = 0; k < t->dirty_n; k++) {
+		b.f = t->dirty_at[k] >> 31;
+		at = t->dirty_at[k] & 0x7fffffff;
+		shall = t->root[b.f][at];
+		if (t->hop_next[b.f] == t->hop_word[b.f]) {
+			t->between[k] = shall;
+			rows_ref(&t->rows, shall);
+		} else if (between_entry(&b, 1, t->rows.entry[from_le32(t->rows.head.root[b.f]) + at], shall, &t->between[k])) {
+			t->between[k] = P2P_HOP_PUNT;
+			t->punts++;
+		}
+	}
+}
+
+static void commit_default(struct lpm_table *t, enum p2p_family f)
+{
+	struct rows *r = &t->rows;
+	uint32_t n;
+
+	if (t->hop_next[f] == t->hop_word[f])
+		return;
+	t->hop_word[f] = t->hop_next[f];
+	n = from_le32(r->head.changed[P2P_ROUTE_CHANGE_DEFAULT]) + 1;
+	r->head.changed[P2P_ROUTE_CHANGE_DEFAULT] = to_le32(n);
+	rows_store(r, offsetof(struct p2p_route_head, changed[P2P_ROUTE_CHANGE_DEFAULT]), n);
+	rows_store(r, from_le32(r->head.hops_at) + 4ull * P2P_HOP_DEFAULT(f), t->hop_word[f]);
+}
+
+/* The entry that is in force gives way to another, whose reference is then the table's. */
+static void commit_entry(struct rows *r, uint32_t at, uint32_t entry)
+{
+	const uint32_t old = r->entry[at];
+
+	if (entry != old)
+		rows_store_node(r, at, entry);
+	rows_unref(r, old);
+}
+
+/*
+ * What gets a route of its own leaves the default route before that changes, what loses its own comes to it afterwards: each
+ * address goes over once.
+ */
 void table_commit(struct lpm_table *t)
 {
 	struct rows *r = &t->rows;
-	uint32_t k, at, f, old;
+	uint32_t k, at, f;
 
+	commit_between(t);
 	rows_publish(r);
-	for (f = 0; f < P2P_NUM_FAMILIES; f++) {
-		if (t->hop_next[f] == t->hop_word[f])
-			continue;
-		t->hop_word[f] = t->hop_next[f];
-		at = from_le32(r->head.changed[P2P_ROUTE_CHANGE_DEFAULT]) + 1;
-		r->head.changed[P2P_ROUTE_CHANGE_DEFAULT] = to_le32(at);
-		rows_store(r, offsetof(struct p2p_route_head, changed[P2P_ROUTE_CHANGE_DEFAULT]), at);
-		rows_store(r, from_le32(r->head.hops_at) + 4ull * P2P_HOP_DEFAULT(f), t->hop_word[f]);
-	}
+	for (k = 0; k < t->dirty_n; k++)
+		commit_entry(r, from_le32(r->head.root[t->dirty_at[k] >> 31]) + (t->dirty_at[k] & 0x7fffffff), t->between[k]);
+	for (f = 0; f < P2P_NUM_FAMILIES; f++)
+		commit_default(t, f);
 	for (k = 0; k < t->dirty_n; k++) {
 		f = t->dirty_at[k] >> 31;
 		at = t->dirty_at[k] & 0x7fffffff;
 		t->dirty[f][at] = 0;
-		old = r->entry[from_le32(r->head.root[f]) + at];
-		if (t->root[f][at] != old)
-			rows_store_node(r, from_le32(r->head.root[f]) + at, t->root[f][at]);
-		rows_unref(r, old);
+		commit_entry(r, from_le32(r->head.root[f]) + at, t->root[f][at]);
 	}
 	t->dirty_n = 0;
 	rows_poll(r, false);

@@ -20,7 +20,9 @@ struct lpm_table {
 	uint32_t *root[P2P_NUM_FAMILIES];
 	uint8_t *dirty[P2P_NUM_FAMILIES];
 	uint32_t *dirty_at; /* family << 31 | root entry, in the order in which they became dirty */
+	uint32_t *between;  /* of each of them, during a commit: what it is while the default route changes */
 	uint32_t dirty_n;
+	uint64_t punts;     /* of those, for want of room to the kernel */
 	uint32_t hop_word[P2P_NUM_FAMILIES], hop_next[P2P_NUM_FAMILIES]; /* of the default routes */
 	/* an update prepared: new root entries first..first + n of a family, in scratch[family][0] */
 	unsigned int family;

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <linux/neighbour.h>
@@ -144,7 +146,8 @@ static void put_counts(struct answer *a)
 		",\"neighbours\":%zu,\"objects\":%zu", c.routes[0], c.routes[1], c.prefixes[0], c.prefixes[1], c.unplaced, c.hops,
 		c.neighbours, c.objects);
 	fprintf(a->f, ",\"hop_indexes\":%" PRIu32 ",\"hop_indexes_max\":%" PRIu32 ",\"table_bytes\":%" PRIu64 ",\"room_bytes\":%" PRIu64
-		",\"retired\":%" PRIu64 ",\"error\":%d", ac.hops, ac.hops_max, ac.table_bytes, ac.room_bytes, ac.retired, ac.error);
+		",\"retired\":%" PRIu64 ",\"error\":%d"
+		",\"nics_lost\":%u", ac.hops, ac.hops_max, ac.table_bytes, ac.room_bytes, ac.retired, ac.error, ac.abandoned);
 	fprintf(a->f, ",\"events\":%" PRIu64 ",\"overruns\":%" PRIu64 ",\"syncs\":%" PRIu64 ",\"sync_due\":%s,\"not_understood\":%" PRIu64
 		",\"policy_rules\":%u,\"adopted\":%u", k.events, k.overruns, k.syncs, k.due ? "true" : "false", k.refused, k.policy,
 		a->r->adopted);
@@ -253,4 +256,65 @@ free_text:
 drop:
 	free(p);
 	close(fd);
+}
+
+/* --- listening --- */
+
+/* Of what lies at the path only a socket that nobody listens at is removed. */
+static int path_clear(const struct sockaddr_un *a, char err[ROUTER_ERR_MAX])
+{
+	struct stat st;
+	int fd, e;
+
+	if (lstat(a->sun_path, &st))
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode)) {
+		snprintf(err, ROUTER_ERR_MAX, "%s is there already and is no socket; remove it, or give another path", a->sun_path);
+		return -EEXIST;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	e = connect(fd, (const struct sockaddr *)a, sizeof(*a)) ? errno : 0;
+	close(fd);
+	if (!e || e == EAGAIN) { /* its backlog is full: it lives */
+		snprintf(err, ROUTER_ERR_MAX, "another router answers at %s; end it first", a->sun_path);
+		return -EADDRINUSE;
+	}
+	if (e == EPROTOTYPE) {
+		snprintf(err, ROUTER_ERR_MAX, "%s is another program's socket; give another path", a->sun_path);
+		return -EADDRINUSE;
+	}
+	if (e != ECONNREFUSED)
+		return -e;
+	return unlink(a->sun_path) && errno != ENOENT ? -errno : 0;
+}
+
+int router_listen(struct router *r, char err[ROUTER_ERR_MAX])
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	mode_t mask;
+	int rc;
+
+	if (!r->opts.socket)
+		return 0;
+	if (strlen(r->opts.socket) >= sizeof(a.sun_path)) {
+		snprintf(err, ROUTER_ERR_MAX, "%.200s is too long for a socket's path", r->opts.socket);
+		return -EINVAL;
+	}
+	memcpy(a.sun_path, r->opts.socket, strlen(r->opts.socket) + 1);
+	*err = '\0';
+	rc = path_clear(&a, err);
+	if (!rc) {
+		r->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		mask = umask(0177);
+		rc = r->listen_fd < 0 || bind(r->listen_fd, (struct sockaddr *)&a, sizeof(a)) ? -errno : 0;
+		umask(mask);
+		r->listening = !rc;
+		if (!rc && listen(r->listen_fd, 16))
+			rc = -errno;
+	}
+	if (rc && !*err)
+		snprintf(err, ROUTER_ERR_MAX, "cannot listen at %s: %s", a.sun_path, strerror(-rc));
+	return rc;
 }

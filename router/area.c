@@ -20,7 +20,8 @@ void area_write_entry(struct area *a, uint32_t number, const struct p2p_hop_entr
 	unsigned int i;
 
 	for (i = 0; i < a->nics; i++)
-		memcpy(a->nic[i].base + from_le32(a->nic[i].head->entries_at) + (size_t)number * sizeof(*e), e, sizeof(*e));
+		if (area_nic_written(&a->nic[i]))
+			memcpy(a->nic[i].base + from_le32(a->nic[i].head->entries_at) + (size_t)number * sizeof(*e), e, sizeof(*e));
 }
 
 /* Before each store of a word or bucket (<p2pnic/route.h>, VALIDITY OF A RESULT). */
@@ -34,6 +35,8 @@ void area_store_word(struct area *a, uint32_t index, uint32_t word)
 	unsigned int i;
 
 	for (i = 0; i < a->nics; i++) {
+		if (!area_nic_written(&a->nic[i]))
+			continue;
 		word_counted(&a->nic[i]);
 		word_store(a->nic[i].base, from_le32(a->nic[i].head->hops_at) + 4ull * index, word);
 	}
@@ -44,6 +47,8 @@ void area_store_bucket(struct area *a, uint32_t bucket, uint32_t index)
 	unsigned int i;
 
 	for (i = 0; i < a->nics; i++) {
+		if (!area_nic_written(&a->nic[i]))
+			continue;
 		word_counted(&a->nic[i]);
 		word_store(a->nic[i].base, from_le32(a->nic[i].head->buckets_at) + 4ull * bucket, index);
 	}
@@ -99,11 +104,12 @@ static void index_fresh(struct area *a, uint32_t index)
 	unsigned int i;
 
 	for (i = 0; i < a->nics; i++)
-		word_store(a->nic[i].base, from_le32(a->nic[i].head->hops_at) + 4ull * index,
-			   P2P_HOP_WORD(P2P_HOP_ENTRY, 0, P2P_HOP_NO_ROUTE));
+		if (area_nic_written(&a->nic[i]))
+			word_store(a->nic[i].base, from_le32(a->nic[i].head->hops_at) + 4ull * index,
+				   P2P_HOP_WORD(P2P_HOP_ENTRY, 0, P2P_HOP_NO_ROUTE));
 }
 
-/* What waits is free when every NIC has let go of it. */
+/* What waits is free when every NIC that is still written has let go of it. */
 static void area_reclaim(struct area *a)
 {
 	struct area_list empty;
@@ -111,8 +117,9 @@ static void area_reclaim(struct area *a)
 	size_t k;
 
 	for (i = 0; i < a->nics && a->waiting.n; i++)
-		if (!lpm_table_error(a->nic[i].table) && !lpm_epoch_passed(a->nic[i].table, a->nic[i].epoch))
+		if (area_nic_written(&a->nic[i]) && !lpm_epoch_passed(a->nic[i].table, a->nic[i].epoch))
 			return;
+	a->given_up = false;
 	for (k = 0; k < a->waiting.n; k++) {
 		if (a->waiting.item[k].thing == AREA_INDEX)
 			index_fresh(a, a->waiting.item[k].number);
@@ -125,7 +132,7 @@ static void area_reclaim(struct area *a)
 	a->waiting = a->retired;
 	a->retired = empty;
 	for (i = 0; i < a->nics; i++)
-		if (!lpm_table_error(a->nic[i].table))
+		if (area_nic_written(&a->nic[i]))
 			a->nic[i].epoch = lpm_epoch_begin(a->nic[i].table);
 }
 
@@ -148,8 +155,11 @@ int area_take_number(struct area *a, enum area_thing thing, unsigned int log2, u
 		if (thing == AREA_BUCKETS && buckets_fresh(a, log2, number))
 			break;
 		area_reclaim(a);
-		if (!s->n && (i == AREA_WAITS || (!a->waiting.n && !a->retired.n) || (a->batch && !a->waiting.n)))
+		if (!s->n && (i == AREA_WAITS || a->given_up || (!a->waiting.n && !a->retired.n) || (a->batch && !a->waiting.n))) {
+			a->given_up = i == AREA_WAITS || a->given_up;
+			a->refused++;
 			return -ENOSPC;
+		}
 		if (!s->n)
 			nanosleep(&pause, NULL);
 	}
@@ -242,6 +252,24 @@ static void area_fresh(const struct area_nic *nic)
 		word_store(nic->base, from_le32(nic->head->hops_at) + 4ull * i, P2P_HOP_WORD(P2P_HOP_ENTRY, 0, P2P_HOP_NO_ROUTE));
 }
 
+/*
+ * An area that a former router abandoned: many of its hop words name what the other areas have for others by now.  Nothing leads to
+ * them, and a NIC that has passed an epoch since, which one that is there does at once, reads none of them either.
+ */
+static bool area_left(struct area_nic *nic)
+{
+	const struct timespec pause = { .tv_nsec = AREA_WAIT_NS };
+	struct lpm_stats st;
+	unsigned int i;
+
+	if (!lpm_table_abandoned(nic->table))
+		return false;
+	lpm_table_stats(nic->table, &st);
+	for (i = 0; i < AREA_WAITS && !lpm_epoch_passed(nic->table, st.epoch); i++)
+		nanosleep(&pause, NULL);
+	return lpm_epoch_passed(nic->table, st.epoch);
+}
+
 int area_add(struct area *a, void *base, uint64_t bytes, unsigned int contexts, bool *adopted, char err[AREA_ERR_MAX])
 {
 	struct area_nic *nic = &a->nic[a->nics];
@@ -273,16 +301,14 @@ int area_add(struct area *a, void *base, uint64_t bytes, unsigned int contexts, 
 	a->nics++;
 	a->max_hops = from_le32(nic->head->hops) < a->max_hops ? from_le32(nic->head->hops) : a->max_hops;
 	a->max_bucket = from_le32(nic->head->buckets) < a->max_bucket ? from_le32(nic->head->buckets) : a->max_bucket;
-	nic->adopted = *adopted;
-	if (!*adopted) {
+	nic->adopted = *adopted && !area_left(nic);
+	if (!nic->adopted) {
 		area_fresh(nic);
 		return 0;
 	}
 	rc = taken_room(a);
 	if (rc)
 		snprintf(err, AREA_ERR_MAX, "out of memory");
-	else
-		former_mark(a, nic);
 	return rc;
 }
 
@@ -298,6 +324,9 @@ static void area_numbers(struct area *a)
 	bool taken;
 	uint32_t b;
 
+	for (i = 0; i < a->nics; i++)
+		if (a->nic[i].adopted && area_nic_written(&a->nic[i]))
+			former_mark(a, &a->nic[i]);
 	for (i = a->max_hops; i-- > P2P_HOP_FREE;) {
 		if (is_taken(a, AREA_INDEX, i))
 			list_push(&a->former, AREA_INDEX, 0, i);
@@ -375,19 +404,43 @@ void area_poll(struct area *a)
 	area_reclaim(a);
 }
 
+void area_abandon(struct area *a, unsigned int n, int rc)
+{
+	lpm_abandon(a->nic[n].table, rc);
+}
+
+bool area_hangs(struct area *a, unsigned int n, uint64_t now_ns)
+{
+	struct area_nic *nic = &a->nic[n];
+	struct lpm_stats st;
+
+	if (!area_nic_written(nic))
+		return false;
+	if (!nic->watched || lpm_epoch_passed(nic->table, nic->watched)) {
+		lpm_table_stats(nic->table, &st);
+		nic->watched = st.epoch;
+		nic->watched_ns = now_ns;
+		nic->watched_refused = a->refused;
+	}
+	return now_ns - nic->watched_ns > AREA_HANG_NS && a->refused != nic->watched_refused;
+}
+
 void area_counts(const struct area *a, struct area_counts *c)
 {
 	struct lpm_stats st = { 0 };
-	unsigned int i;
+	unsigned int i, first = a->nics;
 
 	*c = (struct area_counts){
 		.prefixes = { lpm_count(a->lpm, P2P_IP4), lpm_count(a->lpm, P2P_IP6) }, .hops = a->used_hops, .hops_max = a->max_hops,
 		.buckets = a->used_buckets, .buckets_max = a->max_bucket, .retired = a->retired.n + a->waiting.n,
 	};
-	for (i = 0; i < a->nics; i++)
-		c->error = c->error ? c->error : lpm_table_error(a->nic[i].table);
-	if (a->nics)
-		lpm_table_stats(a->nic[0].table, &st);
+	for (i = a->nics; i--;) {
+		c->error = lpm_table_error(a->nic[i].table) ? lpm_table_error(a->nic[i].table) : c->error;
+		c->abandoned += !area_nic_written(&a->nic[i]);
+		first = area_nic_written(&a->nic[i]) ? i : first;
+	}
+	if (first < a->nics)
+		lpm_table_stats(a->nic[first].table, &st);
 	c->table_bytes = st.bytes;
 	c->room_bytes = st.room_bytes;
 }

@@ -10,6 +10,11 @@
  *   first area_commit(): until then nothing that it leads to is written.  Next hops that come to the same keep index, entry
  *   and buckets, and their counts go on, so that a route that is the same costs no store.
  *
+ * ABANDONED  Numbers are the same in all areas and reused when every NIC has let go of them, so one that is dead or stopped would
+ *   have them run out for all.  area_abandon() leads all addresses of that NIC to the kernel and writes nothing of its area
+ *   again: what it may still be reading stays as it was, whatever has become of it (lpm/lpm.h), and nobody waits for it.  It is for good:
+ *   a NIC that comes back gets all of it by the area_add() of another struct area, before it routes by it.
+ *
  * OWNERSHIP  Areas are the caller's and outlive this.  area_destroy() leaves them in force.
  * THREADS  one caller at a time.  ERRORS  0 or -errno, with one line in err where there is one.
  *
@@ -25,6 +30,7 @@
 
 #define AREA_ERR_MAX 512
 #define AREA_MAX_NICS 32
+#define AREA_HANG_NS 10000000000ull
 
 struct area;
 
@@ -41,14 +47,22 @@ void area_begin(struct area *a);
 void area_commit(struct area *a);
 /* Looks after what waits for the NICs to let go of it. */
 void area_poll(struct area *a);
+/* Of NIC n, in the order of area_add(); in a batch or not.  rc < 0: why (area_counts.error). */
+void area_abandon(struct area *a, unsigned int n, int rc);
+/*
+ * NIC n has passed no epoch for AREA_HANG_NS, and something was refused for want of room meanwhile.  As seen by calls of this: make
+ * them all the time.  CLOCK_MONOTONIC.
+ */
+bool area_hangs(struct area *a, unsigned int n, uint64_t now_ns);
 
 struct area_counts {
 	uint64_t prefixes[2];             /* of IPv4 and IPv6 */
 	uint32_t hops, hops_max;          /* hop indexes in use */
 	uint32_t buckets, buckets_max;
-	uint64_t table_bytes, room_bytes; /* of the first NIC */
+	uint64_t table_bytes, room_bytes; /* of the first NIC that is not abandoned */
 	uint64_t retired;                 /* waiting for the NICs to let go */
-	int error;                        /* of a NIC that can't be written any more */
+	unsigned int abandoned;           /* NICs that are not written any more */
+	int error;                        /* of one of them */
 };
 void area_counts(const struct area *a, struct area_counts *c);
 /* Hop index of a sink's number, and packets and bytes that went by it or its ways. */

@@ -26,7 +26,7 @@ static const struct area_nic *former_nic(const struct area *a)
 	unsigned int i;
 
 	for (i = 0; i < a->nics; i++)
-		if (a->nic[i].adopted)
+		if (a->nic[i].adopted && area_nic_written(&a->nic[i]))
 			return &a->nic[i];
 	return NULL;
 }
@@ -65,7 +65,7 @@ static bool former_same(const struct area *a, const struct area_nic *one, uint32
 
 	for (i = 0; i < a->nics; i++) {
 		nic = &a->nic[i];
-		if (!nic->adopted || nic == one)
+		if (!nic->adopted || nic == one || !area_nic_written(nic))
 			continue;
 		if (word_at(nic, index) != word)
 			return false;
@@ -182,7 +182,7 @@ static void keep_word(struct area *a, const struct area_nic *one, uint32_t index
 	keep(a, AREA_INDEX, index, 1);
 	for (i = 0; i < a->nics; i++) {
 		nic = &a->nic[i];
-		if (nic->adopted)
+		if (nic->adopted || !area_nic_written(nic))
 			continue;
 		if (P2P_HOP_FORM(word) == P2P_HOP_GROUP)
 			memcpy((void *)bucket_at(nic, n), bucket_at(one, n), sizeof(le32) << P2P_HOP_LOG2(word));

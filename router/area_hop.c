@@ -404,6 +404,7 @@ static int area_route_set(void *ctx, const struct router_prefix *p, uint32_t hop
 		rc = lpm_set(a->lpm, &lp, a->hop[hop].index);
 	while (rc == -ENOSPC && area_make_room(a));
 	a->changes += !rc;
+	a->refused += rc == -ENOSPC;
 	return rc;
 }
 
@@ -418,6 +419,7 @@ static int area_route_del(void *ctx, const struct router_prefix *p)
 		rc = lpm_del(a->lpm, &lp);
 	while (rc == -ENOSPC && area_make_room(a));
 	a->changes += !rc;
+	a->refused += rc == -ENOSPC;
 	return rc;
 }
 

@@ -55,8 +55,16 @@ struct area_nic {
 	const struct p2p_route_head *head;
 	uint32_t epoch; /* that `waiting` waits for */
 	uint32_t changed; /* words stored */
-	bool adopted;
+	bool adopted;        /* with next hops that a table in force may lead to */
+	uint32_t watched;    /* an epoch that had begun at watched_ns; 0: none */
+	uint64_t watched_ns, watched_refused;
 };
+
+/* Not abandoned, and its window has not failed. */
+static inline bool area_nic_written(const struct area_nic *nic)
+{
+	return !lpm_table_error(nic->table);
+}
 
 /* A next hop of a former router, found by what it comes to. */
 struct area_former {
@@ -86,6 +94,8 @@ struct area {
 	bool batch;
 	bool loading;      /* the first batch is not committed: it must be whole */
 	uint64_t changes;  /* of routes since the last commit */
+	uint64_t refused;  /* calls, for want of room */
+	bool given_up;     /* `waiting` was waited for in vain: not again by every call */
 };
 
 /* area.c */

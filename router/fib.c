@@ -113,7 +113,22 @@ static struct via *node_lookup(const struct fib *r, const struct rnode *n, bool 
 	return found;
 }
 
-static struct via *node_decide(const struct fib *r, const struct rnode *n)
+/* A neighbour's next hop has the MTU of the route to its network; out of memory: the one that it had. */
+static struct via *host_via(struct fib *r, struct host *h, uint32_t mtu)
+{
+	struct via *v;
+
+	if (h->via->mtu == mtu)
+		return h->via;
+	v = via_get(r, VIA_HOPS, 0, mtu, h->via->hop, 1);
+	if (v) {
+		via_put(r, h->via);
+		h->via = v;
+	}
+	return h->via;
+}
+
+static struct via *node_decide(struct fib *r, const struct rnode *n)
 {
 	struct host *h;
 	struct via *v;
@@ -122,7 +137,7 @@ static struct via *node_decide(const struct fib *r, const struct rnode *n)
 	v = node_lookup(r, n, &own);
 	for (h = n->hosts; v && h; h = h->same)
 		if (via_connected(r, v, h->n.ifindex))
-			return h->via;
+			return host_via(r, h, v->mtu);
 	if (!own)
 		return NULL;
 	return v ? v : r->unreachable;
@@ -180,7 +195,8 @@ static void node_settle(struct fib *r, unsigned int family, struct rnode *n)
 bool fib_node_update(struct fib *r, unsigned int family, struct rnode *n)
 {
 	struct via *want = node_decide(r, n);
-	bool changed = want != n->placed, keep = n->refused;
+	/* What was refused may have kept others waiting: they are looked at again. */
+	bool was_refused = n->refused, changed = want != n->placed;
 	int rc = 0;
 
 	n->check = false;
@@ -192,9 +208,11 @@ bool fib_node_update(struct fib *r, unsigned int family, struct rnode *n)
 		n->refused = false;
 		r->unplaced--;
 	}
-	if (!keep)
+	if (!was_refused || !r->sweeping)
 		node_settle(r, family, n);
-	return changed;
+	else
+		n->check = true;
+	return changed || was_refused;
 }
 
 /* The neighbours under a prefix follow its routes. */
@@ -250,7 +268,11 @@ static bool route_ecmp(unsigned int family, const struct route *r)
 {
 	unsigned int i;
 
-	if (family != 6 || r->via->kind != VIA_HOPS || r->odd || r->protocol == RTPROT_RA || r->protocol == RTPROT_KERNEL)
+	if (family != 6 || r->odd || r->protocol == RTPROT_RA || r->protocol == RTPROT_KERNEL)
+		return false;
+	if (r->via->kind == VIA_PUNT) /* of more hops than are kept */
+		return r->type == RTN_UNICAST;
+	if (r->via->kind != VIA_HOPS)
 		return false;
 	for (i = 0; i < r->via->n; i++)
 		if (!r->via->hop[i].family)
@@ -351,9 +373,9 @@ static struct route **class_alike(struct route **at, const struct route *key)
 	return in_class(*at, key) ? at : NULL;
 }
 
-static struct route **class_ecmp(struct route **at, const struct route *key)
+static struct route **class_ecmp(struct route **at, const struct route *key, bool ecmp)
 {
-	while (in_class(*at, key) && !route_ecmp(6, *at))
+	while (in_class(*at, key) && route_ecmp(6, *at) != ecmp)
 		at = &(*at)->next;
 	return in_class(*at, key) ? at : NULL;
 }
@@ -365,10 +387,11 @@ static struct route **entry_twin(struct rnode *n, const struct entry *e, enum fi
 
 	if (e->family == 4)
 		return how == FIB_REPLACE && in_class(*first, &e->key) ? first : class_alike(first, &e->key);
-	at = e->ecmp ? class_ecmp(first, &e->key) : class_alike(first, &e->key);
-	if (!at && how == FIB_REPLACE && in_class(*first, &e->key))
-		at = first;
-	return at;
+	if (how != FIB_REPLACE)
+		return e->ecmp ? class_ecmp(first, &e->key, true) : class_alike(first, &e->key);
+	/* The first of its kind, or else the first. */
+	at = class_ecmp(first, &e->key, e->ecmp);
+	return at || !in_class(*first, &e->key) ? at : first;
 }
 
 static void family_deep(struct family *f, const struct entry *e, int by)
@@ -473,12 +496,15 @@ static void route_remove(struct fib *r, struct rnode *n, struct route **at, unsi
 	free(old);
 }
 
-/* The hops of v that are not in gone. */
-static struct via *via_without(struct fib *r, const struct via *v, const struct via *gone)
+/* The hops of v that are not in gone, NULL: none.  -ENOENT: gone is not a part of v; -ENOMEM. */
+static int via_without(struct fib *r, const struct via *v, const struct via *gone, struct via **rest)
 {
 	struct fib_hop left[FIB_MAX_HOPS];
 	unsigned int i, j, n = 0;
 
+	*rest = NULL;
+	if (v->kind == VIA_PUNT && gone->kind == VIA_PUNT)
+		return 0;
 	for (i = 0; i < v->n; i++) {
 		for (j = 0; j < gone->n; j++)
 			if (v->hop[i].ifindex == gone->hop[j].ifindex &&
@@ -487,7 +513,11 @@ static struct via *via_without(struct fib *r, const struct via *v, const struct 
 		if (j == gone->n)
 			left[n++] = v->hop[i];
 	}
-	return n ? via_get(r, VIA_HOPS, 0, v->mtu, left, n) : NULL;
+	if (n == v->n)
+		return -ENOENT;
+	if (n)
+		*rest = via_get(r, VIA_HOPS, 0, v->mtu, left, n);
+	return n && !*rest ? -ENOMEM : 0;
 }
 
 static struct route **entry_victim(struct rnode *n, const struct entry *e)
@@ -495,7 +525,7 @@ static struct route **entry_victim(struct rnode *n, const struct entry *e)
 	struct route **first = class_first(n, &e->key), **at;
 
 	if (e->ecmp)
-		return class_ecmp(first, &e->key);
+		return class_ecmp(first, &e->key, true);
 	at = class_alike(first, &e->key);
 	return at || !in_class(*first, &e->key) || in_class((*first)->next, &e->key) ? at : first;
 }
@@ -513,24 +543,25 @@ int fib_route_del(struct fib *r, const struct fib_route *in, bool *known)
 	*known = true;
 	if (!table_level(in->prefix.family, in->table, &level, &rank))
 		return 0;
+	*known = false;
 	rc = entry_make(r, in, &e);
 	if (rc)
 		return rc;
 	if (n)
 		victim = entry_victim(n, &e);
-	*known = victim != NULL;
 	if (victim && e.ecmp)
-		rest = via_without(r, (*victim)->via, e.key.via);
+		rc = via_without(r, (*victim)->via, e.key.via, &rest);
+	*known = victim && !rc;
 	if (rest) {
 		was = (*victim)->via;
 		(*victim)->via = rest;
 		node_changed(r, e.family, n, entry_deep(f, &e));
 		via_put(r, was);
-	} else if (victim) {
+	} else if (*known) {
 		route_remove(r, n, victim, e.family);
 	}
 	via_put(r, e.key.via);
-	return 0;
+	return rc == -ENOENT ? 0 : rc;
 }
 
 /* --- all of it --- */
@@ -575,8 +606,11 @@ static void node_sweep(struct fib *r, unsigned int family, struct rnode *n, bool
 		n = (struct rnode *)trie_find(&fib_family(r, family)->routes, a, len);
 		for (at = n ? &n->routes : NULL; at && *at && (*at)->gen == r->gen; at = &(*at)->next)
 			;
-		if (!at || !*at)
+		if (!at || !*at) {
+			if (n)
+				node_settle(r, family, n);
 			break;
+		}
 		route_remove(r, n, at, family);
 	}
 }
@@ -599,6 +633,7 @@ void fib_sweep(struct fib *r, bool complete)
 	unsigned int i;
 
 	r->dumping = false;
+	r->sweeping = true;
 	if (complete)
 		fib_state_sweep(r);
 	for (i = 0; i < 2; i++) {
@@ -609,6 +644,7 @@ void fib_sweep(struct fib *r, bool complete)
 				node_sweep(r, i ? 6 : 4, (struct rnode *)n, complete);
 		}
 	}
+	r->sweeping = false;
 	fib_flush(r);
 }
 
@@ -618,6 +654,7 @@ void fib_retry(struct fib *r)
 	struct trie_node *n, *next;
 	unsigned int i;
 
+	r->sweeping = true;
 	for (i = 0; i < 2 && r->unplaced; i++) {
 		for (n = trie_first(&r->fam[i].routes, zero, 0); n; n = next) {
 			next = trie_next(n, zero, 0);
@@ -625,6 +662,7 @@ void fib_retry(struct fib *r)
 				node_sweep(r, i ? 6 : 4, (struct rnode *)n, false);
 		}
 	}
+	r->sweeping = false;
 }
 
 /* --- looking --- */
@@ -636,7 +674,7 @@ void fib_counts(const struct fib *r, struct fib_counts *c)
 
 	*c = (struct fib_counts){
 		.hops = r->placed_vias, .neighbours = r->hosts.n, .objects = r->objects.n, .unplaced = r->unplaced,
-		.unplaced_rc = r->unplaced_rc, .route_ops = r->route_ops, .hop_ops = r->hop_ops,
+		.unplaced_rc = r->unplaced_rc, .dirty = r->dirty, .route_ops = r->route_ops, .hop_ops = r->hop_ops,
 	};
 	for (i = 0; i < 2; i++) {
 		c->routes[i] = r->fam[i].num_routes;

@@ -102,6 +102,7 @@ struct fib {
 	uint32_t next_id;
 	uint32_t gen;
 	bool dumping;  /* between fib_begin() and fib_sweep() */
+	bool sweeping; /* somebody walks over prefixes: those that were refused stay */
 	struct via *punt, *unreachable; /* what odd routes and a lookup that ended without result get */
 	bool dirty;    /* next hops must be worked out anew */
 	size_t unplaced;
@@ -140,7 +141,7 @@ void fib_state_free(struct fib *r);
 /* fib.c */
 /*
  * Works out what holds for a prefix and tells the sink if that has changed; drops the node if nothing needs
- * it, but for one that the sink had refused: the sweep does that.  Returns whether it changed.
+ * it, but for one that the sink had refused, while somebody sweeps.  Returns whether it changed, or may have before.
  */
 bool fib_node_update(struct fib *r, unsigned int family, struct rnode *n);
 

@@ -96,6 +96,7 @@ void via_put(struct fib *r, struct via *v)
 struct via_work {
 	struct fib_way way[FIB_MAX_HOPS];
 	unsigned int n, forward; /* of them by a port */
+	unsigned int looked;     /* at so many, alive or not */
 	bool blackhole;
 	bool glean, own;
 	struct fib_way asked; /* the first unresolved, or a port's own network */
@@ -115,6 +116,7 @@ static void work_hop(const struct fib *r, const struct fib_hop *hop, uint32_t mt
 	struct fib_way way = { .family = hop->family, .gateway = hop->gateway, .ifindex = hop->ifindex, .weight = weight };
 	struct host *h;
 
+	w->looked++;
 	if (hop->flags & FIB_HOP_DEAD || (l && l->known && !l->l.up))
 		return;
 	if (hop->flags & FIB_HOP_ENCAP || !l || !l->known || l->nic < 0) {
@@ -167,7 +169,7 @@ static enum fib_kind via_resolve(const struct fib *r, const struct via *v, struc
 	};
 	unsigned int i;
 
-	w->n = w->forward = 0;
+	w->n = w->forward = w->looked = 0;
 	w->glean = w->own = w->blackhole = false;
 	if (v->kind != VIA_HOPS && v->kind != VIA_OBJECT)
 		return fixed[v->kind];
@@ -175,6 +177,10 @@ static enum fib_kind via_resolve(const struct fib *r, const struct via *v, struc
 		work_hop(r, &v->hop[i], v->mtu, v->hop[i].weight, w);
 	if (v->kind == VIA_OBJECT)
 		work_object(r, v->object, v->mtu, 1, 0, w);
+	if (w->looked > FIB_MAX_HOPS) { /* a group has more */
+		w->n = 0;
+		return FIB_PUNT;
+	}
 	if (w->forward)
 		return FIB_FORWARD;
 	if (w->n == 1 && w->own && !w->glean) {
@@ -306,6 +312,7 @@ void via_refresh_all(struct fib *r)
 	struct via_work w;
 	enum fib_kind kind;
 	struct via *v;
+	int rc;
 
 	for (l = hash_walk(&r->vias, NULL); l; l = next) {
 		next = hash_walk(&r->vias, l);
@@ -313,10 +320,12 @@ void via_refresh_all(struct fib *r)
 		if (!v->placed || (v->kind != VIA_HOPS && v->kind != VIA_OBJECT))
 			continue;
 		kind = via_resolve(r, v, &w);
-		if (via_take(v, kind, &w) > 0 && via_tell(r, v)) {
+		rc = via_take(v, kind, &w);
+		if (rc > 0 && via_tell(r, v)) {
 			v->out_kind = FIB_NUM_KINDS; /* tried again at the next flush */
-			r->dirty = true;
+			rc = -1;
 		}
+		r->dirty = r->dirty || rc < 0;
 	}
 }
 

@@ -137,7 +137,7 @@ static int dump_datagram(struct kernel *k, size_t len, bool *interrupted)
 {
 	const struct nlmsghdr *m = (const struct nlmsghdr *)k->buf;
 	const struct nlmsgerr *e;
-	int left = (int)len;
+	int left = (int)len, failed;
 	int32_t rc;
 
 	for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
@@ -152,10 +152,13 @@ static int dump_datagram(struct kernel *k, size_t len, bool *interrupted)
 		}
 		if (m->nlmsg_type == NLMSG_ERROR) {
 			e = mnl_nlmsg_get_payload(m);
+			if (mnl_nlmsg_get_payload_len(m) < sizeof(e->error))
+				return -EBADMSG;
 			return e->error ? e->error : 1;
 		}
-		if (kernel_message(k, m))
-			k->counts.refused++;
+		failed = kernel_message(k, m);
+		k->counts.refused += failed != 0;
+		*interrupted = *interrupted || failed == -ENOMEM;
 	}
 	return 0;
 }
@@ -313,8 +316,10 @@ int kernel_read(struct kernel *k)
 		left = (int)n;
 		for (m = (const struct nlmsghdr *)k->buf; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
 			k->counts.events++;
-			if (kernel_message(k, m))
+			if (kernel_message(k, m)) {
 				k->counts.refused++;
+				kernel_resync(k);
+			}
 		}
 	}
 	fib_flush(k->fib);
@@ -355,6 +360,8 @@ int kernel_tick(struct kernel *k, char err[KERNEL_ERR_MAX])
 	if (now >= k->ask_at_ns) {
 		k->ask_at_ns = now + KERNEL_ASK_NS;
 		fib_ask(k->fib, kernel_use_neighbour, k);
+		/* Next hops that the NICs had no room for: nothing may happen that would try them again. */
+		fib_flush(k->fib);
 	}
 	return k->counts.due && now >= k->sync_at_ns ? kernel_sync(k, err) : 0;
 }

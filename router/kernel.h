@@ -9,7 +9,7 @@
  * RESYNCHRONISATION  What the kernel does without saying so is looked up: a full
  *   dump, compared with what is held (fib.h).  It follows, a moment later and not
  *   too often, when messages were lost (ENOBUFS), an interface went down, an
- *   address or a nexthop object was removed, or a message does not fit what is held.
+ *   address or a nexthop object was removed, or a message could not be read or does not fit what is held.
  *
  * Whatever network namespace the thread is in at kernel_open() is followed.
  *
@@ -51,7 +51,7 @@ int kernel_sync(struct kernel *k, char err[KERNEL_ERR_MAX]);
 int kernel_read(struct kernel *k);
 /* When kernel_tick() has something to do, CLOCK_MONOTONIC. */
 uint64_t kernel_due_ns(const struct kernel *k);
-/* A resynchronisation that is due; once a second, asks the kernel to look after neighbours (fib_ask). */
+/* A resynchronisation that is due; once a second, asks the kernel to look after neighbours (fib_ask) and fib_flush(). */
 int kernel_tick(struct kernel *k, char err[KERNEL_ERR_MAX]);
 void kernel_counts(const struct kernel *k, struct kernel_counts *c);
 /* Follow again from scratch, soon. */

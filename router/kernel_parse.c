@@ -36,8 +36,8 @@ static uint32_t parse_u32(const struct nlattr *a, uint32_t none)
 	return a && mnl_attr_get_payload_len(a) >= 4 ? mnl_attr_get_u32(a) : none;
 }
 
-/* Attributes by number, those above max left out. */
-static void parse_attrs(const struct nlattr *first, size_t bytes, const struct nlattr **attr, unsigned int max)
+/* Attributes by number, those above max left out.  -EBADMSG: one does not fit. */
+static int parse_attrs(const struct nlattr *first, size_t bytes, const struct nlattr **attr, unsigned int max)
 {
 	const struct nlattr *a = first;
 	unsigned int type;
@@ -50,6 +50,7 @@ static void parse_attrs(const struct nlattr *first, size_t bytes, const struct n
 		bytes -= (size_t)MNL_ALIGN(a->nla_len) < bytes ? (size_t)MNL_ALIGN(a->nla_len) : bytes;
 		a = mnl_attr_next(a);
 	}
+	return bytes >= sizeof(*a) ? -EBADMSG : 0;
 }
 
 static int message_attrs(const struct nlmsghdr *m, size_t head, const struct nlattr **attr, unsigned int max)
@@ -59,11 +60,20 @@ static int message_attrs(const struct nlmsghdr *m, size_t head, const struct nla
 	if (bytes < head)
 		return -EBADMSG;
 	bytes = bytes > MNL_ALIGN(head) ? bytes - MNL_ALIGN(head) : 0;
-	parse_attrs(mnl_nlmsg_get_payload_offset(m, head), bytes, attr, max);
-	return 0;
+	return parse_attrs(mnl_nlmsg_get_payload_offset(m, head), bytes, attr, max);
 }
 
 /* --- links, addresses, neighbours --- */
+
+/* Ends where the attribute does, with a 0 or without. */
+static void parse_name(const struct nlattr *a, char name[FIB_IFNAME])
+{
+	size_t len = mnl_attr_get_payload_len(a);
+
+	len = len < FIB_IFNAME ? len : FIB_IFNAME - 1;
+	memcpy(name, mnl_attr_get_payload(a), len);
+	name[len] = '\0';
+}
 
 static int link_message(struct kernel *k, const struct nlmsghdr *m)
 {
@@ -86,7 +96,7 @@ static int link_message(struct kernel *k, const struct nlmsghdr *m)
 	if (attr[IFLA_ADDRESS] && mnl_attr_get_payload_len(attr[IFLA_ADDRESS]) == 6)
 		memcpy(l.mac, mnl_attr_get_payload(attr[IFLA_ADDRESS]), 6);
 	if (attr[IFLA_IFNAME])
-		snprintf(l.name, sizeof(l.name), "%.15s", mnl_attr_get_str(attr[IFLA_IFNAME]));
+		parse_name(attr[IFLA_IFNAME], l.name);
 	/* Routes of an interface that goes down are taken away without a word. */
 	if (!k->in_dump && (!l.up || !l.carrier || k->linkdown_matters))
 		kernel_resync(k);
@@ -195,6 +205,7 @@ static uint8_t hop_flags(unsigned int rtnh_flags, const struct nlattr *encap)
 	return (uint8_t)((rtnh_flags & RTNH_F_DEAD ? FIB_HOP_DEAD : 0) | (encap ? FIB_HOP_ENCAP : 0));
 }
 
+/* The kernel takes no list that ends in something else, and no attribute that does not fit; neither is one read here. */
 static int route_multipath(const struct nlattr *a, unsigned int family, struct fib_hop *hop, unsigned int *n)
 {
 	const struct rtnexthop *nh = mnl_attr_get_payload(a);
@@ -205,7 +216,9 @@ static int route_multipath(const struct nlattr *a, unsigned int family, struct f
 	for (; left >= sizeof(*nh) && nh->rtnh_len >= sizeof(*nh) && nh->rtnh_len <= left; (*n)++) {
 		if (*n == PARSE_MAX_HOPS)
 			return 0;
-		parse_attrs((const struct nlattr *)RTNH_DATA(nh), nh->rtnh_len - sizeof(*nh), attr, RTA_ENCAP);
+		rc = parse_attrs((const struct nlattr *)RTNH_DATA(nh), nh->rtnh_len - sizeof(*nh), attr, RTA_ENCAP);
+		if (rc)
+			return rc;
 		hop[*n] = (struct fib_hop){
 			.ifindex = (uint32_t)nh->rtnh_ifindex, .weight = (uint16_t)(nh->rtnh_hops + 1),
 			.flags = hop_flags(nh->rtnh_flags, attr[RTA_ENCAP]),
@@ -216,17 +229,21 @@ static int route_multipath(const struct nlattr *a, unsigned int family, struct f
 		left -= (size_t)RTNH_ALIGN(nh->rtnh_len) < left ? (size_t)RTNH_ALIGN(nh->rtnh_len) : left;
 		nh = RTNH_NEXT(nh);
 	}
-	return 0;
+	return left ? -EBADMSG : 0;
 }
 
-static uint32_t route_mtu(const struct nlattr *metrics)
+static int route_mtu(const struct nlattr *metrics, uint32_t *mtu)
 {
 	const struct nlattr *attr[RTAX_MTU + 1];
+	int rc;
 
+	*mtu = 0;
 	if (!metrics)
 		return 0;
-	parse_attrs(mnl_attr_get_payload(metrics), mnl_attr_get_payload_len(metrics), attr, RTAX_MTU);
-	return parse_u32(attr[RTAX_MTU], 0);
+	rc = parse_attrs(mnl_attr_get_payload(metrics), mnl_attr_get_payload_len(metrics), attr, RTAX_MTU);
+	if (!rc)
+		*mtu = parse_u32(attr[RTAX_MTU], 0);
+	return rc;
 }
 
 /* IPv4 keeps routes apart that differ only in what we have no use for. */
@@ -256,13 +273,16 @@ static int route_parse(const struct nlmsghdr *m, struct fib_route *r, struct fib
 	*r = (struct fib_route){
 		.prefix = { .family = (uint8_t)family, .len = rtm->rtm_dst_len },
 		.table = parse_u32(attr[RTA_TABLE], rtm->rtm_table), .metric = parse_u32(attr[RTA_PRIORITY], 0),
-		.object = parse_u32(attr[RTA_NH_ID], 0), .mtu = route_mtu(attr[RTA_METRICS]), .type = rtm->rtm_type,
+		.object = parse_u32(attr[RTA_NH_ID], 0), .type = rtm->rtm_type,
 		.protocol = rtm->rtm_protocol, .tos = rtm->rtm_tos, .odd = rtm->rtm_src_len, .hop = hop,
 	};
 	if (family == 4)
 		r->tag = route_tag(rtm, attr[RTA_PREFSRC], attr[RTA_METRICS]);
-	if (attr[RTA_DST] && !parse_addr(attr[RTA_DST], family, &r->prefix.addr))
+	if (attr[RTA_DST] ? !parse_addr(attr[RTA_DST], family, &r->prefix.addr) : rtm->rtm_dst_len)
 		return -EBADMSG;
+	rc = route_mtu(attr[RTA_METRICS], &r->mtu);
+	if (rc)
+		return rc;
 	r->prefix.addr = router_addr_mask(r->prefix.addr, r->prefix.len);
 	if (attr[RTA_MULTIPATH])
 		return route_multipath(attr[RTA_MULTIPATH], family, hop, &r->n);

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -132,6 +130,36 @@ static void router_links(struct router *r)
 			up = false;
 		pthread_mutex_unlock(&r->drv_lock);
 		router_tap_carrier(&p->tap, up);
+	}
+}
+
+static void router_abandon(struct router *r, unsigned int i, int rc, const char *why)
+{
+	area_abandon(r->area, i, rc);
+	r->lost[i] = true;
+	r->retry_ns = 0; /* what was refused for its sake */
+	router_note(r, "%.60s is lost (%.300s): its table stays as it is and leaves everything to the kernel, the others go on; start this"
+		    " router anew when the NIC is there again", r->opts.nic_name[i], why);
+}
+
+/* One that is lost must not hold up the others: neither their routes nor their next hops would ever come free. */
+static void router_lost(struct router *r)
+{
+	char why[DRV_ERR_MAX];
+	unsigned int i;
+	bool lost;
+
+	for (i = 0; i < r->drv->n; i++) {
+		if (r->lost[i])
+			continue;
+		pthread_mutex_lock(&r->drv_lock);
+		lost = drv_route_lost(r->route, r->drv->nic[i].index);
+		snprintf(why, sizeof(why), "%s", drv_error(r->drv));
+		pthread_mutex_unlock(&r->drv_lock);
+		if (lost)
+			router_abandon(r, i, -ENOTCONN, why);
+		else if (area_hangs(r->area, i, now_ns()))
+			router_abandon(r, i, -ETIMEDOUT, "it answers, but looks packets up no more, and its table is full");
 	}
 }
 
@@ -277,6 +305,19 @@ static void router_room(struct router *r)
 	r->refused = c.unplaced;
 }
 
+/* Next hops that the NICs had no room for. */
+static void router_hops(struct router *r)
+{
+	struct fib_counts c;
+
+	fib_counts(r->fib, &c);
+	if (!c.dirty)
+		return;
+	area_begin(r->area);
+	fib_flush(r->fib);
+	area_commit(r->area);
+}
+
 static void router_follow(struct router *r, bool events)
 {
 	char why[KERNEL_ERR_MAX];
@@ -311,7 +352,9 @@ static void *router_main(void *arg)
 			router_follow(r, p[1].revents);
 		if (now_ns() >= r->links_ns) {
 			router_links(r);
+			router_lost(r);
 			area_poll(r->area);
+			router_hops(r);
 			router_room(r);
 		}
 		fd = p[2].revents ? accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC) : -1;
@@ -354,40 +397,13 @@ static int router_use(struct router *r, char err[ROUTER_ERR_MAX])
 	unsigned int i;
 	int rc = 0;
 
-	for (i = 0; !rc && i < r->drv->n; i++)
+	for (i = 0; !rc && i < r->drv->n; i++) {
 		if (drv_route_used(r->route, r->drv->nic[i].index) != 1)
 			rc = drv_route_use(r->route, r->drv->nic[i].index, true);
+		rc = rc == -ENOTCONN ? 0 : rc; /* router_lost() */
+	}
 	if (rc)
 		snprintf(err, ROUTER_ERR_MAX, "%s", drv_error(r->drv));
-	return rc;
-}
-
-static int router_listen(struct router *r, char err[ROUTER_ERR_MAX])
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	mode_t mask;
-	int rc;
-
-	if (!r->opts.socket)
-		return 0;
-	if (strlen(r->opts.socket) >= sizeof(a.sun_path)) {
-		snprintf(err, ROUTER_ERR_MAX, "%.200s is too long for a socket's path", r->opts.socket);
-		return -EINVAL;
-	}
-	memcpy(a.sun_path, r->opts.socket, strlen(r->opts.socket) + 1);
-	r->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mask = umask(0177);
-	if (r->listen_fd >= 0 && connect(r->listen_fd, (struct sockaddr *)&a, sizeof(a)) == 0) {
-		umask(mask);
-		snprintf(err, ROUTER_ERR_MAX, "another router answers at %s; end it first", a.sun_path);
-		return -EADDRINUSE;
-	}
-	unlink(a.sun_path);
-	rc = r->listen_fd < 0 || bind(r->listen_fd, (struct sockaddr *)&a, sizeof(a)) || listen(r->listen_fd, 16) ? -errno : 0;
-	umask(mask);
-	r->listening = !rc;
-	if (rc)
-		snprintf(err, ROUTER_ERR_MAX, "cannot listen at %s: %s", a.sun_path, strerror(-rc));
 	return rc;
 }
 
@@ -455,6 +471,7 @@ static int router_load(struct router *r, char err[ROUTER_ERR_MAX])
 		rc = router_areas(r, err);
 	if (rc)
 		return rc;
+	router_lost(r);
 	area_begin(r->area);
 	rc = follow_open(r, &area_sink, r->area, err);
 	if (rc)

@@ -13,6 +13,11 @@
  *   takes both over.  Before its table replaces the former one, gateways are
  *   asked for, so that none of them is missing in it.
  *
+ * A NIC THAT IS LOST  (its process ended, or did not answer for the transport's patience) holds no other up: its area is
+ *   abandoned (router/area.h), its ports have no carrier, and a line says so.  So is one that answers but has passed no epoch for
+ *   10 s, when routes are refused meanwhile.  It, or one in its place, comes back by the next router, which gives it its whole
+ *   table.
+ *
  * THREADS  two of its own: one carries frames between rings and TAPs, the other
  *   follows the kernel and links and answers questions.  The driver is theirs until router_destroy().
  * ERRORS  0 or -errno with one line in err.

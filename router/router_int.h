@@ -37,12 +37,18 @@ struct router {
 	uint64_t retry_ns; /* and what the NICs refused is tried again */
 	size_t refused;    /* prefixes, when that was looked at last */
 	unsigned int adopted;
+	bool lost[P2P_MAX_NICS]; /* by the order of drv_add(): area abandoned */
 	unsigned int policy; /* rules that are not followed, as said last */
 };
 
 /* carry.c: the thread between rings and TAPs. */
 void *router_carry(void *arg);
-/* answer.c: one question from a connection; takes it over. */
+/*
+ * answer.c: opens the socket for questions at opts.socket, NULL: none.  A socket that nobody listens at any longer gives way;
+ * -EADDRINUSE: somebody does, -EEXIST: something else lies there, and neither is touched.
+ */
+int router_listen(struct router *r, char err[ROUTER_ERR_MAX]);
+/* One question from a connection; takes it over. */
 void router_answer(struct router *r, int fd);
 
 #endif

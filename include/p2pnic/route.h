@@ -66,7 +66,8 @@
  *   leads to was written before and is not changed while any context may still read it.  Readers load each word once;
  *   what follows depends on it, so that no acquire is needed on CPUs that keep dependent loads in order.
  *   A change that needs many stores (a short prefix over many root entries) is atomic for each address, not for all:
- *   a lookup gives the result from before or from after.
+ *   a lookup gives the result from before or from after.  So is a batch of changes, the default route's among them, but
+ *   for addresses that go to the kernel during it because no row more fits (lpm/lpm.h, BATCHES).
  *
  * VALIDITY OF A RESULT  What becomes of a packet is what the table said at some instant while the packet was there.  Of
  *   the nodes alone that follows from their order of publication.  But a leaf names a hop word (P2P_HOP_DEFAULT4 among
@@ -86,7 +87,8 @@
  *   waits until each context's `seen` is 0 or has reached E (p2p_epoch_passed()).  A context stores `seen` = epoch
  *   (release) between two steps, when nothing that it read from the area is still in use; 0 (release) before it goes
  *   idle, stops or is reset; and coming back: load epoch, store it to `seen`, full barrier, only then read the area.
- *   Lines of contexts that don't exist stay 0.  A NIC that hangs keeps only its own area's rows from being reused.
+ *   Lines of contexts that don't exist stay 0.  A NIC that hangs keeps only its own area's rows from being reused.  An area that
+ *   the driver writes no more needs no epochs: nothing in it is reused (lpm/lpm.h, ABANDONED).
  *
  * A DEAD DRIVER  leaves a table in which every lookup is right for the routes as they were before or after each
  *   change that it was making; and rows, entries and buckets that nothing leads to.  The next driver increments

@@ -18,7 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 KERNELS = {'6.1': 'bookworm', '6.12': 'trixie'}
 # Those that a kernel has, in the order in which they need each other.
 MODULES = ('irqbypass', 'vfio', 'vfio_virqfd', 'vfio_iommu_type1', 'vfio-pci-core', 'vfio-pci')
-FIRST_SLOT, SWITCH_SLOT = 4, 0x18
+FIRST_SLOT, SWITCH_SLOT = 4, 0x14
 BOOT_S = 120  # a busy machine without KVM
 
 INIT = r'''#!/bin/busybox sh
@@ -107,16 +107,17 @@ def _initramfs(path, parts, programs):
 class Guest:
     """A running guest.
 
-    nics: names of NICs of the bench (b.nic), which appear as a PCI function each, in that order, on the root bus; those in
-    `switched` behind one PCI Express switch.
+    nics: names of NICs of the bench (b.nic), which appear as a PCI function each, in that order, on the root bus; those of
+    each string in `switches` behind a PCI Express switch of their own.
     """
 
-    def __init__(self, b, kernel, nics, switched='', programs=()):
+    def __init__(self, b, kernel, nics, switches=(), programs=()):
         self.b, self.kernel = b, kernel
         qemu = _fetch(os.path.join(INTEGRATION, 'qemu_fetch.sh'))
         parts = _fetch(os.path.join(HERE, 'fetch.sh'), KERNELS[kernel])
         initramfs, self.shell_path = b.path('initramfs'), b.path('shell')
         _initramfs(initramfs, parts, (P2PNIC, *programs))
+        switched = ''.join(switches)
         self.addr = {n: f'0000:00:{FIRST_SLOT + k:02x}.0' for k, n in enumerate(n for n in nics if n not in switched)}
         # no_timer_check: on a busy machine without KVM the kernel's trial of its timer fails, and it panics.
         argv = [qemu, '-M', 'q35,memory-backend=ram', '-object', 'memory-backend-memfd,id=ram,size=512M,share=on', '-m', '512M',
@@ -125,13 +126,13 @@ class Guest:
                 '-kernel', os.path.join(parts, 'vmlinuz'), '-initrd', initramfs,
                 '-append', 'console=ttyS0 intel_iommu=on no_timer_check panic=-1 quiet loglevel=6 random.trust_cpu=on',
                 '-serial', 'file:' + b.path('console'), '-serial', f'unix:{self.shell_path},server=on,wait=off']
-        if switched:
-            argv += ['-device', f'pcie-root-port,id=root,bus=pcie.0,addr={SWITCH_SLOT:x}.0,chassis=1,slot=1',
-                     '-device', 'x3130-upstream,id=switch,bus=root']
-        for k, n in enumerate(switched):
-            argv += ['-device', f'xio3130-downstream,id=down{k},bus=switch,addr={k:x}.0,chassis=2,slot={k + 1}']
+        for s, below in enumerate(switches):
+            argv += ['-device', f'pcie-root-port,id=root{s},bus=pcie.0,addr={SWITCH_SLOT + s:x}.0,chassis={2 * s + 1},slot=1',
+                     '-device', f'x3130-upstream,id=switch{s},bus=root{s}']
+            for k, n in enumerate(below):
+                argv += ['-device', f'xio3130-downstream,id=down-{n},bus=switch{s},addr={k:x}.0,chassis={2 * s + 2},slot={k + 1}']
         for n in nics:
-            bus, slot = (f'down{switched.index(n)}', '0') if n in switched else ('pcie.0', self.addr[n][8:10])
+            bus, slot = (f'down-{n}', '0') if n in switched else ('pcie.0', self.addr[n][8:10])
             argv += ['-device', '{"driver":"vfio-user-pci","bus":"%s","addr":"%s.0","socket":{"type":"unix","path":"%s"}}' %
                      (bus, slot, b.sock(n))]
         self.proc = b.start('qemu', argv)

@@ -49,10 +49,21 @@ def bind(b, g):
     refused(b, g, f'as_user p2pnic unbind {a}', 'no permission')
 
 
+def own_addresses(b, g, names, what):
+    """Each NIC was told that its peers are where the guest's switches, too, have them."""
+    told, own = {}, {}
+    for n in names:
+        told[n] = sorted(r['value'] for r in b.show('regs', n)['nics'][0]['regs'] if r['name'].startswith('PEER_BAR2['))
+        own[n] = int(g.sh(f'sed -n 3p /sys/bus/pci/devices/{g.addr[n]}/resource').split()[0], 16)
+    local = 1 << 63
+    b.equal(told, {n: sorted(local if m == n else own[m] for m in names) for n in names}, f'{what}: bus addresses of the peers\' BARs')
+
+
 def forward(b, g, mode, one, two):
     t = time.monotonic()
     pid = up(g, one + two, '--mode', mode, '--scrub', 'off' if mode == 'rd' else 'on')
     b.say(f'{mode}: up in {time.monotonic() - t:.1f} s')
+    own_addresses(b, g, one + two, mode)
     refused(b, g, f'P2PNIC_RUNTIME_DIR=/tmp/other p2pnic up {addresses(g, one + two)}', 'another process holds it')
     t, cpu = time.monotonic(), int(g.sh(f'cut -d" " -f14,15 /proc/{pid}/stat | tr " " +').split('+')[0])
     wait_for(f'{mode}: all frames are out', PATIENCE_S, lambda: b.stats(two)[two]['ports'][0]['tx_frames'] >= COUNT, 0.1)
@@ -124,6 +135,7 @@ def hold(b, g):
     store = g.start('store', f'exec fdstore /tmp/notify {command}')
     adopted(b, g, 'store', 'ready 10', '4 introduced, 0 adopted', 'a service manager starts the driver')
     moves(b, 'with the driver')
+    own_addresses(b, g, MESH, 'a mesh of four')
     for sig, what in (('USR1', 'killed'), ('USR2', 'ended')):
         g.sh(f'kill -{sig} {store}; > /tmp/store')
         adopted(b, g, 'store', 'ready 10', '0 introduced, 4 adopted', f'the driver is {what} and started anew')
@@ -149,6 +161,7 @@ def let_go(b, g, other, command):
     g.sh(f'p2pnic bind {last}')
     pid = g.start('again', 'exec ' + command)
     adopted(b, g, 'again', ' up in ', '1 introduced, 3 adopted', 'bound again')
+    own_addresses(b, g, MESH, 'bound again')
     g.sh(f'while [ -d /proc/{other} ]; do usleep 20000; done')
     doctor(b, g, 'e', 'f', 'g')
     refused(b, g, f'p2pnic up {addresses(g, MESH)} --mode rd', 'runs in wr, not rd')
@@ -169,7 +182,7 @@ def main(b):
         pcap_write(b.path(one + '.in'), b.frames[one])
         nics.append(b.nic(one, f'pcap:{b.path(one + ".in")}' + (f',rate={MESH_RATE}' if one in MESH else '')))
         nics.append(b.nic(two, f'pcap:,{b.path(two + ".pcap")}'))
-    g = Guest(b, sys.argv[1], 'abcdefghij', switched='ef', programs=PROGRAMS)
+    g = Guest(b, sys.argv[1], 'abcdefghij', switches=('ab', 'cd', 'ef'), programs=PROGRAMS)
     bind(b, g)
     for mode, one, two in PAIRS:
         forward(b, g, mode, one, two)

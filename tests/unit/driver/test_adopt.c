@@ -249,6 +249,68 @@ static void test_keeps_placement(void **state)
 	fake_world_free(w);
 }
 
+/* What NICs that run were told of each other holds, wherever it is; one that returns lies at its BAR's own address. */
+static void test_keeps_addresses(void **state)
+{
+	static const struct bus_space s = { .take = { { 0, 0xfedfffff }, { 0xfef00000, (1ull << 48) - 1 } }, .takes = 2 };
+	struct fake_world *w = world_up();
+	unsigned int i, j, k, m;
+	struct drv_opts o;
+	struct drv *d;
+
+	fake_power_cycle(&w->nic[1]);
+	w->events = 0;
+	d = open_all(w, straight, NICS);
+	for (i = 0; i < NICS; i++) {
+		d->nic[i].t->space = &s;
+		d->nic[i].t->bar2 = 0xc0000000 + i * MEM;
+	}
+	drv_opts_init(&o);
+	assert_int_equal(drv_bring_up(d, &o), 0);
+	for (i = 0; i < NICS; i++) {
+		for (j = 0; j < NICS; j++) {
+			uint64_t base = j == 1 ? 0xc0000000 + MEM : (j + 1ull) << 40;
+
+			if (i == j)
+				continue;
+			assert_int_equal(drv_peer_base(d, j), base);
+			assert_int_equal(*fake_reg(&w->nic[i], P2P_PEER_BLOCK + j * P2P_PEER_BLOCK_BYTES + P2P_PEER_BAR2), base);
+			for (m = k = 0; m < w->nic[i].maps; m++)
+				k += w->nic[i].map[m].iova >= base && w->nic[i].map[m].iova < base + MEM;
+			assert_int_equal(k, w->nic[i].maps / (NICS - 1));
+		}
+	}
+	/* What the returning one had been mapped at before is gone. */
+	for (k = m = 0; k < w->events; k++)
+		m += w->event[k].what == FAKE_UNMAP && w->event[k].arg >> 40 == 2;
+	assert_int_equal(m, FAKE_QUEUES * (NICS - 1) * (1 + 3 + 2));
+	assert_non_null(strstr(d->note, "nic0 at bus address 0x10000000000, not at its BAR's own (0xc0000000: NICs that run were told"));
+	assert_non_null(strstr(d->note, "1 more likewise"));
+	drv_destroy(d);
+	fake_world_free(w);
+}
+
+/* A table that says what no driver told. */
+static void test_refuses_wrong_addresses(void **state)
+{
+	static const uint64_t wrong[] = { 0, 1ull << 63, (2ull << 40) + 8, 7ull << 40 };
+	struct drv_opts o;
+	unsigned int i;
+
+	for (i = 0; i < P2P_ARRAY_SIZE(wrong); i++) {
+		struct fake_world *w = world_up();
+		struct drv *d = open_all(w, straight, NICS);
+
+		*fake_reg(&w->nic[2], P2P_PEER_BLOCK + 1 * P2P_PEER_BLOCK_BYTES + P2P_PEER_BAR2) = wrong[i];
+		drv_opts_init(&o);
+		assert_int_equal(drv_bring_up(d, &o), -EBUSY);
+		assert_non_null(strstr(drv_error(d), "different meshes"));
+		drv_destroy(d);
+		check_untouched(w);
+		fake_world_free(w);
+	}
+}
+
 /* NICs of before there were queues run on under this driver, and one that returns is introduced to them. */
 static void test_adopts_older(void **state)
 {
@@ -354,6 +416,8 @@ int main(void)
 		cmocka_unit_test(test_refuses),
 		cmocka_unit_test(test_keeps_placement),
 		cmocka_unit_test(test_introduces_returning),
+		cmocka_unit_test(test_keeps_addresses),
+		cmocka_unit_test(test_refuses_wrong_addresses),
 		cmocka_unit_test(test_adopts_older),
 		cmocka_unit_test(test_introduces_two),
 		cmocka_unit_test(test_failed_introduction),

@@ -552,6 +552,79 @@ static void test_held(void **state)
 	fake_world_free(w);
 }
 
+static int add_in_space(struct drv *d, struct fake *f, const struct bus_space *s, uint64_t bar2)
+{
+	struct transport *t;
+	char name[16];
+
+	snprintf(name, sizeof(name), "nic%u", f->number);
+	assert_int_equal(transport_local_open(&t, &fake_ops, f), 0);
+	t->flags = TRANSPORT_HELD;
+	t->bus_bits = 48;
+	t->space = s;
+	t->bar2 = bar2;
+	return drv_add(d, t, name);
+}
+
+/* NICs in one space lie at their BARs' own addresses, those that can't elsewhere, and it is said of them; main memory keeps clear. */
+static void test_own_addresses(void **state)
+{
+	const struct bus_range pci = { 33ull << 40, (33ull << 40) + 4095 }; /* where main memory's areas would be */
+	struct bus_space s = { .take = { { 0, 0xfedfffff }, { 0xfef00000, (1ull << 48) - 1 } }, .takes = 2,
+			       .pci = (struct bus_range *)&pci, .pcis = 1 };
+	const uint64_t own[] = { 0xe0000000, 0x383fc0000000, 1ull << 50 };
+	struct drv_opts o;
+	unsigned int mode, i, j;
+
+	for (mode = 0; mode < P2P_NUM_MODES; mode++) {
+		struct fake_world *w = fake_world_make(3, 2, MEM, 2048);
+		struct drv *d;
+
+		options(&o, mode);
+		assert_int_equal(drv_create(&d), 0);
+		for (i = 0; i < 3; i++)
+			assert_int_equal(add_in_space(d, &w->nic[i], &s, own[i]), 0);
+		assert_int_equal(drv_bring_up(d, &o), 0);
+		assert_int_equal(drv_peer_base(d, 0), own[0]);
+		assert_int_equal(drv_peer_base(d, 1), own[1]);
+		assert_int_equal(drv_peer_base(d, 2), 3ull << 40);
+		for (i = 0; i < 3; i++)
+			for (j = 0; j < 3; j++)
+				assert_int_equal(*fake_reg(&w->nic[i], P2P_PEER_BLOCK + j * P2P_PEER_BLOCK_BYTES + P2P_PEER_BAR2),
+						 i == j ? DRV_BUS_LOCAL : drv_peer_base(d, j));
+		if (mode == P2P_MODE_BN) {
+			assert_int_equal(drv_host_area_base(d), 1ull << 40);
+			assert_non_null(fake_find_map(&w->nic[0], 1ull << 40, p2p_host_area_bytes(&d->nic[0].shape)));
+		} else {
+			check_reach(w, d, mode);
+		}
+		assert_non_null(strstr(d->note, "peers reach nic2 at bus address 0x30000000000, not at its BAR's own (0x4000000000000: its"
+				       " IOMMU does not take that); by way of the root complex"));
+		assert_null(strstr(d->note, "nic0"));
+		assert_null(strstr(d->note, "likewise"));
+		drv_destroy(d);
+		fake_world_free(w);
+	}
+}
+
+static void test_no_addresses_left(void **state)
+{
+	struct bus_space s = { .take = { { 0, 0xfedfffff } }, .takes = 1 };
+	struct fake_world *w = fake_world_make(1, 2, MEM, 2048);
+	struct drv_opts o;
+	struct drv *d;
+
+	options(&o, P2P_MODE_WR);
+	assert_int_equal(drv_create(&d), 0);
+	assert_int_equal(add_in_space(d, &w->nic[0], &s, 0xe0000000), 0);
+	w->events = 0;
+	assert_int_equal(drv_bring_up(d, &o), -ENOSPC);
+	assert_non_null(strstr(drv_error(d), "no bus addresses for main memory's areas"));
+	assert_int_equal(w->events, 0);
+	drv_destroy(d);
+	fake_world_free(w);
+}
+
 static void test_bus_too_small(void **state)
 {
 	struct fake_world *w = fake_world_make(1, 1, MEM, 2048);
@@ -584,6 +657,8 @@ int main(void)
 		cmocka_unit_test(test_shape_asked),
 		cmocka_unit_test(test_down),
 		cmocka_unit_test(test_held),
+		cmocka_unit_test(test_own_addresses),
+		cmocka_unit_test(test_no_addresses_left),
 		cmocka_unit_test(test_bus_too_small),
 	};
 

@@ -2,6 +2,7 @@
 /* What sysfs says of PCI functions, and binding, against directories made to look like it. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -186,6 +187,81 @@ static void test_inconsistent(void **state)
 	assert_int_equal(pci_info_read(w->root, NIC, &info, err), -EIO);
 }
 
+/* The first 64 bytes of configuration space with two registers. */
+static void put_bars(const struct world *w, const char *addr, unsigned int bar, uint32_t low, uint32_t high)
+{
+	uint8_t config[64] = { 0 };
+	uint32_t v[2] = { htole32(low), htole32(high) };
+	char path[PATH_MAX];
+	FILE *f;
+
+	snprintf(path, sizeof(path), DEV("%s/config"), addr);
+	put(w, path, "");
+	memcpy(config + 0x10 + 4 * bar, v, sizeof(v));
+	snprintf(path, sizeof(path), "%s/" DEV("%s/config"), w->root, addr);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(config, 1, sizeof(config), f), sizeof(config));
+	assert_int_equal(fclose(f), 0);
+}
+
+#define NO_LINE "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+
+static void check_bar(const struct world *w, unsigned int bar, uint64_t want)
+{
+	char err[PCI_ERR_BYTES];
+	uint64_t bus = 1;
+
+	assert_int_equal(pci_bar_address(w->root, NIC, bar, &bus, err), 0);
+	assert_int_equal(bus, want);
+}
+
+static void test_memory(void **state)
+{
+	char err[PCI_ERR_BYTES];
+	struct world *w = *state;
+	struct bus_range *r;
+	unsigned int n, i, found = 0;
+	uint64_t bus;
+
+	make_device(w, NIC, NULL, NULL);
+	assert_int_equal(pci_bar_address(w->root, NIC, 2, &bus, err), -EIO);
+	assert_non_null(strstr(err, NIC));
+	put(w, DEV(NIC) "/resource", "0x00000000fe000000 0x00000000fe00ffff 0x0000000000040200\n" NO_LINE
+	    "0x0000380000000000 0x00003800ffffffff 0x000000000014220c\n" NO_LINE
+	    "0x000000000000c000 0x000000000000c0ff 0x0000000000040101\n"
+	    "0x00000000fd000000 0x00000000fd000fff 0x0000000020040200\n" NO_LINE);
+	/* `resource` alone: a virtual function. */
+	check_bar(w, 0, 0xfe000000);
+	check_bar(w, 1, 0);
+	check_bar(w, 2, 0x380000000000);
+	check_bar(w, 4, 0);
+	check_bar(w, 5, 0);
+	/* The register counts, without its low bits, but when the function does not answer. */
+	put_bars(w, NIC, 2, 0x4000000c, 0x3900);
+	check_bar(w, 2, 0x390040000000);
+	check_bar(w, 0, 0xfe000000);
+	put_bars(w, NIC, 0, 0xfc000000, 0x1234);
+	check_bar(w, 0, 0xfc000000);
+	put_bars(w, NIC, 2, 0xffffffff, 0xffffffff);
+	check_bar(w, 2, 0x380000000000);
+	/* A bridge: its windows come after BARs, ROM and virtual functions' memory. */
+	make_device(w, "0000:02:00.0", "pcieport", NULL);
+	put(w, DEV("0000:02:00.0") "/resource", NO_LINE NO_LINE NO_LINE NO_LINE NO_LINE NO_LINE NO_LINE
+	    "0x0000000000003000 0x0000000000003fff 0x0000000000000101\n"
+	    "0x00000000fe000000 0x00000000fe0fffff 0x0000000000000200\n"
+	    "0x0000380000000000 0x00003801ffffffff 0x0000000000102201\n");
+	assert_int_equal(pci_memory_read(w->root, &r, &n, err), 0);
+	assert_int_equal(n, 4);
+	for (i = 0; i < n; i++)
+		found |= (r[i].first == 0x380000000000 && r[i].last == 0x3801ffffffff) | (r[i].last == 0x3800ffffffff) << 1 |
+			 (r[i].last == 0xfe0fffff) << 2 | (r[i].last == 0xfe00ffff) << 3;
+	assert_int_equal(found, 15);
+	free(r);
+	assert_int_equal(pci_memory_read("/nowhere", &r, &n, err), -EIO);
+	assert_non_null(strstr(err, "/nowhere"));
+}
+
 static void test_group_others(void **state)
 {
 	char err[PCI_ERR_BYTES], text[256];
@@ -297,6 +373,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_addresses),	  T(test_info),		T(test_inconsistent),	     T(test_group_others),
 		T(test_container_refuses), T(test_bind_refuses), T(test_bind_again_and_unbind),
+		T(test_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

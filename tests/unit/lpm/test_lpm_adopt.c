@@ -465,6 +465,152 @@ static void window_fails_when_waited_for(void **state)
 	area_free(&c);
 }
 
+/* Until one is refused. */
+static int changes(struct lpm *l, uint64_t *seed, unsigned int n)
+{
+	struct lpm_prefix p = { .family = P2P_IP4, .len = 32, .addr = { 10 } };
+	uint64_t v;
+	int rc = 0;
+
+	for (; n && !rc; n--) {
+		v = p2p_random(seed);
+		p.addr[3] = (uint8_t)v;
+		rc = lpm_set(l, &p, 21 + (v >> 8) % 200);
+	}
+	return rc;
+}
+
+#define DEAD_NICS 3
+struct dying {
+	struct area a[DEAD_NICS];
+	struct lpm_table *t[DEAD_NICS];
+	struct lpm *l;
+	uint64_t seed;
+};
+
+/* The driver, or the next one; in a batch that is open if `next`. */
+static void dying_driver(struct dying *d, bool next)
+{
+	struct p2p_route_shape s;
+	unsigned int i;
+
+	shape(&s, 512u << 10);
+	if (d->l)
+		lpm_destroy(d->l);
+	assert_int_equal(lpm_create(&d->l), 0);
+	if (next)
+		lpm_begin(d->l);
+	for (i = 0; i < DEAD_NICS; i++) {
+		if (!next)
+			area_init(&d->a[i], s.bytes);
+		assert_int_equal(next ? lpm_adopt(d->l, &d->a[i].plain, &d->t[i], NULL) : lpm_make(d->l, &d->a[i].plain, &s, &d->t[i]), 0);
+	}
+}
+
+/* Tens of thousands of changes in the others; not a byte of this one's area, which leaves all to the kernel. */
+static void dying_goes_on(struct dying *d, unsigned int dead)
+{
+	const struct lpm_prefix there = { .family = P2P_IP4, .addr = { 10, 0, 0, 7 } }, nowhere = { .family = P2P_IP6, .addr = { 0x20 } };
+	void *was = malloc(d->a[dead].bytes);
+	struct lpm_prefix p = there;
+	uint32_t hop;
+	unsigned int i;
+
+	memcpy(was, d->a[dead].mem, d->a[dead].bytes);
+	assert_int_equal(changes(d->l, &d->seed, 30000), 0);
+	for (i = 0; i < 256; i++) {
+		p.addr[3] = (uint8_t)i;
+		assert_int_equal(lpm_find(d->l, P2P_IP4, p.addr, &hop, NULL), 0);
+		assert_int_equal(hop_of(&d->a[0], d->t[0], P2P_IP4, p.addr), hop);
+		assert_int_equal(hop_of(&d->a[2], d->t[2], P2P_IP4, p.addr), hop);
+	}
+	verify(d->t[0]);
+	verify(d->t[2]);
+	lpm_poll(d->l);
+	assert_memory_equal(was, d->a[dead].mem, d->a[dead].bytes);
+	assert_int_equal(hop_of(&d->a[dead], d->t[dead], P2P_IP4, there.addr), P2P_HOP_PUNT);
+	assert_int_equal(hop_of(&d->a[dead], d->t[dead], P2P_IP6, nowhere.addr), P2P_HOP_PUNT);
+	free(was);
+}
+
+/* One NIC of three dies: the others' routes change on, also under a driver that comes after; it comes back, and has all of them. */
+static void one_dies(void **state)
+{
+	const uint8_t there[16] = { 10, 0, 0, 7 };
+	struct dying d = { .seed = 61 };
+	struct p2p_route_head *h;
+	unsigned int i;
+	uint32_t hop;
+
+	dying_driver(&d, false);
+	h = d.a[1].mem;
+	le32_store_release(&h->ctx[0].seen, from_le32(h->epoch));
+	assert_int_equal(changes(d.l, &d.seed, 20000), -ENOSPC);
+	lpm_abandon(d.t[1], -ENOTCONN);
+	assert_int_equal(lpm_table_error(d.t[1]), -ENOTCONN);
+	dying_goes_on(&d, 1);
+
+	dying_driver(&d, true);
+	assert_int_equal(changes(d.l, &d.seed, 1), -ENOSPC);
+	lpm_abandon(d.t[1], -ENOTCONN);
+	assert_int_equal(changes(d.l, &d.seed, 4000), 0);
+	lpm_commit(d.l);
+	dying_goes_on(&d, 1);
+
+	/* It was stopped only, and goes on. */
+	le32_store_release(&h->ctx[0].seen, 0);
+	dying_driver(&d, true);
+	assert_int_equal(changes(d.l, &d.seed, 4000), 0);
+	assert_int_equal(hop_of(&d.a[1], d.t[1], P2P_IP4, there), P2P_HOP_PUNT);
+	lpm_commit(d.l);
+	for (i = 0; i < DEAD_NICS; i++)
+		verify(d.t[i]);
+	assert_int_equal(lpm_find(d.l, P2P_IP4, there, &hop, NULL), 0);
+	assert_int_equal(hop_of(&d.a[1], d.t[1], P2P_IP4, there), hop);
+	lpm_destroy(d.l);
+	for (i = 0; i < DEAD_NICS; i++)
+		area_free(&d.a[i]);
+}
+
+/* What can't be deleted for want of room keeps nothing else from being deleted, and goes at the next. */
+static void sweep_without_room(void **state)
+{
+	static const struct lpm_prefix easy[2] = {
+		{ .family = P2P_IP4, .len = 7, .addr = { 8 } }, { .family = P2P_IP6, .len = 8, .addr = { 0x20 } },
+	};
+	struct p2p_route_shape s;
+	struct p2p_route_head *h;
+	struct lpm_table *t;
+	struct area a;
+	struct lpm *l;
+	uint64_t seed = 71, left;
+	unsigned int i;
+	uint32_t hop;
+
+	shape(&s, 512u << 10);
+	area_init(&a, s.bytes);
+	h = a.mem;
+	assert_int_equal(lpm_create(&l), 0);
+	assert_int_equal(lpm_make(l, &a.plain, &s, &t), 0);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(lpm_set(l, &easy[i], 20), 0);
+	le32_store_release(&h->ctx[0].seen, from_le32(h->epoch));
+	assert_int_equal(changes(l, &seed, 20000), -ENOSPC);
+	lpm_unmark(l);
+	assert_int_equal(lpm_sweep(l), -ENOSPC);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(lpm_get(l, &easy[i], &hop), -ENOENT);
+	left = lpm_count(l, P2P_IP4);
+	assert_int_not_equal(left, 0);
+	verify(t);
+	le32_store_release(&h->ctx[0].seen, 0);
+	assert_int_equal(lpm_sweep(l), left);
+	assert_int_equal(lpm_count(l, P2P_IP4), 0);
+	verify(t);
+	lpm_destroy(l);
+	area_free(&a);
+}
+
 /* An area that has not got a hop that routes name is neither made nor taken over. */
 static void too_few_hops(void **state)
 {
@@ -552,7 +698,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(killed_one_by_one), cmocka_unit_test(killed_in_a_batch), cmocka_unit_test(adopt_refuses),
 		cmocka_unit_test(full), cmocka_unit_test(epochs), cmocka_unit_test(adopted_free_rows_wait),
-		cmocka_unit_test(window_fails), cmocka_unit_test(window_fails_when_waited_for), cmocka_unit_test(too_few_hops),
+		cmocka_unit_test(window_fails), cmocka_unit_test(one_dies), cmocka_unit_test(sweep_without_room),
+		cmocka_unit_test(window_fails_when_waited_for), cmocka_unit_test(too_few_hops),
 		cmocka_unit_test(others_count), cmocka_unit_test(places_begin_anew),
 	};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The sink that is the NICs, over areas in plain memory: what a NIC finds there for an address. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +21,7 @@ struct world {
 	struct area *area;
 };
 
-static void areas_open(struct world *w, bool adopted)
+static void areas_add(struct world *w, bool adopted)
 {
 	char err[AREA_ERR_MAX];
 	unsigned int i;
@@ -32,6 +33,11 @@ static void areas_open(struct world *w, bool adopted)
 		assert_int_equal(area_add(w->area, w->base[i], BYTES, 1, &was, err), 0);
 		assert_int_equal(was, adopted);
 	}
+}
+
+static void areas_open(struct world *w, bool adopted)
+{
+	areas_add(w, adopted);
 	area_begin(w->area);
 }
 
@@ -347,10 +353,154 @@ static void test_adoption_same(void **state)
 	area_destroy(dead);
 }
 
+/* A context that is at an epoch, and stays there. */
+static void stuck(struct world *w, unsigned int nic)
+{
+	struct p2p_route_head *h = (struct p2p_route_head *)w->base[nic];
+
+	le32_store_release(&h->ctx[0].seen, from_le32(h->epoch));
+}
+
+/* Another MAC address n times, each known to NIC 0 before the next; how many were refused. */
+static unsigned int changes(struct world *w, uint32_t id, unsigned int n)
+{
+	struct fib_way ways[2] = { way(1, 1), way(3, 1) };
+	const struct fib_out out[2] = { { .kind = FIB_FORWARD, .n = 1, .way = ways }, { .kind = FIB_FORWARD, .n = 2, .way = ways } };
+	unsigned int i, refused = 0;
+
+	for (i = 0; i < n; i++) {
+		ways[0].dst_mac[4] = ways[1].dst_mac[4] = (uint8_t)i;
+		ways[0].dst_mac[3] = ways[1].dst_mac[3] = (uint8_t)(i >> 8);
+		if (area_sink.hop_set(w->area, id, &out[i & 1]))
+			refused++;
+		else
+			assert_int_equal(look(w, 0, 0x0a010203, 0)->dst_mac[4], (uint8_t)i);
+	}
+	area_poll(w->area);
+	return refused;
+}
+
+/* One NIC is dead: next hops of the others change on, and of its own area nothing is written. */
+static void without(struct world *w, uint32_t id)
+{
+	uint8_t *was = malloc(BYTES);
+	struct area_counts c;
+
+	memcpy(was, w->base[1], BYTES);
+	assert_int_equal(changes(w, id, 20000), 0);
+	assert_memory_equal(was, w->base[1], BYTES);
+	assert_int_equal(look(w, 1, 0x0a010203, 0)->kind, P2P_HOP_KIND_PUNT);
+	area_counts(w->area, &c);
+	assert_int_equal(c.error, -ENOTCONN);
+	assert_int_equal(c.abandoned, 1);
+	free(was);
+}
+
+static void test_dead(void **state)
+{
+	struct world *w = *state;
+	struct area *dead = w->area;
+	struct fib_way one = way(5, 1);
+
+	hop(w, 0, FIB_FORWARD, &one, 1);
+	route(w, 0x0a000000, 8, 0);
+	stuck(w, 1);
+	assert_int_not_equal(changes(w, 0, 12000), 0);
+	area_abandon(w->area, 1, -ENOTCONN);
+	without(w, 0);
+
+	/* A router that comes after, and finds it dead: it was abandoned before the first routes. */
+	areas_add(w, true);
+	area_abandon(w->area, 1, -ENOTCONN);
+	area_begin(w->area);
+	hop(w, 9, FIB_FORWARD, &one, 1);
+	route(w, 0x0a000000, 8, 9);
+	area_commit(w->area);
+	without(w, 9);
+	area_destroy(dead);
+
+	/* It was stopped only, is taken over, and dies then. */
+	dead = w->area;
+	le32_store_release(&((struct p2p_route_head *)w->base[1])->ctx[0].seen, 0);
+	areas_open(w, true);
+	hop(w, 4, FIB_FORWARD, &one, 1);
+	route(w, 0x0a000000, 8, 4);
+	area_commit(w->area);
+	stuck(w, 1);
+	assert_int_not_equal(changes(w, 4, 12000), 0);
+	area_abandon(w->area, 1, -ENOTCONN);
+	without(w, 4);
+	area_destroy(dead);
+}
+
+/* One that comes back, with its memory or another's, gets all, and leaves all to the kernel until then. */
+static void test_back(void **state)
+{
+	struct fib_way ways[3] = { way(1, 1), way(2, 1), way(3, 1) };
+	struct world *w = *state;
+	struct area *dead = w->area;
+	uint8_t port[32];
+	char err[AREA_ERR_MAX];
+	unsigned int turn, i;
+	bool was;
+
+	hop(w, 0, FIB_FORWARD, ways, 3);
+	route(w, 0x0a000000, 8, 0);
+	for (turn = 0; turn < 2; turn++) {
+		area_abandon(w->area, 1, -ENOTCONN);
+		hop(w, 0, FIB_FORWARD, &ways[1], 1 + turn);
+		if (turn)
+			memset(w->base[1], 0, BYTES);
+		area_destroy(dead);
+		assert_int_equal(area_create(&w->area), 0);
+		area_adopt(w->area);
+		for (i = 0; i < NICS; i++) {
+			assert_int_equal(area_add(w->area, w->base[i], BYTES, 1, &was, err), 0);
+			assert_int_equal(was, !i || !turn);
+		}
+		area_begin(w->area);
+		hop(w, 0, FIB_FORWARD, ways, 2 + turn);
+		route(w, 0x0a000000, 8, 0);
+		assert_in_range(look(w, 0, 0x0a010203, 0)->port, 2, 3); /* the former's */
+		assert_int_equal(look(w, 1, 0x0a010203, 0)->kind, turn ? P2P_HOP_KIND_NO_ROUTE : P2P_HOP_KIND_PUNT);
+		area_commit(w->area);
+		flows(w, port, 32); /* both have the same */
+		assert_in_range(count(port, 32, 1), 10, 16);
+		dead = w->area;
+	}
+}
+
+/* One that hangs: only if it holds others up, and for long enough. */
+static void test_hangs(void **state)
+{
+	const uint64_t s = 1000000000ull;
+	struct world *w = *state;
+	struct fib_way one = way(5, 1);
+	struct p2p_route_head *h;
+
+	hop(w, 0, FIB_FORWARD, &one, 1);
+	route(w, 0x0a000000, 8, 0);
+	stuck(w, 1);
+	assert_int_equal(changes(w, 0, 100), 0);
+	assert_false(area_hangs(w->area, 1, 5 * s));
+	assert_false(area_hangs(w->area, 1, 16 * s)); /* late, but there is room */
+	assert_int_not_equal(changes(w, 0, 12000), 0);
+	assert_false(area_hangs(w->area, 0, 16 * s));
+	assert_true(area_hangs(w->area, 1, 16 * s));
+	assert_false(area_hangs(w->area, 1, 14 * s));
+	/* It was slow only. */
+	h = (struct p2p_route_head *)w->base[1];
+	le32_store_release(&h->ctx[0].seen, 0);
+	assert_false(area_hangs(w->area, 1, 17 * s));
+	assert_int_equal(changes(w, 0, 100), 0);
+	area_abandon(w->area, 1, -ETIMEDOUT);
+	assert_false(area_hangs(w->area, 1, 99 * s));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
-	const struct CMUnitTest tests[] = { T(single), T(group), T(reuse), T(adoption), T(adoption_same) };
+	const struct CMUnitTest tests[] = { T(single), T(group), T(reuse), T(adoption), T(adoption_same), T(dead), T(back), T(hangs) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

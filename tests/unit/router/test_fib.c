@@ -18,7 +18,7 @@
 
 #include <p2pnic/types.h>
 
-#include "router/fib.h"
+#include "router/fib_int.h"
 
 #define PORT0 10u /* interface index */
 #define PORT1 11u
@@ -38,6 +38,7 @@ struct world {
 		unsigned int ways;
 		struct fib_way way[4];
 	} hop[64];
+	const char *full; /* a prefix that no change is taken of */
 	uint64_t hits;
 	unsigned int asked;
 	char asked_for[ROUTER_ADDR_TEXT];
@@ -86,7 +87,7 @@ static int sink_route_set(void *ctx, const struct router_prefix *p, uint32_t hop
 
 	assert_true(w->hop[hop].set);
 	w->calls++;
-	if (!s && w->n == w->room)
+	if ((!s && w->n == w->room) || (w->full && !strcmp(text, w->full)))
 		return -ENOSPC;
 	if (!s) {
 		s = &w->seen[w->n++];
@@ -316,6 +317,99 @@ static void test_multipath(void **state)
 	goes(w, "2001:db8::/32", "-");
 }
 
+/* IPv6: a route is put in the place of the first of its kind, with or without gateway; if there is none, of the first. */
+static void test_replace6(void **state)
+{
+	struct world *w = *state;
+
+	neigh(w, "fd00::2", PORT0, NUD_PERMANENT, 2);
+	neigh(w, "fd00::3", PORT1, NUD_PERMANENT, 3);
+	add(w, "2001:db8::/32", "fd00::2@10", 1024, FIB_LAST);
+	add(w, "2001:db8::/32", "@11", 1024, FIB_LAST);
+	add(w, "2001:db8::/32", "@12", 1024, FIB_REPLACE); /* that without gateway */
+	goes(w, "2001:db8::/32", "forward 2@0");
+	del(w, "2001:db8::/32", "fd00::2@10", 1024, true);
+	goes(w, "2001:db8::/32", "punt");
+	add(w, "2001:db8::/32", "fd00::3@11", 1024, FIB_REPLACE); /* none with gateway */
+	goes(w, "2001:db8::/32", "forward 3@1");
+	del(w, "2001:db8::/32", "fd00::3@11", 1024, true);
+	goes(w, "2001:db8::/32", "-");
+	add(w, "2001:db8::/32", "@11", 1024, FIB_LAST);
+	add(w, "2001:db8::/32", "@12", 1024, FIB_LAST);
+	goes(w, "2001:db8::/32", "glean");
+	add(w, "2001:db8::/32", "@12", 1024, FIB_REPLACE); /* the first, though the second says the same */
+	goes(w, "2001:db8::/32", "punt");
+}
+
+/* IPv6: what goes must have been a part of what is held, else something was missed. */
+static void test_siblings(void **state)
+{
+	struct fib_hop hop[4], many[FIB_MAX_HOPS + 1];
+	struct fib_route r = route("2001:db8::/32", "fd00::9@10", hop);
+	struct world *w = *state;
+	struct fib_counts c;
+	unsigned int i;
+	bool known;
+
+	neigh(w, "fd00::2", PORT0, NUD_PERMANENT, 2);
+	add(w, "2001:db8::/32", "fd00::2@10", 1024, FIB_LAST);
+	del(w, "2001:db8::/32", "fd00::3@10", 1024, false);
+	goes(w, "2001:db8::/32", "forward 2@0");
+	del(w, "2001:db8::/32", "fd00::2@10", 1024, true);
+	/* One hop more than is kept: the kernel has such routes.  It was one route before, and is. */
+	for (i = 0; i <= FIB_MAX_HOPS; i++) {
+		many[i] = hop[0];
+		many[i].gateway.lo = 0x100 + i;
+	}
+	r.metric = 1024;
+	r.hop = many;
+	r.n = FIB_MAX_HOPS;
+	assert_int_equal(fib_route_add(w->fib, &r, FIB_LAST), 0);
+	goes(w, "2001:db8::/32", "glean");
+	r.n = FIB_MAX_HOPS + 1;
+	assert_int_equal(fib_route_add(w->fib, &r, FIB_LAST), 0);
+	goes(w, "2001:db8::/32", "punt");
+	fib_counts(w->fib, &c);
+	assert_int_equal(c.routes[1], 1);
+	r.n = 1;
+	assert_int_equal(fib_route_del(w->fib, &r, &known), 0);
+	assert_false(known); /* which are left must be asked for */
+	goes(w, "2001:db8::/32", "punt");
+	r.n = FIB_MAX_HOPS + 1;
+	assert_int_equal(fib_route_del(w->fib, &r, &known), 0);
+	assert_true(known);
+	goes(w, "2001:db8::/32", "-");
+}
+
+/* The MTU of a route to a network holds for the neighbours in it. */
+static void test_mtu(void **state)
+{
+	struct fib_object one = { .id = 1, .hop = { .ifindex = PORT0, .weight = 1 } };
+	struct world *w = *state;
+	struct fib_hop hop[4];
+	struct fib_route r = route("10.0.0.0/24", "@10", hop);
+
+	neigh(w, "10.0.0.5", PORT0, NUD_REACHABLE, 5);
+	r.mtu = 1400;
+	assert_int_equal(fib_route_add(w->fib, &r, FIB_LAST), 0);
+	goes(w, "10.0.0.5/32", "forward 5@0");
+	assert_int_equal(w->hop[seen_find(w, "10.0.0.5/32")->hop].way[0].mtu, 1400);
+	neigh(w, "10.0.0.6", PORT0, NUD_REACHABLE, 6);
+	assert_int_equal(w->hop[seen_find(w, "10.0.0.6/32")->hop].way[0].mtu, 1400);
+	r.mtu = 1300;
+	r.object = 1;
+	assert_int_equal(fib_object_set(w->fib, &one), 0);
+	assert_int_equal(fib_route_add(w->fib, &r, FIB_REPLACE), 0);
+	fib_flush(w->fib);
+	assert_int_equal(w->hop[seen_find(w, "10.0.0.5/32")->hop].way[0].mtu, 1300);
+	add(w, "10.0.0.0/24", "@10", 0, FIB_REPLACE);
+	assert_int_equal(w->hop[seen_find(w, "10.0.0.5/32")->hop].way[0].mtu, 1500);
+	del(w, "10.0.0.0/24", "@10", 0, true);
+	goes(w, "10.0.0.5/32", "-");
+	neigh(w, "10.0.0.5", PORT0, NUD_FAILED, 0);
+	neigh(w, "10.0.0.6", PORT0, NUD_FAILED, 0);
+}
+
 static void test_connected(void **state)
 {
 	struct world *w = *state;
@@ -365,11 +459,11 @@ static void test_tables(void **state)
 static void test_objects(void **state)
 {
 	struct fib_object one = { .id = 1, .hop = { .ifindex = PORT0, .weight = 1, .family = 4 } }, two = one, group = { .id = 3 };
-	struct fib_member members[] = { { 1, 2 }, { 2, 1 } };
+	struct fib_member members[] = { { 1, 2 }, { 2, 1 } }, more[FIB_MAX_HOPS + 1];
 	struct world *w = *state;
 	struct fib_hop hop[4];
 	struct fib_route r = route("192.0.2.0/24", "@10", hop);
-	unsigned int calls;
+	unsigned int calls, i;
 	uint8_t family;
 
 	neigh(w, "10.0.0.2", PORT0, NUD_PERMANENT, 2);
@@ -395,6 +489,18 @@ static void test_objects(void **state)
 	fib_flush(w->fib);
 	goes(w, "192.0.2.0/24", "blackhole");
 	fib_object_del(w->fib, 1);
+	fib_flush(w->fib);
+	goes(w, "192.0.2.0/24", "punt");
+	/* More ways than are kept. */
+	for (i = 0; i <= FIB_MAX_HOPS; i++)
+		more[i] = (struct fib_member){ 2, 1 };
+	group.n = 3;
+	group.member = more;
+	assert_int_equal(fib_object_set(w->fib, &group), 0);
+	fib_flush(w->fib);
+	goes(w, "192.0.2.0/24", "forward 4@1 4@1 4@1");
+	group.n = FIB_MAX_HOPS + 1;
+	assert_int_equal(fib_object_set(w->fib, &group), 0);
 	fib_flush(w->fib);
 	goes(w, "192.0.2.0/24", "punt");
 }
@@ -462,6 +568,47 @@ static void test_refused(void **state)
 	assert_int_equal(c.unplaced, 0);
 }
 
+/* A change that was refused, and then is none any more: neighbours had followed it, and come back. */
+static void test_refused_and_back(void **state)
+{
+	struct world *w = *state;
+	struct fib_counts c;
+
+	add(w, "10.0.0.0/24", "@10", 0, FIB_LAST);
+	neigh(w, "10.0.0.5", PORT0, NUD_REACHABLE, 5);
+	goes(w, "10.0.0.5/32", "forward 5@0");
+	w->full = "10.0.0.0/24";
+	add(w, "10.0.0.0/24", "10.0.1.4@11", 0, FIB_REPLACE);
+	goes(w, "10.0.0.0/24", "glean");
+	goes(w, "10.0.0.5/32", "-");
+	add(w, "10.0.0.0/24", "@10", 0, FIB_REPLACE);
+	goes(w, "10.0.0.5/32", "forward 5@0");
+	fib_counts(w->fib, &c);
+	assert_int_equal(c.unplaced, 0);
+}
+
+/* A prefix that was refused and goes leaves nothing behind. */
+static void test_refused_and_gone(void **state)
+{
+	struct world *w = *state;
+	unsigned int round;
+
+	w->room = 0;
+	for (round = 0; round < 2; round++) {
+		add(w, "192.0.2.0/24", "10.0.0.2@10", 0, FIB_LAST);
+		add(w, "192.0.2.128/25", "10.0.0.2@10", 0, FIB_LAST);
+		if (round) { /* by a sweep that hears of neither */
+			fib_begin(w->fib);
+			fib_sweep(w->fib, true);
+		} else {
+			del(w, "192.0.2.128/25", "10.0.0.2@10", 0, true);
+			del(w, "192.0.2.0/24", "10.0.0.2@10", 0, true);
+		}
+		assert_int_equal(w->fib->unplaced, 0);
+		assert_int_equal(w->fib->fam[0].routes.used, 0);
+	}
+}
+
 static void on_ask(void *ctx, uint32_t ifindex, unsigned int family, struct router_addr a)
 {
 	struct world *w = ctx;
@@ -494,7 +641,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(neighbour), T(metric), T(multipath), T(connected), T(tables), T(objects), T(resync), T(refused), T(ask),
+		T(neighbour), T(metric), T(multipath), T(replace6), T(siblings), T(mtu), T(connected), T(tables), T(objects), T(resync),
+		T(refused), T(refused_and_back), T(refused_and_gone), T(ask),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <vfio_user/client.h>
 
+#include "driver/transport.h"
 #include "raw.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
@@ -254,6 +255,42 @@ static void test_access(void **state)
 	}
 }
 
+/* The driver's transport over it: whatever ended the connection is one errno, from the call on at which it ended, and why. */
+static void test_transport(void **state)
+{
+	const struct {
+		struct lie lie;
+		int want;
+		const char *why;
+	} cases[] = {
+		{ { .error = EACCES }, -EACCES, NULL },
+		{ { .error = ETIMEDOUT }, -ETIMEDOUT, NULL }, /* the NIC says so itself */
+		{ { .hang_up = true }, -ENOTCONN, "ended" },
+		{ { BODY(uint32_t, 0) }, -ENOTCONN, "protocol" },
+		{ { .mute = true }, -ENOTCONN, "does not answer" },
+	};
+	char err[DRV_ERR_MAX];
+	const char *why;
+	unsigned int k;
+
+	for (size_t i = 0; i < P2P_ARRAY_SIZE(cases); i++) {
+		struct transport *t;
+		struct liar l;
+		uint32_t v;
+
+		liar_init(&l, &cases[i].lie, 1, true);
+		assert_int_equal(transport_vfio_user_open(&t, l.path, err), 0);
+		for (k = 0; k < 2; k++) {
+			assert_int_equal(t->ops->region_read(t, 0, 0, &v, 4), cases[i].want);
+			why = t->ops->why(t);
+			assert_int_equal(!why, !cases[i].why);
+			assert_true(!why || strstr(why, cases[i].why));
+		}
+		t->ops->close(t);
+		liar_fini(&l);
+	}
+}
+
 static unsigned int calls;
 
 static int count_call(void *opaque, uint64_t iova, void *dst, size_t len)
@@ -345,6 +382,7 @@ int main(void)
 		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_region_info),
 		cmocka_unit_test(test_access),
+		cmocka_unit_test(test_transport),
 		cmocka_unit_test(test_dma_bounds),
 	};
 
