@@ -16,7 +16,7 @@ variant=$1
 shift
 cc=gcc
 args=
-san="--buildtype=debugoptimized -Dwerror=false"
+san="--buildtype=debugoptimized -Doptimization=1 -Dwerror=false"
 case $variant in
 gcc) dir=$top/build ;;
 clang) dir=$top/build-clang cc=clang ;;
