@@ -124,23 +124,27 @@ AVX512_INLINE void tail_avx512(uint8_t *dst, const uint8_t *src, uint32_t keep)
 	_mm512_storeu_si512(dst, _mm512_maskz_loadu_epi8(~0ull >> (SOFT_LINE - keep), src));
 }
 
-/* Stride 64: each line gives its word as it goes by. */
+/*
+ * Stride 64: each line gives its word as it goes by, from where it was read: what was just stored can be loaded only when
+ * the line is here. A source that changes meanwhile makes a sum that does not fit, and its frame is dropped.
+ */
 AVX2_INLINE uint32_t copy_sum64(uint8_t *dst, const uint8_t *src, uint32_t len, uint32_t h, line_fn line, tail_fn tail)
 {
-	uint32_t crc = ~0u, last = (len - 1) & ~(SOFT_LINE - 1), at;
+	uint32_t crc = ~0u, last = (len - 1) & ~(SOFT_LINE - 1), keep = len - last, at, place, word;
 
-	for (at = 0; at + SOFT_LINE <= last; at += 2 * SOFT_LINE, h += 2 * UNIT_STEP) {
+	for (at = 0; at + 2 * SOFT_LINE <= last; at += 2 * SOFT_LINE, h += 2 * UNIT_STEP) {
 		line(dst + at, src + at);
-		if (at + SOFT_LINE == last)
-			break;
 		line(dst + at + SOFT_LINE, src + at + SOFT_LINE);
-		crc = crc_pair(crc, sample(dst + at, h, SOFT_LINE),
-			       sample(dst + at + SOFT_LINE, h + UNIT_STEP, SOFT_LINE));
+		crc = crc_pair(crc, sample(src + at, h, SOFT_LINE),
+			       sample(src + at + SOFT_LINE, h + UNIT_STEP, SOFT_LINE));
 	}
-	tail(dst + last, src + last, len - last);
+	tail(dst + last, src + last, keep);
+	place = p2p_sample_offset(h, at != last, SOFT_LINE);
+	word = soft_load32(src + last + place) & soft_load32(soft_keep_mask + SOFT_LINE - keep + place);
 	if (at == last)
-		return soft_crc32_insn(crc, sample(dst + last, h, SOFT_LINE));
-	return crc_pair(crc, sample(dst + at, h, SOFT_LINE), sample(dst + last, h + UNIT_STEP, SOFT_LINE));
+		return soft_crc32_insn(crc, word);
+	line(dst + at, src + at);
+	return crc_pair(crc, sample(src + at, h, SOFT_LINE), word);
 }
 
 AVX2_INLINE uint32_t copy_sum_lines(uint8_t *dst, const uint8_t *src, uint32_t len, uint32_t moved, uint32_t h,

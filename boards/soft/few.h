@@ -86,6 +86,15 @@ static inline uint32_t soft_few_line(uint8_t *dst, const uint8_t *src, uint32_t 
 	return soft_crc32(~0u, soft_load32(src + at) & soft_load32(soft_keep_mask + SOFT_LINE - len + at));
 }
 
+/* The lines of a frame that is soon to be moved, but for the first, which was asked for when it was received. */
+static inline void soft_few_ahead(const struct p2p_seg *s)
+{
+	const uint8_t *p = s->data;
+
+	for (uint32_t at = SOFT_LINE; at < s->len; at += SOFT_LINE)
+		__builtin_prefetch(p + at);
+}
+
 static inline uint32_t board_fill_few(struct board_ctx *b, struct board_win *w, uint64_t off, const struct board_run *r,
 				      const struct p2p_seg *segs, uint32_t n, struct p2p_desc *d)
 {
@@ -101,6 +110,8 @@ static inline uint32_t board_fill_few(struct board_ctx *b, struct board_win *w, 
 	for (uint32_t k = 0; k < n; k++, dst += step) {
 		const uint32_t len = segs[k].len, word = w0 | len;
 
+		if (k + 1 < n)
+			soft_few_ahead(&segs[k + 1]);
 		if (p2p_likely(len - 1 < SOFT_LINE))
 			sum = soft_few_line(dst, segs[k].data, len, few.at[k]);
 		else
