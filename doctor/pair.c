@@ -280,8 +280,8 @@ static void judge_path(const struct doc_box *box, struct doc_pair *p)
 		judge_acs(box, p);
 		if (p->verdict == DOC_DIRECT && p->path == DOC_PATH_SAME_SWITCH)
 			doc_add(p->reason,
-				"direct for bus addresses; `p2pnic up --nic vfio:` maps NICs at others, which go by"
-				" way of the root and its IOMMU");
+				"direct at the BARs' own bus addresses, where `p2pnic up --nic vfio:` maps them, or says"
+				" that the IOMMU does not let it");
 		if (p->verdict != DOC_THROUGH_ROOT)
 			return;
 		break;
