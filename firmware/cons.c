@@ -191,13 +191,35 @@ static inline uint8_t *cons_buf(const struct fw_cons *c, uint32_t slot)
 	return c->bufs + (size_t)slot * c->buf_size;
 }
 
+/*
+ * What a slot with a wrong checksum was: its payload may be lost, and the descriptor right, or the descriptor is wrong.
+ * A frame number is believed if the slots that were given up before it can have held so many frames; a frame that has begun goes on.
+ */
+static void cons_guess(const struct fw_nic *n, const struct fw_cons *c, uint32_t *flags, uint8_t *g)
+{
+	uint32_t holes = c->gap ? c->next - c->gap_at : 0;
+	uint8_t first = c->expect;
+
+	if (c->active)
+		*flags |= P2P_DF_CONT;
+	if (c->active || (c->ring != n->ports && !n->cut))
+		*flags &= ~(uint32_t)P2P_DF_VOID;
+	if (*flags & P2P_DF_CONT)
+		first--;
+	if (c->active || (uint8_t)(*g - first) > holes)
+		*g = first;
+}
+
 /* One slot, already out of the ring; sum_ok: its checksum is right.  Returns 1 if it ends a frame. */
 static int cons_judge_summed(struct fw_nic *n, struct fw_cons *c, const struct p2p_desc *d, bool sum_ok)
 {
-	uint32_t w0 = from_le32(d->w0), flags = P2P_D0_FLAGS(w0), slot = c->next++ & c->mask;
+	uint32_t w0 = from_le32(d->w0), flags = P2P_D0_FLAGS(w0), slot;
 	uint8_t g = (uint8_t)P2P_DW_FRAME(from_le32(d->where));
 	bool ok = sum_ok && cons_fields_ok(n, c, w0);
 
+	if (p2p_unlikely(!sum_ok) && n->mode != P2P_MODE_BN)
+		cons_guess(n, c, &flags, &g);
+	slot = c->next++ & c->mask;
 	c->gap = false;
 	n->completing |= FW_BIT(c->peer);
 	board_charge(n->board, BOARD_STEP_CHECK, 1);
