@@ -26,7 +26,7 @@ static const struct port_ops gen_ops_counted;
 
 bool port_is_gen(const struct port *p)
 {
-	return p->ops == &port_gen_ops || p->ops == &gen_ops_counted;
+	return p->ops->rx_post == port_gen_ops.rx_post;
 }
 
 unsigned int port_gen_id(const struct port *p)

@@ -32,7 +32,7 @@ static inline const struct memif_port *inplace_of(const struct port *p)
 
 bool port_memif_server(const struct port *p)
 {
-	return p->ops == &port_memif_ops && inplace_of(p)->server;
+	return p->ops->rx_post == port_memif_ops.rx_post && inplace_of(p)->server;
 }
 
 void port_memif_queues(const struct port *p, unsigned int *rx, unsigned int *tx)

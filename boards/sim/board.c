@@ -101,6 +101,31 @@ static struct sim_request *request_get(struct sim_nic *n)
 	return chunk;
 }
 
+static struct sim_odd *odd_make(struct sim_nic *n, struct sim_request *r, const struct fault_hit *hit, uint8_t *dst, uint32_t len)
+{
+	struct sim_odd *o = malloc(sizeof(*o) + len);
+
+	if (!o)
+		return NULL;
+	o->hit = *hit;
+	o->dst = dst;
+	o->next = n->odd;
+	o->prev = &n->odd;
+	if (o->next)
+		o->next->prev = &o->next;
+	n->odd = o;
+	r->odd = o;
+	return o;
+}
+
+static void odd_free(struct sim_odd *o)
+{
+	*o->prev = o->next;
+	if (o->next)
+		o->next->prev = o->prev;
+	free(o);
+}
+
 /* Finished requests leave their queue in order. */
 static void queue_advance(struct sim_nic *n, unsigned int q)
 {
@@ -128,6 +153,11 @@ static void on_dma_done(struct sim_dma *d)
 		memcpy(r->local, d->req.data, d->req.len);
 		sim_nic_written(n, (uint64_t)(r->local - n->mem));
 	}
+	if (r->odd) {
+		if (read)
+			fault_move(&r->odd->hit, r->odd->dst, r->odd->buf, 0, d->req.len);
+		odd_free(r->odd);
+	}
 	/* The sources of what is not payload stay as they are: nothing waits for those but room. */
 	wake = read || r->kind == BOARD_KIND_PAYLOAD || n->ctx.q[r->queue].pinched;
 	r->finished = true;
@@ -142,72 +172,146 @@ static uint32_t token(const struct sim_queue *q)
 	return q->finished == q->submitted ? 0 : 2 * q->submitted + 1;
 }
 
-static uint32_t submit(struct board_ctx *b, unsigned int q, struct board_win *w, uint64_t off, void *data,
-		       const uint32_t *line, uint32_t len, enum board_kind kind)
+/* A request of a queue, submitted and not begun; NULL: no memory. */
+static struct sim_request *request_put(struct sim_nic *n, unsigned int q, enum board_kind kind)
 {
-	struct sim_nic *n = sim_nic_of(b);
 	struct sim_request *r = request_get(n);
-	bool read = q == BOARD_Q_READ, ok;
-	unsigned int i;
 
-	b->acts++;
-	ok = r && n->engine && win_translate(n, w, off, len, !read, &r->dma.req.addr, &r->local);
-	if (p2p_unlikely(!ok)) {
-		b->faults++;
-		if (read)
-			memset(data, 0xff, len);
-		if (!r) /* no memory: as if it had been carried out, out of turn */
-			return 0;
-	}
+	if (!r)
+		return NULL;
 	r->nic = n;
 	r->next = NULL;
 	r->queue = (uint8_t)q;
 	r->kind = (uint8_t)kind;
-	r->finished = !ok;
-	for (i = 0; line && i < 4; i++)
-		r->line[i] = to_le32(line[i]);
+	r->finished = false;
+	r->local = NULL;
+	r->odd = NULL;
 	*n->tail[q] = r;
 	n->tail[q] = &r->next;
-	b->q[q].submitted++;
-	if (p2p_unlikely(!ok)) {
-		queue_advance(n, q);
-		return token(&b->q[q]);
-	}
-	r->dma.req.data = line ? (void *)r->line : data;
+	n->ctx.q[q].submitted++;
+	return r;
+}
+
+static void request_end(struct sim_nic *n, struct sim_request *r)
+{
+	r->finished = true;
+	queue_advance(n, r->queue);
+}
+
+static void request_begin(struct sim_nic *n, struct sim_request *r, uint64_t addr, uint8_t *local, void *data, uint32_t len,
+			  uint64_t after_ns)
+{
+	r->local = local;
+	r->dma.req.addr = addr;
+	r->dma.req.data = data;
 	r->dma.req.len = len;
-	r->dma.local = r->local != NULL;
+	r->dma.local = local != NULL;
 	r->dma.done = on_dma_done;
-	r->dma.not_before_ps = sim_nic_time_ps(b);
-	if (read)
+	r->dma.not_before_ps = sim_nic_time_ps(&n->ctx) + after_ns * 1000;
+	if (r->queue == BOARD_Q_READ)
 		sim_engine_read(n->engine, &r->dma);
 	else
 		sim_engine_write(n->engine, &r->dma);
+}
+
+/* Piece [from, to) of a write as it arrives, or a read that arrives so. */
+static void submit_odd(struct sim_nic *n, unsigned int q, enum board_kind kind, const struct fault_hit *hit, uint64_t addr,
+		       uint8_t *local, uint8_t *data, uint32_t from, uint32_t to, uint64_t after_ns)
+{
+	struct sim_request *r = request_put(n, q, kind);
+	struct fault_hit flips = { .flip = hit->flip };
+	struct sim_odd *o = r && from < to ? odd_make(n, r, hit, data, to) : NULL;
+
+	if (r && !o)
+		request_end(n, r);
+	if (!o)
+		return;
+	if (q == BOARD_Q_WRITE)
+		fault_move(&flips, o->buf, data, 0, to);
+	request_begin(n, r, addr + from, local ? local + from : NULL, o->buf + from, to - from, after_ns);
+}
+
+static void submit_hit(struct sim_nic *n, unsigned int q, enum board_kind kind, const struct fault_hit *hit, uint64_t addr,
+		       uint8_t *local, uint8_t *data, uint32_t len)
+{
+	uint64_t after_ns = hit->delay_ns;
+
+	for (int copies = hit->dup ? 2 : 1; copies; copies--, after_ns += hit->dup_ns) {
+		if (q == BOARD_Q_READ) {
+			submit_odd(n, q, kind, hit, addr, local, data, 0, len, after_ns);
+			continue;
+		}
+		submit_odd(n, q, kind, hit, addr, local, data, 0, hit->hole_len ? hit->hole : len, after_ns);
+		if (hit->hole_len)
+			submit_odd(n, q, kind, hit, addr, local, data, hit->hole + hit->hole_len, len, after_ns);
+	}
+}
+
+static uint32_t submit(struct board_ctx *b, unsigned int q, struct board_win *w, uint64_t off, void *data,
+		       const uint32_t *line, uint32_t len, enum board_kind kind, uint32_t unit)
+{
+	struct sim_nic *n = sim_nic_of(b);
+	struct fault_dma d = { .kind = (enum fault_on)kind, .read = q == BOARD_Q_READ, .len = len, .unit = unit };
+	struct fault_hit hit;
+	struct sim_request *r;
+	le32 words[4];
+	uint64_t addr = 0;
+	uint8_t *local;
+	unsigned int i;
+
+	b->acts++;
+	for (i = 0; line && i < 4; i++)
+		words[i] = to_le32(line[i]);
+	if (p2p_unlikely(!n->engine || !win_translate(n, w, off, len, !d.read, &addr, &local))) {
+		b->faults++;
+		if (d.read)
+			memset(data, 0xff, len);
+		r = request_put(n, q, kind);
+		if (!r) /* no memory: as if it had been carried out, out of turn */
+			return 0;
+		request_end(n, r);
+		return token(&b->q[q]);
+	}
+	d.local = local != NULL;
+	d.addr = local ? (uint64_t)(local - n->mem) : addr;
+	if (p2p_unlikely(n->w->faults && fault_dma(n->w->faults, &d, &hit))) {
+		submit_hit(n, q, kind, &hit, addr, local, line ? (uint8_t *)words : data, len);
+	} else {
+		r = request_put(n, q, kind);
+		if (!r) {
+			b->faults++;
+			return 0;
+		}
+		if (line)
+			memcpy(r->line, words, sizeof(words));
+		request_begin(n, r, addr, local, line ? (void *)r->line : data, len, 0);
+	}
 	if (n->by_hand)
 		fab_queue_run(n->q, fab_now(n->q)); /* what takes no time has happened when we return */
 	return token(&b->q[q]);
 }
 
 uint32_t sim_board_write(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src, uint32_t len,
-			 enum board_kind kind)
+			 enum board_kind kind, uint32_t unit)
 {
-	return submit(b, BOARD_Q_WRITE, w, off, (void *)(uintptr_t)src, NULL, len, kind);
+	return submit(b, BOARD_Q_WRITE, w, off, (void *)(uintptr_t)src, NULL, len, kind, unit);
 }
 
 uint32_t sim_board_write_line(struct board_ctx *b, struct board_win *w, uint64_t off, const uint32_t words[4],
 			      enum board_kind kind)
 {
-	return submit(b, BOARD_Q_WRITE, w, off, NULL, words, 16, kind);
+	return submit(b, BOARD_Q_WRITE, w, off, NULL, words, 16, kind, 0);
 }
 
 uint32_t sim_board_read(struct board_ctx *b, struct board_win *w, uint64_t off, void *dst, uint32_t len,
 			enum board_kind kind)
 {
-	return submit(b, BOARD_Q_READ, w, off, dst, NULL, len, kind);
+	return submit(b, BOARD_Q_READ, w, off, dst, NULL, len, kind, 64);
 }
 
 uint64_t sim_board_now_ns(struct board_ctx *b)
 {
-	return sim_ps_to_ns(fab_now(sim_nic_of(b)->q));
+	return sim_ps_to_ns(fab_now(sim_nic_of(b)->q)) + sim_nic_of(b)->skew_ns;
 }
 
 uint32_t sim_board_random(struct board_ctx *b)
@@ -218,8 +322,13 @@ uint32_t sim_board_random(struct board_ctx *b)
 /* Hardware polls: a bell is for those who step NICs by hand and let them sleep. */
 void sim_board_bell(struct board_ctx *b, unsigned int peer)
 {
+	const struct fault_dma d = { .kind = FAULT_ON_BELL, .len = 4 };
+	struct fault_set *s = sim_nic_of(b)->w->faults;
+	struct fault_hit hit;
 	struct sim_nic *n;
 
+	if (s && fault_dma(s, &d, &hit) && hit.hole_len)
+		return;
 	for (n = sim_nic_of(b)->w->nic; n; n = n->next)
 		if (!n->dead && fw_nic_index(n->fw) == peer)
 			n->bell = true;
@@ -288,6 +397,8 @@ void sim_nic_free_dma(struct sim_nic *n)
 
 	sim_nic_drop_memory(n);
 	remains_sweep(n, true);
+	while (n->odd)
+		odd_free(n->odd);
 	for (k = 0; k < n->chunks; k++)
 		free(n->chunk[k]);
 	free(n->chunk);
@@ -302,6 +413,8 @@ int sim_board_layout(struct board_ctx *b, const struct p2p_shape *shape)
 
 	if (n->mem)
 		sim_nic_drop_memory(n);
+	if (n->w->faults && fault_now(n->w->faults, FAULT_FAIL, FAULT_ON_MEMORY))
+		return -ENOMEM;
 	mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (mem == MAP_FAILED)
 		return -ENOMEM;

@@ -45,8 +45,9 @@ struct board_win {
 };
 
 /* board.c */
+/* unit: the smallest piece that a fabric would lose of it (fault injection). */
 uint32_t sim_board_write(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src, uint32_t len,
-			 enum board_kind kind);
+			 enum board_kind kind, uint32_t unit);
 uint32_t sim_board_write_line(struct board_ctx *b, struct board_win *w, uint64_t off, const uint32_t words[4],
 			      enum board_kind kind);
 uint32_t sim_board_read(struct board_ctx *b, struct board_win *w, uint64_t off, void *dst, uint32_t len,
@@ -72,7 +73,7 @@ static inline void board_win_open(struct board_ctx *b, struct board_win *w, uint
 static inline uint32_t board_write(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src,
 				   uint32_t len, enum board_kind kind)
 {
-	return sim_board_write(b, w, off, src, len, kind);
+	return sim_board_write(b, w, off, src, len, kind, 64);
 }
 
 static inline uint32_t sim_round(uint32_t len, uint32_t stride)
@@ -103,13 +104,13 @@ static inline uint32_t board_write_sum(struct board_ctx *b, struct board_win *w,
 				       uint32_t len, uint32_t h, uint32_t stride, uint32_t *sum)
 {
 	*sum = board_sum(b, (uint8_t *)(uintptr_t)src, len, h, stride);
-	return sim_board_write(b, w, off, src, sim_round(len, stride), BOARD_KIND_PAYLOAD);
+	return sim_board_write(b, w, off, src, sim_round(len, stride), BOARD_KIND_PAYLOAD, sim_round(1, stride));
 }
 
 static inline uint32_t board_write_descs(struct board_ctx *b, struct board_win *w, uint64_t off,
 					 const struct p2p_desc *src, uint32_t n)
 {
-	return sim_board_write(b, w, off, src, n * (uint32_t)sizeof(*src), BOARD_KIND_DESC);
+	return sim_board_write(b, w, off, src, n * (uint32_t)sizeof(*src), BOARD_KIND_DESC, 64);
 }
 
 static inline uint32_t board_write_line(struct board_ctx *b, struct board_win *w, uint64_t off,

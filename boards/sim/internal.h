@@ -4,6 +4,7 @@
 #define BOARDS_SIM_INTERNAL_H
 
 #include <firmware/board.h>
+#include <faults/fault.h>
 
 #include "engine.h"
 #include "sim.h"
@@ -36,12 +37,21 @@ static inline uint64_t sim_ns_to_ps(uint64_t ns)
 
 struct sim_nic;
 
+/* What befell a request, and its bytes as they arrive. */
+struct sim_odd {
+	struct sim_odd *next, **prev; /* of the NIC's */
+	struct fault_hit hit;
+	uint8_t *dst; /* of a read */
+	uint8_t buf[];
+};
+
 /* A DMA request of a NIC: one of a queue, finished in order. */
 struct sim_request {
 	struct sim_dma dma; /* first */
 	struct sim_nic *nic;
 	struct sim_request *next;
 	uint8_t *local; /* device memory at the other end; NULL: beyond the fabric */
+	struct sim_odd *odd; /* NULL: nothing befell it */
 	uint8_t queue, kind;
 	bool finished;
 	le32 line[4];
@@ -86,6 +96,7 @@ struct sim_nic {
 	struct sim_request *head[BOARD_NUM_QUEUES], **tail[BOARD_NUM_QUEUES], *spare;
 	struct sim_request **chunk;
 	unsigned int chunks;
+	struct sim_odd *odd;
 	struct sim_map *map; /* by bus address */
 	unsigned int maps;
 	uint32_t gen; /* of translations, never 0 */
@@ -105,6 +116,7 @@ struct sim_nic {
 	uint64_t work_ps, poll_ps;
 	uint64_t phase_ps;      /* an idle NIC looks so long after a multiple of poll_ps */
 	uint64_t steps_charged, work_fs;
+	uint64_t skew_ns, stall_ns; /* faults: its clock is ahead; it stands still until then */
 	uint64_t random, poll_random;
 	uint64_t events[BOARD_NUM_VECTORS];
 };
@@ -114,6 +126,7 @@ struct sim_world {
 	struct fabric *fabric;
 	uint64_t seed, now_ns, next_bus;
 	unsigned int nics;
+	struct fault_set *faults; /* NULL: none */
 	struct sim_place *places;
 	struct sim_nic *nic;
 };

@@ -482,7 +482,7 @@ static const struct port_ops mac_ops = {
 
 bool sim_port_is_mac(const struct port *p)
 {
-	return p->ops == &mac_ops;
+	return p->ops->rx_post == mac_ops.rx_post;
 }
 
 static uint64_t queue_time_ps(const void *q)

@@ -121,6 +121,22 @@ static uint64_t port_time_ps(const void *arg)
 	return sim_nic_time_ps(arg);
 }
 
+void sim_world_inject(struct sim_world *w, struct fault_set *faults)
+{
+	w->faults = faults;
+}
+
+/* It stands still; its DMA goes on. */
+static bool nic_stalls(struct sim_nic *n)
+{
+	uint64_t now_ns = sim_ps_to_ns(fab_now(n->q)), ns = fault_now(n->w->faults, FAULT_STALL, FAULT_ON_NIC);
+
+	if (ns && n->stall_ns < now_ns + ns)
+		n->stall_ns = now_ns + ns;
+	n->skew_ns += fault_now(n->w->faults, FAULT_CLOCK, FAULT_ON_NIC);
+	return now_ns < n->stall_ns;
+}
+
 static uint64_t nic_step(struct sim_nic *n)
 {
 	unsigned int q;
@@ -131,9 +147,13 @@ static uint64_t nic_step(struct sim_nic *n)
 	n->ctx.acts = 0;
 	for (q = 0; q < BOARD_NUM_QUEUES; q++)
 		n->ctx.q[q].pinched = false;
+	if (p2p_unlikely(n->w->faults && nic_stalls(n)))
+		return n->stall_ns;
 	n->in_step = true;
 	until_ns = fw_step(n->fw);
 	n->in_step = false;
+	if (p2p_unlikely(n->skew_ns) && until_ns && until_ns != UINT64_MAX)
+		until_ns = until_ns > n->skew_ns ? until_ns - n->skew_ns : 1;
 	n->work_fs += n->ctx.charged_fs;
 	n->steps_charged += n->ctx.charged_fs != 0;
 	return until_ns;

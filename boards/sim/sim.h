@@ -47,6 +47,12 @@ struct fabric *sim_world_fabric(struct sim_world *w);
 /* Board time, as firmware sees it; begins at 1 s.  Constant while a step runs. */
 uint64_t sim_world_ns(const struct sim_world *w);
 const uint64_t *sim_world_clock(const struct sim_world *w); /* the same as a word that can be watched */
+/*
+ * From now on faults befall all its NICs, in the order of what they do; the set is the caller's and may change.  NULL: no more.
+ * Of the faults of cables (link, slow) a world knows nothing.
+ */
+struct fault_set;
+void sim_world_inject(struct sim_world *w, struct fault_set *faults);
 void sim_world_run(struct sim_world *w, uint64_t until_ps); /* fab_queue_run() */
 
 /* ---- a NIC ---- */

@@ -9,7 +9,8 @@
  *
  * A window remembers its last translation and the address map's generation;
  * anything that changes what a translation may say (map, unmap, bus mastering,
- * layout, client gone) increments the generation.
+ * layout, client gone) increments the generation.  With faults to inject (fault.c)
+ * a window onto the bus never has one, so that every DMA goes by the slow path.
  */
 #ifndef BOARDS_SOFT_BOARD_IMPL_H
 #define BOARDS_SOFT_BOARD_IMPL_H
@@ -52,8 +53,10 @@ struct board_win {
 
 /* Slow paths, dma.c. */
 uint8_t *soft_win_resolve(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t len, bool write);
-void soft_dma_write(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src, uint32_t len);
-void soft_dma_read(struct board_ctx *b, struct board_win *w, uint64_t off, void *dst, uint32_t len);
+/* unit: the smallest piece that a fabric would lose of it; 0: it goes as one (fault injection). */
+void soft_dma_write(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src, uint32_t len, enum board_kind kind,
+		    uint32_t unit);
+void soft_dma_read(struct board_ctx *b, struct board_win *w, uint64_t off, void *dst, uint32_t len, enum board_kind kind);
 /* nic.c */
 uint32_t soft_board_random(struct board_ctx *b);
 void soft_board_bell(struct board_ctx *b, unsigned int peer);
@@ -93,7 +96,7 @@ static inline uint32_t board_write(struct board_ctx *b, struct board_win *w, uin
 	if (p2p_likely(dst != NULL))
 		memcpy(dst, src, len);
 	else
-		soft_dma_write(b, w, off, src, len);
+		soft_dma_write(b, w, off, src, len, kind, SOFT_LINE);
 	return 0;
 }
 
@@ -150,7 +153,7 @@ static inline uint32_t board_write_sum(struct board_ctx *b, struct board_win *w,
 	}
 	memset((uint8_t *)src + len, 0, moved - len);
 	*sum = soft_copy_ops.sum(src, len, h, stride);
-	soft_dma_write(b, w, off, src, moved);
+	soft_dma_write(b, w, off, src, moved, BOARD_KIND_PAYLOAD, stride > SOFT_LINE ? stride : SOFT_LINE);
 	return 0;
 }
 
@@ -239,7 +242,7 @@ static inline uint32_t board_write_descs(struct board_ctx *b, struct board_win *
 	if (p2p_likely(dst && ((uintptr_t)dst & 15) == 0))
 		soft_store_descs(dst, src, n);
 	else
-		soft_dma_write(b, w, off, src, n * 16);
+		soft_dma_write(b, w, off, src, n * 16, BOARD_KIND_DESC, SOFT_LINE);
 	return 0;
 }
 
@@ -252,7 +255,7 @@ static inline uint32_t board_write_line(struct board_ctx *b, struct board_win *w
 	if (p2p_unlikely(!dst || (uintptr_t)dst & 3)) {
 		for (int i = 0; i < 4; i++)
 			line[i] = to_le32(words[i]);
-		soft_dma_write(b, w, off, line, sizeof(line));
+		soft_dma_write(b, w, off, line, sizeof(line), kind, 0);
 		return 0;
 	}
 	for (int i = 0; i < 4; i++)
@@ -279,7 +282,7 @@ static inline uint32_t board_read(struct board_ctx *b, struct board_win *w, uint
 	uint8_t *src = soft_win_ptr(b, w, off, len, false);
 
 	if (p2p_unlikely(!src))
-		soft_dma_read(b, w, off, dst, len);
+		soft_dma_read(b, w, off, dst, len, kind);
 	else if (kind == BOARD_KIND_PAYLOAD)
 		soft_copy_ops.copy(dst, src, len);
 	else if (((uintptr_t)src & 7) == 0 && (len & 7) == 0)

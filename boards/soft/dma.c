@@ -54,7 +54,8 @@ static void resolve_mapped(struct board_ctx *b, struct board_win *w, uint64_t bu
 	win_cache(b, w, lo - w->bus, hi - lo, first->host + (lo - first->iova), soft_map_prot(e));
 }
 
-uint8_t *soft_win_resolve(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t len, bool write)
+/* Where off is, remembered; NULL: not reachable as one piece of host memory. */
+static uint8_t *win_resolve(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t len, bool write)
 {
 	uint64_t rel, span;
 
@@ -72,6 +73,15 @@ uint8_t *soft_win_resolve(struct board_ctx *b, struct board_win *w, uint64_t off
 	return rel <= span && len <= span - rel ? w->host + rel : NULL;
 }
 
+uint8_t *soft_win_resolve(struct board_ctx *b, struct board_win *w, uint64_t off, uint32_t len, bool write)
+{
+	if (p2p_unlikely(soft_fault_for(b, w))) {
+		w->gen = 0;
+		return NULL;
+	}
+	return win_resolve(b, w, off, len, write);
+}
+
 /*
  * The piece of [off, off + len) that begins at off and lies in one place:
  * host memory (*host), or, reached by message, *host NULL.  Returns its length, 0: fault.
@@ -82,8 +92,10 @@ static uint32_t dma_piece(struct board_ctx *b, struct board_win *w, uint64_t off
 	uint64_t rel, span;
 	uint32_t need = write ? P2P_DMA_WRITE : P2P_DMA_READ;
 
-	*host = soft_win_resolve(b, w, off, 1, write);
+	*host = win_resolve(b, w, off, 1, write);
 	if (*host) {
+		if (soft_fault_for(b, w))
+			w->gen = 0;
 		rel = off - w->lo;
 		span = (write ? w->span_write : w->span_read) - rel;
 		return len < span ? len : span;
@@ -99,46 +111,78 @@ static uint32_t dma_piece(struct board_ctx *b, struct board_win *w, uint64_t off
 	return len < span ? len : span;
 }
 
-void soft_dma_write(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src, uint32_t len)
+/* What others poll becomes visible word by word, the last one last. */
+static void publish(uint8_t *dst, const uint8_t *src, uint32_t len, enum board_kind kind)
 {
-	const uint8_t *from = src;
+	le32 word;
 
+	if (kind == BOARD_KIND_PAYLOAD || ((uintptr_t)dst | len) & 3) {
+		memcpy(dst, src, len);
+		return;
+	}
+	for (uint32_t at = 0; at < len; at += 4) {
+		memcpy(&word, src + at, sizeof(word));
+		le32_store_release((le32 *)(dst + at), from_le32(word));
+	}
+}
+
+bool soft_dma_carry_write(struct board_ctx *b, struct board_win *w, uint64_t off, const uint8_t *src, uint32_t len,
+			  enum board_kind kind)
+{
 	while (len) {
 		uint8_t *host;
 		uint32_t n = dma_piece(b, w, off, len, true, &host);
 
 		if (n && host)
-			memcpy(host, from, n);
-		else if (!n || b->nic->msg->write(b->nic->msg_opaque, w->bus + off, from, n) != 0)
-			break;
+			publish(host, src, n, kind);
+		else if (!n || b->nic->msg->write(b->nic->msg_opaque, w->bus + off, src, n) != 0)
+			return false;
 		off += n;
-		from += n;
+		src += n;
 		len -= n;
 	}
-	if (len)
+	return true;
+}
+
+void soft_dma_write(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src, uint32_t len, enum board_kind kind,
+		    uint32_t unit)
+{
+	bool ok = soft_fault_for(b, w) ? soft_fault_write(b, w, off, src, len, kind, unit) :
+					 soft_dma_carry_write(b, w, off, src, len, kind);
+
+	if (!ok)
 		p2p_count(&b->faults, 1);
 }
 
-void soft_dma_read(struct board_ctx *b, struct board_win *w, uint64_t off, void *dst, uint32_t len)
+bool soft_dma_carry_read(struct board_ctx *b, struct board_win *w, uint64_t off, uint8_t *dst, uint32_t len,
+			 enum board_kind kind)
 {
-	uint8_t *to = dst;
-
 	while (len) {
 		uint8_t *host;
 		uint32_t n = dma_piece(b, w, off, len, false, &host);
 
-		if (n && host)
-			memcpy(to, host, n);
-		else if (!n || b->nic->msg->read(b->nic->msg_opaque, w->bus + off, to, n) != 0)
+		if (n && host && kind != BOARD_KIND_PAYLOAD && !(((uintptr_t)host | n) & 7))
+			soft_load_published(dst, host, n);
+		else if (n && host)
+			memcpy(dst, host, n);
+		else if (!n || b->nic->msg->read(b->nic->msg_opaque, w->bus + off, dst, n) != 0)
 			break;
 		off += n;
-		to += n;
+		dst += n;
 		len -= n;
 	}
-	if (len) {
-		memset(to, 0xff, len);
+	if (len)
+		memset(dst, 0xff, len);
+	return !len;
+}
+
+void soft_dma_read(struct board_ctx *b, struct board_win *w, uint64_t off, void *dst, uint32_t len, enum board_kind kind)
+{
+	bool ok = soft_fault_for(b, w) ? soft_fault_read(b, w, off, dst, len, kind) :
+					 soft_dma_carry_read(b, w, off, dst, len, kind);
+
+	if (!ok)
 		p2p_count(&b->faults, 1);
-	}
 }
 
 uint32_t soft_copy_board(uint8_t *dst, uint8_t *src, uint32_t len, uint32_t moved, uint32_t h, uint32_t stride)

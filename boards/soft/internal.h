@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <firmware/fw.h>
 #include <firmware/board.h>
+#include <faults/fault.h>
 #include "soft.h"
 #include "clock.h"
 #include "memory.h"
@@ -55,6 +56,7 @@ struct soft_context {
 	int bell_fd[P2P_MAX_NICS];
 	int wake_fd;
 	void *state; /* board_state() */
+	struct soft_fault *fault; /* what shall go wrong; NULL: nothing (fault.c) */
 	bool port_started[P2P_MAX_PORTS];
 	struct port_region place[P2P_MAX_PORTS]; /* board_place(); size 0: none */
 	uint64_t place_bus[P2P_MAX_PORTS];       /* of its map */
@@ -111,12 +113,57 @@ void soft_nic_retranslate(struct soft_nic *nic);
 void soft_context_publish(struct soft_context *c);
 /* Ports whose cables receive into memory mapped in [bus, bus + bytes) stop doing so.  Not within a step. */
 void soft_nic_unplace(struct soft_nic *nic, uint64_t bus, uint64_t bytes);
-/* One firmware step and what had to wait for its end; as fw_step(). */
+/* One firmware step and what had to wait for its end; as fw_step().  soft_context_run(): whatever its rules. */
 uint64_t soft_context_step(struct soft_context *c, uint64_t now_ns);
+uint64_t soft_context_run(struct soft_context *c, uint64_t now_ns);
+/* Rings, whatever the rules. */
+void soft_bell_ring(struct soft_context *c, unsigned int peer);
 /* About every millisecond. */
 void soft_context_control(struct soft_context *c, uint64_t now_ns);
 int soft_nic_call_class(struct soft_nic *nic, int (*fn)(struct soft_nic *nic, void *arg), void *arg,
 			enum soft_call_class class);
+
+/* dma.c: as if nothing went wrong.  False: a DMA fault; a read is all ones from there on. */
+bool soft_dma_carry_write(struct board_ctx *b, struct board_win *w, uint64_t off, const uint8_t *src, uint32_t len,
+			  enum board_kind kind);
+bool soft_dma_carry_read(struct board_ctx *b, struct board_win *w, uint64_t off, uint8_t *dst, uint32_t len, enum board_kind kind);
+
+/* fault.c: faults by rule (<faults/fault.h>). */
+struct soft_fault {
+	struct fault_set own, *set; /* set: own, or one that a test has for several NICs */
+	bool local;                 /* some rule is for the NIC's own memory */
+	uint64_t skew_ns;           /* that this NIC's clock is ahead */
+	uint64_t stall_ns;          /* it stands still until then */
+	struct soft_late *head, **tail; /* writes and bells that are late, in their order */
+	uint8_t scratch[16384];
+};
+/* who: of the rules' random numbers.  -ENOMEM. */
+int soft_fault_make(struct soft_context *c, const struct fault_set *set, uint64_t who);
+void soft_fault_free(struct soft_context *c);
+/* DMA of this window has rules to go by. */
+static inline bool soft_fault_for(const struct board_ctx *b, const struct board_win *w)
+{
+	const struct soft_fault *f = ((const struct soft_context *)b)->fault;
+
+	return f && (f->local || !(w->bus & P2P_BUS_LOCAL));
+}
+bool soft_fault_write(struct board_ctx *b, struct board_win *w, uint64_t off, const uint8_t *src, uint32_t len,
+		      enum board_kind kind, uint32_t unit);
+bool soft_fault_read(struct board_ctx *b, struct board_win *w, uint64_t off, uint8_t *dst, uint32_t len, enum board_kind kind);
+/* True: the bell is taken care of. */
+bool soft_fault_bell(struct board_ctx *b, unsigned int peer);
+void soft_fault_drop_late(struct soft_context *c);
+/* The step of a NIC with faults, in soft_context_step()'s place; now_ns without skew, as what it returns. */
+uint64_t soft_fault_step(struct soft_context *c, uint64_t now_ns);
+/* Its clock. */
+static inline uint64_t soft_fault_clock(const struct soft_context *c, uint64_t now_ns)
+{
+	return c->fault ? now_ns + c->fault->skew_ns : now_ns;
+}
+static inline bool soft_fault_memory(struct soft_context *c)
+{
+	return c->fault && fault_now(c->fault->set, FAULT_FAIL, FAULT_ON_MEMORY);
+}
 
 /* function.c */
 int soft_function_init(struct soft_nic *nic);

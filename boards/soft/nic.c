@@ -48,10 +48,16 @@ uint32_t soft_board_random(struct board_ctx *b)
 	return c->random[--c->random_left] >> 32;
 }
 
-void soft_board_bell(struct board_ctx *b, unsigned int peer)
+void soft_bell_ring(struct soft_context *c, unsigned int peer)
 {
 	if (peer < P2P_MAX_NICS)
-		soft_event_signal(soft_context_of(b)->bell_fd[peer]);
+		soft_event_signal(c->bell_fd[peer]);
+}
+
+void soft_board_bell(struct board_ctx *b, unsigned int peer)
+{
+	if (!soft_context_of(b)->fault || !soft_fault_bell(b, peer))
+		soft_bell_ring(soft_context_of(b), peer);
 }
 
 /* The vectors' state belongs to queue 0's worker. */
@@ -87,6 +93,8 @@ int soft_board_layout(struct board_ctx *b, const struct p2p_shape *shape)
 	int err = 0;
 
 	soft_board_layout_drop(b);
+	if (soft_fault_memory(soft_context_of(b)))
+		return -ENOMEM;
 	if (soft_context_of(b)->queue == 0) {
 		pthread_rwlock_wrlock(&nic->mem_lock);
 		err = soft_memory_layout(&nic->mem, shape);
@@ -107,6 +115,7 @@ void soft_board_layout_drop(struct board_ctx *b)
 	struct soft_context *c = soft_context_of(b);
 
 	soft_board_ports_stop(b);
+	soft_fault_drop_late(c);
 	b->mem = NULL;
 	b->mem_used = 0;
 	if (c->queue == 0) {
@@ -140,7 +149,7 @@ void *soft_board_state(struct board_ctx *b, size_t bytes)
 
 	free(c->state);
 	c->state = NULL;
-	if (room < bytes)
+	if (room < bytes || soft_fault_memory(c))
 		return NULL;
 	c->state = aligned_alloc(P2P_APART_BYTES, room ? room : P2P_APART_BYTES);
 	if (c->state)
@@ -253,7 +262,7 @@ int soft_board_place(struct board_ctx *b, unsigned int port, struct board_win *w
 		return -EOPNOTSUPP;
 	e = soft_iommu_find(&nic->iommu, w->bus);
 	if (!e || e->fd < 0 || bytes > e->bytes - (w->bus - e->iova) || w->bytes < bytes || !nic->bus_master ||
-	    e->prot != (P2P_DMA_READ | P2P_DMA_WRITE))
+	    e->prot != (P2P_DMA_READ | P2P_DMA_WRITE) || c->fault)
 		return -ENOENT;
 	c->place[port] = (struct port_region){ .base = e->host, .size = e->bytes, .fd = e->fd };
 	c->place_bus[port] = e->iova;
@@ -281,7 +290,7 @@ void soft_nic_retranslate(struct soft_nic *nic)
 			nic->context[q].ctx.gen = 1;
 }
 
-uint64_t soft_context_step(struct soft_context *c, uint64_t now_ns)
+uint64_t soft_context_run(struct soft_context *c, uint64_t now_ns)
 {
 	uint64_t until;
 
@@ -303,6 +312,11 @@ uint64_t soft_context_step(struct soft_context *c, uint64_t now_ns)
 		soft_function_reset(c->ctx.nic);
 	c->reset_posted = false;
 	return 0;
+}
+
+uint64_t soft_context_step(struct soft_context *c, uint64_t now_ns)
+{
+	return p2p_likely(!c->fault) ? soft_context_run(c, now_ns) : soft_fault_step(c, now_ns);
 }
 
 void soft_context_control(struct soft_context *c, uint64_t now_ns)
@@ -460,7 +474,7 @@ static int nic_call_holding(struct soft_nic *nic, int (*fn)(struct soft_nic *nic
 	}
 	now = soft_now_ns();
 	for (q = 0; q < nic->queues; q++)
-		nic->context[q].ctx.now_ns = now;
+		nic->context[q].ctx.now_ns = soft_fault_clock(&nic->context[q], now);
 	result = fn(nic, arg);
 	for (q = 0; q < nic->queues; q++)
 		soft_context_publish(&nic->context[q]);
@@ -603,6 +617,10 @@ static int context_make(struct soft_nic *nic, unsigned int q, const struct soft_
 		snprintf(err, SOFT_ERR_MAX, "%s: can't make the NIC: out of memory", nic->name);
 		return -ENOMEM;
 	}
+	if (o->faults && soft_fault_make(c, o->faults, o->fault_seed * P2P_MAX_QUEUES + q)) {
+		snprintf(err, SOFT_ERR_MAX, "%s: can't make the NIC: out of memory", nic->name);
+		return -ENOMEM;
+	}
 	c->step = soft_copy_wide() && soft_avx2_fw_step ? soft_avx2_fw_step : fw_step;
 	if (fw_nic_init(c->fw, &c->ctx, &own)) {
 		snprintf(err, SOFT_ERR_MAX, "%s: the firmware takes no NIC of %u ports, buffers of %u bytes and bursts of %u;"
@@ -614,8 +632,10 @@ static int context_make(struct soft_nic *nic, unsigned int q, const struct soft_
 
 static void contexts_free(struct soft_nic *nic)
 {
-	for (unsigned int q = 0; q < nic->queues; q++)
+	for (unsigned int q = 0; q < nic->queues; q++) {
 		free(nic->fw[q]);
+		soft_fault_free(&nic->context[q]);
+	}
 	free(nic->context);
 }
 

@@ -28,6 +28,7 @@
 
 struct soft_nic;
 struct soft_worker;
+struct fault_set;
 
 struct soft_nic_opts {
 	const char *name;   /* for people: "nic0"; copied */
@@ -37,6 +38,8 @@ struct soft_nic_opts {
 	unsigned int rx_burst; /* frames that a step takes from a port at most: 32, or 64 (0) */
 	unsigned int queues; /* contexts, 1-8; 0: 1.  With several each port has as many, and all memory mapped has a descriptor */
 	struct port *port[P2P_MAX_PORTS]; /* open; the NIC starts and stops them, the caller closes them after soft_nic_destroy */
+	const struct fault_set *faults;   /* what shall go wrong (<faults/fault.h>), copied; NULL: nothing.  With some it places nothing */
+	uint64_t fault_seed;              /* of this NIC among others with the same rules */
 	uint8_t mac[P2P_MAX_PORTS][6];    /* all zero: locally administered, made from name and port */
 };
 

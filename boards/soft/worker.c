@@ -145,7 +145,7 @@ static void calls_run(struct soft_worker *w, const struct soft_nic *in_step)
 	while ((c = call_take(w, in_step)) != NULL) {
 		pthread_mutex_unlock(&w->lock);
 		if (c->nic != in_step)
-			c->nic->context[0].ctx.now_ns = soft_now_ns();
+			c->nic->context[0].ctx.now_ns = soft_fault_clock(&c->nic->context[0], soft_now_ns());
 		c->result = c->fn(c->nic, c->arg);
 		if (c->nic != in_step)
 			soft_context_publish(&c->nic->context[0]);

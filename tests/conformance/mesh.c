@@ -503,6 +503,39 @@ static void pass_time(struct mesh *m, bool active, uint64_t end)
 	m->ops->advance(m->mb, t < end - now ? t : end - now);
 }
 
+void mesh_fault(struct mesh *m, const char *fmt, ...)
+{
+	char rule[128], err[FAULT_ERR_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(rule, sizeof(rule), fmt, ap);
+	va_end(ap);
+	if (!m->ops->fault_rules)
+		mesh_fail(m, "%s: this board injects no faults", rule);
+	else if (fault_add(m->ops->fault_rules(m->mb), rule, err))
+		mesh_fail(m, "%s", err);
+}
+
+void mesh_fault_none(struct mesh *m)
+{
+	struct fault_set *s = m->ops->fault_rules(m->mb);
+
+	for (unsigned int k = 0; k < s->n; k++)
+		m->fault_hits += s->rule[k].hits;
+	s->n = 0;
+}
+
+uint64_t mesh_fault_hits(const struct mesh *m)
+{
+	const struct fault_set *s = m->ops->fault_rules(m->mb);
+	uint64_t hits = m->fault_hits;
+
+	for (unsigned int k = 0; k < s->n; k++)
+		hits += s->rule[k].hits;
+	return hits;
+}
+
 void mesh_run(struct mesh *m, uint64_t ns)
 {
 	uint64_t end = *m->now + ns;

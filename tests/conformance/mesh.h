@@ -16,18 +16,10 @@
 #define TESTS_CONFORMANCE_MESH_H
 
 #include <driver/bn_host.h>
+#include <faults/fault.h>
 #include <firmware/fw.h>
 #include <tests/late/rng.h>
 #include <tests/late/script_port.h>
-
-/* Boards name a loss by what the lost DMA carried, in the order of BOARD_KINDS. */
-enum mesh_kind { MESH_PAYLOAD, MESH_DESC, MESH_COMPLETION, MESH_CONTROL, MESH_BEAT, MESH_NUM_KINDS };
-
-struct mesh_loss {
-	uint32_t every, ppm;
-	bool part, local;
-	uint32_t delay_ppm, delay_ns;
-};
 
 struct mesh_board;
 
@@ -73,7 +65,7 @@ struct mesh_ops {
 	uint64_t (*faults)(struct mesh_board *mb, unsigned int nic);
 	uint64_t (*overruns)(struct mesh_board *mb, unsigned int nic); /* DMA submitted without room for it; may be NULL */
 	void (*jump_then)(void (*fn)(void *arg), void *arg); /* fn after each lookup of nodes; NULL: it can't */
-	void (*lose)(struct mesh_board *mb, enum mesh_kind kind, const struct mesh_loss *loss); /* NULL: can't */
+	struct fault_set *(*fault_rules)(struct mesh_board *mb); /* of all its NICs together; NULL: it injects none */
 };
 
 extern const struct mesh_ops *const mesh_boards[]; /* NULL-terminated */
@@ -154,6 +146,7 @@ struct mesh {
 	/* Frames of the test's own making (mesh_send_raw): who looks at what leaves a port, in place of the checks above. */
 	void (*out)(void *arg, unsigned int nic, unsigned int port, const uint8_t *data, uint32_t len);
 	void *out_arg;
+	uint64_t fault_hits; /* of rules that are gone */
 	char failure[320];
 };
 
@@ -187,6 +180,12 @@ bool mesh_host_step(struct mesh *m);
 uint64_t mesh_host_next(const struct mesh *m);
 /* Of all its lives; all zero in other modes. */
 struct bn_host_stats mesh_host_stats(const struct mesh *m);
+
+/* One rule more (<faults/fault.h>); whatever is wrong with it is a failure.  All rules go. */
+void mesh_fault(struct mesh *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void mesh_fault_none(struct mesh *m);
+/* How often the rules have struck so far. */
+uint64_t mesh_fault_hits(const struct mesh *m);
 
 /* Time. */
 void mesh_run(struct mesh *m, uint64_t ns);

@@ -143,19 +143,9 @@ static uint64_t late_overruns(struct mesh_board *mb, unsigned int nic)
 	return late_nic_overruns(mb->nic[nic]);
 }
 
-_Static_assert(MESH_NUM_KINDS == (int)BOARD_NUM_KINDS && MESH_BEAT == (int)BOARD_KIND_BEAT &&
-	       MESH_COMPLETION == (int)BOARD_KIND_COMPLETION, "kinds are the board's");
-
-static void late_lose(struct mesh_board *mb, enum mesh_kind kind, const struct mesh_loss *loss)
+static struct fault_set *late_rules(struct mesh_board *mb)
 {
-	struct late_rule *r = late_world_rule(mb->w, (enum board_kind)kind);
-
-	r->every = loss->every;
-	r->ppm = loss->ppm;
-	r->part = loss->part;
-	r->local = loss->local;
-	r->delay_ppm = loss->delay_ppm;
-	r->delay_ns = loss->delay_ns;
+	return late_world_faults(mb->w);
 }
 
 const struct mesh_ops mesh_late = {
@@ -165,5 +155,5 @@ const struct mesh_ops mesh_late = {
 	.reg_read = late_reg_read, .reg_write = late_reg_write, .bus_master = late_bus_master, .map = late_map,
 	.map_host = late_map_host, .mem = late_mem, .unmap = late_unmap, .events = late_events, .drops = late_drops,
 	.held = late_held, .peer = late_peer,
-	.faults = late_faults, .overruns = late_overruns, .lose = late_lose, .jump_then = late_jump_then,
+	.faults = late_faults, .overruns = late_overruns, .fault_rules = late_rules, .jump_then = late_jump_then,
 };

@@ -37,6 +37,7 @@ struct mesh_board {
 	struct host_area area[HOST_AREAS];
 	unsigned int areas;
 	uint64_t host_bytes;
+	struct fault_set faults;
 };
 
 static uint8_t *host_at(struct mesh_board *mb, uint64_t addr, uint32_t len)
@@ -283,6 +284,12 @@ static uint64_t sim_faults(struct mesh_board *mb, unsigned int nic)
 	return sim_nic_faults(mb->nic[nic]);
 }
 
+static struct fault_set *sim_rules(struct mesh_board *mb)
+{
+	sim_world_inject(mb->w, &mb->faults);
+	return &mb->faults;
+}
+
 /* ---- free ---- */
 
 static uint64_t free_next(struct mesh_board *mb)
@@ -324,7 +331,7 @@ const struct mesh_ops mesh_free = {
 	.sleep = free_sleep, .busy = sim_busy, .take_bell = sim_take_bell, .reg_read = sim_reg_read,
 	.reg_write = free_reg_write, .bus_master = sim_bus_master, .map = sim_map, .map_host = sim_map_host,
 	.mem = sim_mem, .unmap = sim_unmap, .events = sim_events, .drops = sim_drops, .held = sim_held,
-	.peer = sim_peer, .faults = sim_faults,
+	.peer = sim_peer, .faults = sim_faults, .fault_rules = sim_rules,
 };
 
 const struct mesh_ops mesh_sim = {
@@ -332,5 +339,5 @@ const struct mesh_ops mesh_sim = {
 	.next = sim_next, .nic_create = sim_create, .nic_kill = sim_kill, .step = sim_step, .sleep = sim_sleep,
 	.busy = sim_busy, .take_bell = sim_take_bell, .reg_read = sim_reg_read, .reg_write = sim_reg_write,
 	.bus_master = sim_bus_master, .map = sim_map, .map_host = sim_map_host, .mem = sim_mem, .unmap = sim_unmap,
-	.events = sim_events, .drops = sim_drops, .held = sim_held, .peer = sim_peer, .faults = sim_faults,
+	.events = sim_events, .drops = sim_drops, .held = sim_held, .peer = sim_peer, .faults = sim_faults, .fault_rules = sim_rules,
 };

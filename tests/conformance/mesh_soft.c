@@ -19,6 +19,8 @@ struct mesh_board {
 	unsigned int graves;
 	int bell[P2P_MAX_NICS];
 	struct mesh_cable cable[P2P_MAX_NICS][P2P_MAX_PORTS];
+	struct fault_set faults;
+	bool faulty;
 };
 
 static struct mesh_board *soft_open(const struct mesh_board_cfg *cfg)
@@ -99,6 +101,37 @@ static bool soft_seg_ok(void *arg, const struct p2p_seg *seg, bool rx)
 	return false;
 }
 
+/* All NICs go by one set; without one none leaves the fast path. */
+static void soft_befall(struct mesh_board *mb, unsigned int nic)
+{
+	struct soft_context *c = &mb->nic[nic]->context[0];
+
+	if (c->fault)
+		return;
+	if (soft_fault_make(c, &mb->faults, 0))
+		abort();
+	c->fault->set = &mb->faults;
+	soft_nic_retranslate(mb->nic[nic]);
+}
+
+static struct fault_set *soft_rules(struct mesh_board *mb)
+{
+	unsigned int i;
+
+	mb->faulty = true;
+	for (i = 0; i < mb->nics; i++)
+		if (mb->nic[i])
+			soft_befall(mb, i);
+	return &mb->faults;
+}
+
+static void soft_set_clock(struct mesh_board *mb, unsigned int nic)
+{
+	struct soft_context *c = &mb->nic[nic]->context[0];
+
+	c->ctx.now_ns = soft_fault_clock(c, mb->now_ns);
+}
+
 static int soft_create(struct mesh_board *mb, unsigned int nic, const struct fw_strap *strap,
 		       struct script_port *const *ports)
 {
@@ -135,7 +168,9 @@ static int soft_create(struct mesh_board *mb, unsigned int nic, const struct fw_
 		if (soft_function_ops.irq_set(mb->nic[nic], P2P_IRQ_BELL, i, 1, &fd) < 0)
 			return -EIO;
 	}
-	mb->nic[nic]->context[0].ctx.now_ns = mb->now_ns;
+	soft_set_clock(mb, nic);
+	if (mb->faulty)
+		soft_befall(mb, nic);
 	mb->nic[nic]->context[0].random_seed = mesh_board_seed(mb->seed, mb->lives++);
 	return 0;
 }
@@ -152,13 +187,15 @@ static uint64_t soft_step(struct mesh_board *mb, unsigned int nic)
 
 static void soft_sleep(struct mesh_board *mb, unsigned int nic, bool asleep)
 {
-	mb->nic[nic]->context[0].ctx.now_ns = mb->now_ns;
+	soft_set_clock(mb, nic);
 	fw_sleep(mb->nic[nic]->fw[0], asleep);
 }
 
 static bool soft_busy(struct mesh_board *mb, unsigned int nic)
 {
-	return false;
+	const struct soft_fault *f = mb->nic[nic]->context[0].fault;
+
+	return f && f->head;
 }
 
 static bool soft_take_bell(struct mesh_board *mb, unsigned int nic)
@@ -170,13 +207,13 @@ static bool soft_take_bell(struct mesh_board *mb, unsigned int nic)
 
 static uint64_t soft_reg_read(struct mesh_board *mb, unsigned int nic, uint32_t off, uint32_t bytes)
 {
-	mb->nic[nic]->context[0].ctx.now_ns = mb->now_ns;
+	soft_set_clock(mb, nic);
 	return fw_reg_read(mb->nic[nic]->fw[0], off, bytes);
 }
 
 static void soft_reg_write(struct mesh_board *mb, unsigned int nic, uint32_t off, uint32_t bytes, uint64_t v)
 {
-	mb->nic[nic]->context[0].ctx.now_ns = mb->now_ns;
+	soft_set_clock(mb, nic);
 	fw_reg_write(mb->nic[nic]->fw[0], off, bytes, v);
 }
 
@@ -263,7 +300,7 @@ static uint64_t soft_faults(struct mesh_board *mb, unsigned int nic)
 	.nic_create = soft_create, .nic_kill = soft_kill, .step = soft_step, .sleep = soft_sleep, .busy = soft_busy, \
 	.take_bell = soft_take_bell, .reg_read = soft_reg_read, .reg_write = soft_reg_write, .bus_master = soft_bus_master, \
 	.map = soft_map, .map_host = soft_map_host, .mem = soft_mem, .unmap = soft_unmap, .events = soft_events, \
-	.drops = soft_drops, .held = soft_held, .peer = soft_peer, .faults = soft_faults
+	.drops = soft_drops, .held = soft_held, .peer = soft_peer, .faults = soft_faults, .fault_rules = soft_rules
 
 const struct mesh_ops mesh_soft = { .name = "soft", .open = soft_open, .close = soft_close, SOFT_OPS };
 static void plain_close(struct mesh_board *mb)

@@ -281,22 +281,15 @@ static int do_disable(struct run *r)
 	return 0;
 }
 
-static int do_lose(struct run *r)
+static int do_fault(struct run *r)
 {
-	static const char *const kinds[] = { "payload", "desc", "completion", "control", "beat" };
-	struct mesh_loss loss = { .every = (uint32_t)option_number(r, "every", 0),
-				  .ppm = (uint32_t)option_number(r, "ppm", 0), .part = option(r, "part") != NULL };
-	unsigned int k;
-
-	if (!r->ops->lose)
-		return bad(r, "lose: this board loses nothing; say `boards late`");
-	for (k = 0; k < P2P_ARRAY_SIZE(kinds); k++) {
-		if (!strcmp(arg(r, 1), kinds[k])) {
-			r->ops->lose(r->m->mb, (enum mesh_kind)k, &loss);
-			return 0;
-		}
-	}
-	return bad(r, "lose: '%s' is no kind", arg(r, 1));
+	if (!r->ops->fault_rules)
+		return bad(r, "fault: this board injects none");
+	if (!strcmp(arg(r, 1), "none"))
+		mesh_fault_none(r->m);
+	else
+		mesh_fault(r->m, "%s", arg(r, 1));
+	return 0;
 }
 
 static int do_run(struct run *r)
@@ -487,7 +480,7 @@ static const struct {
 	{ "unpair", 6, do_unpair }, { "up", 2, do_up }, { "frame", 6, do_frame },
 	{ "link", 6, do_link }, { "stand", 6, do_stand }, { "pace", 6, do_pace }, { "stall", 6, do_stall },
 	{ "kill", 4, do_kill }, { "restart", 4, do_restart }, { "enable", 6, do_enable }, { "disable", 6, do_disable },
-	{ "lose", 6, do_lose }, { "run", 6, do_run }, { "settle", 6, do_settle }, { "drain", 4, do_drain },
+	{ "fault", 6, do_fault }, { "run", 6, do_run }, { "settle", 6, do_settle }, { "drain", 4, do_drain },
 	{ "out", 4, do_out }, { "fair", 4, do_fair }, { "silent", 4, do_silent }, { "pending", 6, do_pending },
 	{ "count", 6, do_count }, { "delta", 6, do_delta }, { "peer", 6, do_peer }, { "reg", 6, do_reg },
 	{ "books", 4, do_books }, { "faults", 6, do_faults },

@@ -20,7 +20,7 @@
  *   stall b TIME              kill b                    restart b
  *   enable a | disable a
  *   kill host                 restart host              stall host TIME   (bn)
- *   lose payload|desc|completion|control|beat [every=N] [ppm=N] [part]
+ *   fault RULE                as in <faults/fault.h>; fault none
  *   run TIME                  settle [TIME]             drain TIME
  * Expectations:
  *   out b.1 N [len=LEN]       N frames left b.1 since it was last asked about

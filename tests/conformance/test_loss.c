@@ -10,16 +10,8 @@
 
 #include "bench.h"
 
-static const char *const kind_name[] = { "payload", "desc", "completion", "control", "beat", "all" };
-
-static void set_loss(struct mesh *m, unsigned int kind, const struct mesh_loss *loss)
-{
-	unsigned int k;
-
-	for (k = 0; k < MESH_NUM_KINDS; k++)
-		if (kind == k || kind == MESH_NUM_KINDS)
-			m->ops->lose(m->mb, k, loss);
-}
+static const char *const kind_name[] = { "payload", "desc", "completion", "control", "beat", "dma" };
+#define KINDS 6
 
 static void traffic(struct mesh *m, struct rng *r, unsigned int bursts)
 {
@@ -46,12 +38,11 @@ static void traffic(struct mesh *m, struct rng *r, unsigned int bursts)
 static void lossy(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode, unsigned int kind, uint32_t every,
 		  uint64_t seed, unsigned int bursts)
 {
-	struct mesh_loss loss = { .every = every }, none = { 0 };
-	struct mesh_loss chance = { .ppm = 1000000 / every }; /* every second heartbeat may be always the same peer's */
 	struct mesh_cfg cfg;
 	struct mesh *m;
 	struct rng r;
-	unsigned int i, p;
+	unsigned int i, p, k;
+	const char *part;
 	char name[64];
 
 	snprintf(name, sizeof(name), "%s-%u", kind_name[kind], every);
@@ -66,20 +57,25 @@ static void lossy(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mod
 	cfg.rx_bufs = 1024;
 	cfg.slots = 64u << rng_below(&r, 2);
 	cfg.flags |= seed & 1 ? P2P_FLAG_BRIDGE : P2P_FLAG_BACKPRESSURE;
-	loss.part = rng_below(&r, 2);
+	part = rng_below(&r, 2) ? ",part" : "";
 	m = mesh_create(ops, &cfg);
 	if (!mesh_configure(m)) {
 		for (i = 0; i < 3 && !(cfg.flags & P2P_FLAG_BRIDGE); i++)
 			for (p = 0; p < 2; p++)
 				mesh_pair(m, i, p, (i + p + 1) % 3, p);
-		if (rng_below(&r, 2)) /* they meet over a fabric that loses already */
-			set_loss(m, kind, &chance);
+		if (rng_below(&r, 2)) { /* they meet over a fabric that loses already */
+			/* By chance: every second heartbeat may be always the same peer's. */
+			mesh_fault(m, "drop:%s:%g,seed=%u", kind_name[kind], 1.0 / every, rng_below(&r, 1000));
+		}
 		if (!mesh_up(m)) {
-			set_loss(m, kind, &loss);
+			mesh_fault_none(m);
+			for (k = 0; k < 5; k++)
+				if (kind == k || kind == 5)
+					mesh_fault(m, "drop:%s:1/%u%s", kind_name[k], every, part);
 			traffic(m, &r, bursts);
-			if (kind != MESH_NUM_KINDS && !mesh_drain(m, 20000000000ull))
+			if (kind != 5 && !mesh_drain(m, 20000000000ull))
 				mesh_fail(m, "stalls: %llu frames held after 20 s", (unsigned long long)mesh_held(m));
-			set_loss(m, kind, &none);
+			mesh_fault_none(m);
 			if (!mesh_drain(m, 5000000000ull))
 				mesh_fail(m, "stalled: %llu frames held 5 s after the last loss",
 					  (unsigned long long)mesh_held(m));
@@ -95,7 +91,6 @@ static void lossy(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mod
 /* rd: the slot of a lost descriptor is given up, the next one's payload is on its way until the session is over. */
 static void hole_unheard(struct bench *b, const struct mesh_ops *ops, uint64_t seed)
 {
-	struct mesh_loss every = { .every = 1 }, slow = { .delay_ppm = 1000000, .delay_ns = 400000000 }, none = { 0 };
 	uint8_t dst[6], src[6];
 	struct mesh_cfg cfg;
 	struct mesh *m;
@@ -111,18 +106,18 @@ static void hole_unheard(struct bench *b, const struct mesh_ops *ops, uint64_t s
 	if (!mesh_configure(m)) {
 		mesh_pair(m, 0, 0, 1, 0);
 		mesh_up(m);
-		ops->lose(m->mb, MESH_DESC, &every);
+		mesh_fault(m, "drop:desc:1");
 		mesh_send(m, 0, 0, dst, src, 64);
 		mesh_run(m, 200000);
-		ops->lose(m->mb, MESH_DESC, &none);
-		ops->lose(m->mb, MESH_PAYLOAD, &slow);
+		mesh_fault_none(m);
+		mesh_fault(m, "delay:payload:1,ns=400m");
 		mesh_send(m, 0, 0, dst, src, 64);
 		mesh_run(m, 1000000);
 		if (mesh_event(m, 1, P2P_EV_holes) != 1)
 			mesh_fail(m, "%llu holes, not one", (unsigned long long)mesh_event(m, 1, P2P_EV_holes));
 		mesh_stall(m, 0, 250000000);
 		mesh_run(m, 600000000);
-		ops->lose(m->mb, MESH_PAYLOAD, &none);
+		mesh_fault_none(m);
 		if (mesh_drops(m, -1, P2P_DROP_peer_lost) != 2)
 			mesh_fail(m, "%llu frames were lost with their peer, not two",
 				  (unsigned long long)mesh_drops(m, -1, P2P_DROP_peer_lost));
@@ -141,13 +136,13 @@ int main(int argc, char **argv)
 	if (bench_init(&b, argc, argv))
 		return 2;
 	for (k = 0; mesh_boards[k]; k++) {
-		if (!mesh_boards[k]->lose)
+		if (mesh_boards[k] != &mesh_late)
 			continue;
 		for (seed = bench_first_seed(&b); bench_wants_mode(&b, mesh_boards[k], P2P_MODE_RD) &&
 						  seed <= bench_last_seed(&b, 4); seed++)
 			hole_unheard(&b, mesh_boards[k], seed);
 		for (mode = P2P_MODE_WR; mode < P2P_NUM_MODES; mode++)
-			for (kind = 0; bench_wants_mode(&b, mesh_boards[k], mode) && kind <= MESH_NUM_KINDS; kind++)
+			for (kind = 0; bench_wants_mode(&b, mesh_boards[k], mode) && kind < KINDS; kind++)
 				for (e = 0; e < P2P_ARRAY_SIZE(every); e++)
 					for (seed = bench_first_seed(&b); seed <= bench_last_seed(&b, b.deep ? 12 : bench_share(2)); seed++)
 						lossy(&b, mesh_boards[k], mode, kind, every[e], seed, b.deep ? 300 : 60);

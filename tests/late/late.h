@@ -13,9 +13,8 @@
  * DMA goes on while firmware runs: every board call lets a little time pass for
  * it, while board_now_ns() stands still.
  *
- * Loss: a rule per kind drops every n-th request, or each with a probability,
- * whole or 64 bytes (a stride, if larger) of it; a lost request is finished
- * like any other and changes nothing.
+ * Faults (<faults/fault.h>): the world has one set of rules, whose counts go over all its NICs.  A lost request is
+ * finished like any other and changes nothing.
  */
 #ifndef TESTS_LATE_LATE_H
 #define TESTS_LATE_LATE_H
@@ -23,6 +22,7 @@
 #ifndef FW_BOARD
 #define FW_BOARD late
 #endif
+#include <faults/fault.h>
 #include <firmware/board.h>
 #include <firmware/fw.h>
 #include "script_port.h"
@@ -34,16 +34,6 @@ struct late_cfg {
 	uint32_t room_min, room_max; /* requests of a queue at a time; 0, 0: 64 to 96; lines are taken beyond it */
 	uint32_t carry_ns, finish_ns; /* mean delays; 0, 0: seeded */
 	bool prompt;                 /* carry out and finish everything at once: to tell lateness from other causes */
-};
-
-struct late_rule {
-	uint32_t every;   /* drop every n-th; 0: none */
-	uint32_t ppm;     /* drop with this probability */
-	bool part;        /* payload and descriptors: lose 64 bytes of it instead of all */
-	bool local;       /* DMA within the own memory is lost as well */
-	uint32_t delay_ppm;  /* with this probability the queue stands still for delay_ns */
-	uint32_t delay_ns;
-	uint64_t seen, lost; /* counted by the board */
 };
 
 #define LATE_PROT_READ 1u
@@ -58,7 +48,7 @@ void late_world_advance(struct late_world *w, uint64_t ns);
 void late_jump_then(void (*fn)(void *arg), void *arg);
 /* When the next DMA is carried out or finished, now if some was since the last call; UINT64_MAX: none. */
 uint64_t late_world_next(struct late_world *w);
-struct late_rule *late_world_rule(struct late_world *w, enum board_kind kind);
+struct fault_set *late_world_faults(struct late_world *w);
 
 /* A NIC at power-on.  ports[] stay the caller's. */
 struct board_ctx *late_nic_create(struct late_world *w, unsigned int index, const struct fw_strap *strap,

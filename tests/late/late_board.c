@@ -16,7 +16,7 @@ struct request {
 	uint8_t *mem;       /* source of a write, destination of a read */
 	uint32_t len, done; /* bytes; carried out so far */
 	uint32_t cut;       /* bytes that go first; 0: all at once */
-	uint32_t hole, hole_len; /* bytes lost */
+	struct fault_hit hit;
 	bool outside, is_line;
 	uint32_t line[4];
 };
@@ -43,6 +43,7 @@ struct board_ctx {
 	struct map map[MAPS_MAX];
 	unsigned int maps;
 	uint64_t faults, overruns;
+	uint64_t skew_ns, stall_ns; /* its clock is ahead; it stands still until then */
 	uint64_t events[BOARD_NUM_VECTORS];
 	struct p2p_shape shape;
 	unsigned int segs;
@@ -63,7 +64,7 @@ struct late_world {
 	uint64_t dma_ns; /* how far DMA has come: at or past now_ns */
 	uint64_t next_ns;
 	bool news; /* DMA went on since late_world_next() was last asked */
-	struct late_rule rule[BOARD_NUM_KINDS];
+	struct fault_set faults;
 	struct board_ctx *ctx[CTX_MAX];
 	unsigned int ctxs;
 	struct { struct board_ctx *to; uint64_t at_ns; } bell[1024];
@@ -120,9 +121,9 @@ const uint64_t *late_world_clock(const struct late_world *w)
 	return &w->now_ns;
 }
 
-struct late_rule *late_world_rule(struct late_world *w, enum board_kind kind)
+struct fault_set *late_world_faults(struct late_world *w)
 {
-	return &w->rule[kind];
+	return &w->faults;
 }
 
 /* Device memory of one NIC; a range that crosses the end of a segment is a fault. */
@@ -166,20 +167,6 @@ static uint8_t *translate(struct board_ctx *b, uint64_t bus, uint64_t len, uint3
 	return NULL;
 }
 
-static void move(struct request *r, uint8_t *dst, const uint8_t *src, uint32_t from, uint32_t to)
-{
-	uint32_t a = r->hole, z = r->hole + r->hole_len;
-
-	if (a >= to || z <= from || !r->hole_len) {
-		memcpy(dst + from, src + from, to - from);
-		return;
-	}
-	if (a > from)
-		memcpy(dst + from, src + from, a - from);
-	if (z < to)
-		memcpy(dst + z, src + z, to - z);
-}
-
 /* Carry out the next piece of a queue's oldest request; returns true when all of it is. */
 static bool carry(struct board_ctx *b, enum board_queue q, struct request *r)
 {
@@ -196,9 +183,9 @@ static bool carry(struct board_ctx *b, enum board_queue q, struct request *r)
 		return true;
 	}
 	if (read)
-		move(r, r->mem, far, r->done, to);
+		fault_move(&r->hit, r->mem, far, r->done, to);
 	else
-		move(r, far, r->is_line ? (uint8_t *)r->line : r->mem, r->done, to);
+		fault_move(&r->hit, far, r->is_line ? (uint8_t *)r->line : r->mem, r->done, to);
 	r->done = to;
 	return to == r->len;
 }
@@ -370,8 +357,16 @@ struct fw_nic *late_nic_fw(struct board_ctx *b)
 
 uint64_t late_nic_step(struct board_ctx *b)
 {
-	uint64_t until = fw_step(b->fw);
+	uint64_t now_ns = b->w->now_ns, ns = fault_now(&b->w->faults, FAULT_STALL, FAULT_ON_NIC), until;
 
+	if (ns && b->stall_ns < now_ns + ns)
+		b->stall_ns = now_ns + ns;
+	b->skew_ns += fault_now(&b->w->faults, FAULT_CLOCK, FAULT_ON_NIC);
+	if (now_ns < b->stall_ns)
+		return b->stall_ns;
+	until = fw_step(b->fw);
+	if (until && until != UINT64_MAX)
+		until = until > b->skew_ns ? until - b->skew_ns : 1;
 	b->w->now_ns = b->w->dma_ns;
 	return until;
 }
@@ -438,62 +433,52 @@ uint8_t *late_nic_mem(struct board_ctx *b, uint64_t offset)
 	return mem_at(b, offset, 1);
 }
 
-/* Which bytes of this request the fabric loses. */
-static void lose(struct board_ctx *b, struct request *r, enum board_kind kind, uint32_t unit)
+static uint64_t later(struct late_world *w, uint64_t than_ns, uint64_t mean_ns, uint64_t *last_ns)
 {
-	struct late_rule *rule = &b->w->rule[kind];
+	uint64_t t = than_ns + delay(w, (uint32_t)mean_ns);
 
-	if ((r->bus & P2P_BUS_LOCAL) && !rule->local)
-		return;
-	rule->seen++;
-	if (!(rule->every && rule->seen % rule->every == 0) &&
-	    !(rule->ppm && rng_below(&b->w->rng, 1000000) < rule->ppm))
-		return;
-	rule->lost++;
-	r->hole_len = r->len;
-	if (rule->part && unit && r->len > unit) {
-		/* Aligned by address, as the fabric cuts. */
-		uint32_t lead = (uint32_t)(r->bus & (unit - 1));
-		uint32_t units = (lead + r->len + unit - 1) / unit, u = rng_below(&b->w->rng, units);
+	*last_ns = t > *last_ns ? t : *last_ns;
+	return *last_ns;
+}
 
-		r->hole = u * unit > lead ? u * unit - lead : 0;
-		r->hole_len = (u + 1) * unit - lead - r->hole;
-		if (r->hole_len > r->len - r->hole)
-			r->hole_len = r->len - r->hole;
-	}
+static void enqueue(struct board_ctx *b, enum board_queue k, struct request *r, uint64_t after_ns)
+{
+	struct late_world *w = b->w;
+	struct queue *q = &b->q[k];
+
+	if (q->submitted - q->finished >= QUEUE_MAX)
+		abort(); /* there is nowhere to put it */
+	r->carry_ns = later(w, w->dma_ns + after_ns, w->cfg.carry_ns, &q->last_carry_ns);
+	r->finish_ns = later(w, r->carry_ns, w->cfg.finish_ns, &q->last_finish_ns);
+	q->req[q->submitted % QUEUE_MAX] = *r;
+	q->submitted++;
+	if (r->carry_ns < w->next_ns)
+		w->next_ns = r->carry_ns;
 }
 
 static uint32_t submit(struct board_ctx *b, enum board_queue k, struct request *r, enum board_kind kind, uint32_t unit,
 		       const struct board_win *win, uint64_t off)
 {
 	struct late_world *w = b->w;
-	struct late_rule *rule = &w->rule[kind];
 	struct queue *q = &b->q[k];
-	uint64_t t;
+	struct fault_dma d = { .kind = (enum fault_on)kind, .read = k == BOARD_Q_READ, .len = r->len, .unit = unit };
 
 	pass(w);
 	if (!r->is_line && q->submitted - q->finished >= q->room)
 		b->overruns++;
-	if (q->submitted - q->finished >= QUEUE_MAX)
-		abort(); /* there is nowhere to put it */
 	r->bus = win->bus + off;
 	r->outside = off > win->bytes || r->len > win->bytes - off || !r->len;
-	lose(b, r, kind, unit);
+	d.local = r->bus & P2P_BUS_LOCAL;
+	d.addr = r->bus & ~P2P_BUS_LOCAL;
+	fault_dma(&w->faults, &d, &r->hit);
 	if (!w->cfg.prompt && r->len > 4 && rng_below(&w->rng, 4) == 0) {
 		r->cut = 4 + 4 * rng_below(&w->rng, (r->len - 1) / 4);
 		if (k == BOARD_Q_READ)
 			r->cut &= ~63u;
 	}
-	t = w->dma_ns + delay(w, w->cfg.carry_ns);
-	if (rule->delay_ppm && rng_below(&w->rng, 1000000) < rule->delay_ppm)
-		t += rule->delay_ns;
-	r->carry_ns = q->last_carry_ns = t > q->last_carry_ns ? t : q->last_carry_ns;
-	t = r->carry_ns + delay(w, w->cfg.finish_ns);
-	r->finish_ns = q->last_finish_ns = t > q->last_finish_ns ? t : q->last_finish_ns;
-	q->req[q->submitted % QUEUE_MAX] = *r;
-	q->submitted++;
-	if (r->carry_ns < w->next_ns)
-		w->next_ns = r->carry_ns;
+	enqueue(b, k, r, r->hit.delay_ns);
+	if (r->hit.dup)
+		enqueue(b, k, r, r->hit.delay_ns + r->hit.dup_ns);
 	if (w->cfg.prompt)
 		run_due(w);
 	return 2 * q->submitted + 1;
@@ -582,7 +567,7 @@ uint32_t late_sum_finish(uint32_t running, uint32_t w0, uint32_t where, uint32_t
 
 uint64_t late_now_ns(struct board_ctx *b)
 {
-	return b->w->now_ns;
+	return b->w->now_ns + b->skew_ns;
 }
 
 uint32_t late_random(struct board_ctx *b)
@@ -630,8 +615,14 @@ void late_bell(struct board_ctx *b, unsigned int peer)
 	struct late_world *w = b->w;
 	struct queue *q = &b->q[BOARD_Q_WRITE];
 	uint64_t at = w->dma_ns + delay(w, w->cfg.carry_ns);
+	const struct fault_dma d = { .kind = FAULT_ON_BELL, .len = 4 };
+	struct fault_hit hit;
 	unsigned int i;
 
+	fault_dma(&w->faults, &d, &hit);
+	if (hit.hole_len)
+		return;
+	at += hit.delay_ns;
 	if (at < q->last_finish_ns)
 		at = q->last_finish_ns;
 	for (i = 0; i < w->ctxs; i++) {
@@ -693,6 +684,8 @@ int late_layout(struct board_ctx *b, const struct p2p_shape *shape)
 	size_t bytes;
 
 	drop_segments(b);
+	if (fault_now(&b->w->faults, FAULT_FAIL, FAULT_ON_MEMORY))
+		return -ENOMEM;
 	b->shape = *shape;
 	for (s = 0; s < n; s++) {
 		b->seg_off[s] = p2p_seg_offset(shape, s);
