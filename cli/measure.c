@@ -331,7 +331,7 @@ static int measure_mode(struct measure *m, unsigned int mode, struct json_object
 			measure_json(&row, list);
 		else
 			measure_line(&row);
-		*bad = *bad || row.lost || row.corrupted || row.reordered || row.duplicated;
+		*bad = *bad || (row.lost && !m->r->opts.faults.n) || row.corrupted || row.reordered || row.duplicated;
 	}
 	rig_down(m->r);
 	return rc;

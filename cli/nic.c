@@ -67,6 +67,8 @@ static int nic_start(struct nic_run *n, const struct cli_nic_opts *o, char err[C
 	unsigned int k;
 	int rc;
 
+	if (rig_parse_faults(&ro, &o->fault, err))
+		return -EINVAL;
 	if (o->buf_size_set)
 		ro.buf_size = cli_buf_sizes[o->buf_size];
 	ro.queues = o->queues_set ? (unsigned int)o->queues : 1;

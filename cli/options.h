@@ -45,7 +45,9 @@
 #define CLI_SOFT_OPTIONS(X) \
 	X(BYTES, mem, "mem", 0, "SIZE", 2097152, 68719476736u, "device memory of a NIC, a power of two (64M)") \
 	X(CHOICE, buf_size, "buf-size", 0, "2048|2112|4096|9728", 0, 0, "bytes of a packet buffer (2048)") \
-	X(FLAG, poll, "poll", 0, "", 0, 0, "never sleep: lowest latency, all of a core each")
+	X(FLAG, poll, "poll", 0, "", 0, 0, "never sleep: lowest latency, all of a core each") \
+	X(LIST, fault, "fault", 0, "RULE", 0, 0, \
+	  "for tests: what shall go wrong, as drop:desc:1e-3,seed=7, repeat for more (docs/reliability.md); the NICs' DMA is slower then")
 
 #define CLI_RUN_OPTIONS(X) \
 	X(STR, config, "config", 'c', "FILE", 0, 0, "read options from FILE; the command line wins") \

@@ -10,6 +10,7 @@
 #include "cli/bn.h"
 #include "cli/place.h"
 #include "cli/rig.h"
+#include "faults/port.h"
 #include "ports/gen.h"
 #include "ports/pcap.h"
 
@@ -41,11 +42,35 @@ static void rig_close_ports(struct rig_nic *nic)
 	nic->ports = 0;
 }
 
+int rig_parse_faults(struct rig_opts *opts, const struct cli_list *rules, char err[CLI_ERR_MAX])
+{
+	char why[FAULT_ERR_MAX];
+	unsigned int k;
+	int rc = 0;
+
+	for (k = 0; k < rules->n && !rc; k++)
+		rc = fault_add(&opts->faults, rules->item[k].text, why);
+	if (rc)
+		snprintf(err, CLI_ERR_MAX, "--fault: %s", why);
+	return rc;
+}
+
+/* FNV-1a: NICs of other names have other random numbers, in whatever process they are. */
+static uint64_t rig_name_hash(const char *name)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+
+	while (*name)
+		h = (h ^ (uint8_t)*name++) * 0x100000001b3ull;
+	return h;
+}
+
 int rig_add_nic(struct rig *r, const char *name, const char *const *specs, unsigned int n, char err[CLI_ERR_MAX])
 {
 	struct rig_nic *nic = &r->nic[r->n];
 	struct soft_nic_opts o = { .mem_bytes = r->opts.mem_bytes, .buf_size = r->opts.buf_size, .ports = n,
-				   .queues = r->opts.queues };
+				   .queues = r->opts.queues, .fault_seed = rig_name_hash(name),
+				   .faults = r->opts.faults.n ? &r->opts.faults : NULL };
 	char why[PORT_ERR_MAX > SOFT_ERR_MAX ? PORT_ERR_MAX : SOFT_ERR_MAX];
 	int rc;
 
@@ -63,6 +88,12 @@ int rig_add_nic(struct rig *r, const char *name, const char *const *specs, unsig
 		rc = port_open(&nic->port[nic->ports], specs[nic->ports], why);
 		if (rc) {
 			snprintf(err, CLI_ERR_MAX, "%s", why);
+			goto close_ports;
+		}
+		rc = fault_port(nic->port[nic->ports], &r->opts.faults, o.fault_seed + nic->ports);
+		if (rc) {
+			nic->ports++;
+			snprintf(err, CLI_ERR_MAX, "out of memory");
 			goto close_ports;
 		}
 		o.port[nic->ports] = nic->port[nic->ports];

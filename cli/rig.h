@@ -13,6 +13,7 @@
 #define CLI_RIG_H
 
 #include "boards/soft/soft.h"
+#include "faults/fault.h"
 #include "cli/options.h"
 #include "driver/drv.h"
 #include "ports/port.h"
@@ -27,6 +28,7 @@ struct rig_opts {
 	bool poll;
 	uint64_t mem_bytes; /* 0: default */
 	uint32_t buf_size;  /* 0: default */
+	struct fault_set faults; /* what shall go wrong; no rules: nothing */
 };
 
 struct rig_nic {
@@ -54,6 +56,8 @@ struct rig {
 
 /* The two parts of options that run and nic share. */
 int rig_create(struct rig **out, const struct rig_opts *opts);
+/* --fault, each a rule.  -EINVAL. */
+int rig_parse_faults(struct rig_opts *opts, const struct cli_list *rules, char err[CLI_ERR_MAX]);
 /* Opens the ports and makes the NIC.  specs: n of them. */
 int rig_add_nic(struct rig *r, const char *name, const char *const *specs, unsigned int n, char err[CLI_ERR_MAX]);
 /* A control socket at path for all NICs. */

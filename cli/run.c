@@ -395,7 +395,7 @@ static int run_check(const struct cli_run_opts *o, struct rig_opts *ro, char err
 	ro->poll = o->poll;
 	ro->mem_bytes = o->mem;
 	ro->buf_size = o->buf_size_set ? cli_buf_sizes[o->buf_size] : 0;
-	return 0;
+	return rig_parse_faults(ro, &o->fault, err);
 }
 
 int cli_run(int argc, char **argv)
@@ -425,6 +425,9 @@ int cli_run(int argc, char **argv)
 		cli_config_free(text);
 		return CLI_USAGE;
 	}
+	/* What may lose writes needs it. */
+	if (o.fault.n && !o.scrub_set)
+		o.scrub = o.scrub_set = true;
 	cli_signals_block();
 	rc = o.port.n ? run_forward(&o, &ro) : run_measure(&o, &ro);
 	cli_config_free(text);
