@@ -206,6 +206,36 @@ static void run(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode,
 	bench_end(b, c->name, m);
 }
 
+/* There is no memory for the layout or for firmware's state: the NIC says so, and comes up when there is. */
+static void no_memory(struct bench *b, const struct mesh_ops *ops, unsigned int nth)
+{
+	struct mesh_cfg cfg;
+	struct mesh *m;
+	struct rng r;
+	unsigned int i;
+
+	if (!bench_wants(b, "memory"))
+		return;
+	rng_seed(&r, nth);
+	mesh_cfg_default(&cfg, NICS, PORTS);
+	m = mesh_create(ops, &cfg);
+	mesh_fault(m, "fail:memory:1/%u,count=1", nth);
+	if (!mesh_configure(m) || mesh_fault_hits(m) != 1)
+		mesh_fail(m, "configured without memory");
+	else
+		m->failure[0] = '\0';
+	mesh_fault_none(m);
+	for (i = 0; i < NICS; i++)
+		ops->reg_write(m->mb, i, P2P_CONTROL, 4, P2P_CTL_RESET);
+	if (!mesh_configure(m)) {
+		for (i = 0; i < NICS * PORTS; i++)
+			mesh_pair(m, i / PORTS, i % PORTS, (i / PORTS + 1) % NICS, i % PORTS);
+		if (!mesh_up(m))
+			sound(m, &r);
+	}
+	bench_end(b, "memory", m);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int k, c, mode;
@@ -214,10 +244,13 @@ int main(int argc, char **argv)
 
 	if (bench_init(&b, argc, argv))
 		return 2;
-	for (k = 0; mesh_boards[k]; k++)
+	for (k = 0; mesh_boards[k]; k++) {
+		for (c = 1; bench_wants_mode(&b, mesh_boards[k], P2P_MODE_WR) && c <= 3; c++)
+			no_memory(&b, mesh_boards[k], c);
 		for (mode = P2P_MODE_WR; mode < P2P_NUM_MODES; mode++)
 			for (c = 0; bench_wants_mode(&b, mesh_boards[k], mode) && c < P2P_ARRAY_SIZE(cases); c++)
 				for (seed = bench_first_seed(&b); seed <= bench_last_seed(&b, b.deep ? 12 : bench_share(1)); seed++)
 					run(&b, mesh_boards[k], mode, &cases[c], seed, b.deep ? 300 : bench_share(40));
+	}
 	return bench_exit(&b);
 }
