@@ -207,6 +207,21 @@ static inline bool ip4_link_local(uint32_t a)
 	return a >> 16 == 0xa9fe;
 }
 
+/* Of a header without options; the sum's bytes stand in memory's order, which 0xffff is in either. */
+static inline uint32_t sum16_plain(const uint8_t *ip)
+{
+	uint64_t a, b, sum;
+	uint32_t c;
+
+	memcpy(&a, ip, 8);
+	memcpy(&b, ip + 8, 8);
+	memcpy(&c, ip + 16, 4);
+	sum = (a & 0xffffffff) + (a >> 32) + (b & 0xffffffff) + (b >> 32) + c;
+	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint32_t)((sum & 0xffff) + (sum >> 16));
+}
+
 static void judge_ip4(struct rframe *f, const struct p2p_seg *seg)
 {
 	const uint8_t *ip = f->h + ETH_BYTES;
@@ -240,7 +255,7 @@ static void judge_ip4(struct rframe *f, const struct p2p_seg *seg)
 	f->link_local = ip4_link_local(src) || ip4_link_local(dst);
 	if (p2p_unlikely(total < bytes || ETH_BYTES + total > f->len))
 		set_drop(f, P2P_DROP_ip_length);
-	else if (p2p_unlikely(sum16(ip, bytes) != 0xffff))
+	else if (p2p_unlikely((bytes == IP4_BYTES ? sum16_plain(ip) : sum16(ip, bytes)) != 0xffff))
 		set_drop(f, P2P_DROP_ip_checksum);
 	else if (p2p_unlikely(ip4_never(src)))
 		set_drop(f, P2P_DROP_ip_source);
@@ -373,24 +388,30 @@ static const struct p2p_hop_entry *hop_entry(const struct fw_route *r, uint32_t 
 }
 
 /* What is looked at of an entry, each word read once: the host can still write to it. */
-static inline void entry_read(struct p2p_hop_entry *e, const struct p2p_hop_entry *from)
+struct hop {
+	uint64_t macs[2]; /* 12 bytes, as they stand there */
+	uint16_t mtu;
+	uint8_t kind, nic, port;
+};
+
+/* By value: put together in memory, it would be loaded before its words have got there. */
+static inline __attribute__((always_inline)) struct hop entry_read(const struct p2p_hop_entry *from)
 {
 	const uint64_t *word = (const uint64_t *)(const void *)from;
-	uint64_t v[3];
-	unsigned int k;
+	uint64_t v0 = __atomic_load_n(&word[0], __ATOMIC_RELAXED), v1 = __atomic_load_n(&word[1], __ATOMIC_RELAXED);
+	uint64_t v2 = P2P_SWAP64(__atomic_load_n(&word[2], __ATOMIC_RELAXED)), mid = P2P_SWAP64(v1);
 
-	for (k = 0; k < P2P_ARRAY_SIZE(v); k++)
-		v[k] = __atomic_load_n(&word[k], __ATOMIC_RELAXED);
-	memcpy(e, v, sizeof(v));
+	return (struct hop){ .macs = { v0, v1 }, .mtu = (uint16_t)(mid >> 32), .kind = (uint8_t)(mid >> 48), .nic = (uint8_t)v2,
+			     .port = (uint8_t)(v2 >> 8) };
 }
 
 static bool rpf_entry_ok(const struct fw_nic *n, const struct p2p_hop_entry *from, unsigned int x, bool strict)
 {
-	struct p2p_hop_entry e;
+	struct hop e;
 
 	if (!from)
 		return false;
-	entry_read(&e, from);
+	e = entry_read(from);
 	if (e.kind == P2P_HOP_KIND_FORWARD || e.kind == P2P_HOP_KIND_GLEAN)
 		return !strict || (e.nic == n->self && e.port == x);
 	return !strict && e.kind == P2P_HOP_KIND_PUNT;
@@ -431,12 +452,13 @@ static inline void count_hop(struct fw_route *r, uint32_t hop, uint32_t bytes)
 }
 
 /* RFC 1624: TTL less by one adds 0x0100 to the checksum, with the carry around. */
-static void new_header(struct rframe *f, const struct p2p_hop_entry *e)
+static inline void new_header(struct rframe *f, const struct hop *e)
 {
 	uint8_t *ip = f->h + ETH_BYTES;
 	uint32_t sum;
 
-	memcpy(f->h, e->dst_mac, 12);
+	memcpy(f->h, &e->macs[0], 8);
+	memcpy(f->h + 8, &e->macs[1], 4);
 	if (f->family == P2P_IP6) {
 		ip[7]--;
 		return;
@@ -448,9 +470,9 @@ static void new_header(struct rframe *f, const struct p2p_hop_entry *e)
 	ip[11] = (uint8_t)sum;
 }
 
-static void hop_forward(struct fw_nic *n, struct rframe *f, const struct p2p_hop_entry *e)
+static inline void hop_forward(struct fw_nic *n, struct rframe *f, const struct hop *e)
 {
-	uint32_t mtu = from_le16(e->mtu), ttl = f->h[ETH_BYTES + (f->family == P2P_IP4 ? 8 : 7)];
+	uint32_t mtu = e->mtu, ttl = f->h[ETH_BYTES + (f->family == P2P_IP4 ? 8 : 7)];
 
 	if (p2p_unlikely(f->link_local)) {
 		set_drop(f, P2P_DROP_link_local);
@@ -484,7 +506,7 @@ static void hop_apply(struct fw_nic *n, struct rframe *f)
 		[P2P_HOP_KIND_LOCAL] = P2P_PUNT_local, [P2P_HOP_KIND_PUNT] = P2P_PUNT_kernel,
 		[P2P_HOP_KIND_UNREACHABLE] = P2P_PUNT_unreachable, [P2P_HOP_KIND_PROHIBIT] = P2P_PUNT_prohibit,
 	};
-	struct p2p_hop_entry e;
+	struct hop e;
 
 	if (p2p_unlikely(f->rpf_bad)) {
 		set_drop(f, P2P_DROP_rpf);
@@ -495,7 +517,7 @@ static void hop_apply(struct fw_nic *n, struct rframe *f)
 		set_punt(f, P2P_PUNT_no_route);
 		return;
 	}
-	entry_read(&e, f->e);
+	e = entry_read(f->e);
 	if (p2p_likely(e.kind == P2P_HOP_KIND_FORWARD)) {
 		hop_forward(n, f, &e);
 	} else if (e.kind >= P2P_NUM_HOP_KINDS) {
@@ -667,6 +689,16 @@ static void trim(struct fw_nic *n, unsigned int x, struct rframe *f, struct p2p_
 	f->nsegs = (uint16_t)(k + 1);
 }
 
+/* All are sent the same way, a segment each: the stash is as it shall be. */
+static bool one_way(const struct fw_port *port, const struct rframe *f, uint32_t count)
+{
+	uint32_t k, odd = port->stash_n ^ count;
+
+	for (k = 0; k < count; k++)
+		odd |= (f[k].fate ^ FATE_SEND) | (f[k].to ^ f[0].to) | (f[k].nsegs ^ 1u) | (f[k].at ^ k);
+	return !odd;
+}
+
 /* The stash anew: what is sent or punted, frames with the same destination behind each other, in order. */
 static void arrange(struct fw_nic *n, unsigned int x, struct rframe *f, uint32_t count)
 {
@@ -689,6 +721,13 @@ static void arrange(struct fw_nic *n, unsigned int x, struct rframe *f, uint32_t
 				memcpy(port->stash[f[k].at].data + ETH_BYTES + IP4_BYTES, f[k].h + ETH_BYTES + IP4_BYTES,
 				       IP6_BYTES - IP4_BYTES);
 		}
+	}
+	if (p2p_likely(one_way(port, f, count))) {
+		for (k = 0; k < count; k++) {
+			port->to[k] = f[k].to;
+			port->hop[k] = f[k].hop;
+		}
+		return;
 	}
 	for (k = 0; k < count; k++) {
 		for (j = f[k].nsegs ? k : count; j < count; j++) {
