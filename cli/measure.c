@@ -268,7 +268,9 @@ static int measure_nics(struct measure *m, unsigned int nics, char err[CLI_ERR_M
 	}
 	if (!rc)
 		rc = run_ctl_path(ctl, sizeof(ctl), m->o, err);
-	return rc ? rc : rig_serve(m->r, ctl, err);
+	if (!rc)
+		rc = rig_serve(m->r, ctl, err);
+	return rc ? rc : run_sandbox(m->o, ctl, err);
 }
 
 static void measure_opts(struct measure *m, struct drv_opts *d, unsigned int mode)

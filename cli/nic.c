@@ -11,6 +11,7 @@
 #include "cli/ctl_client.h"
 #include "cli/options.h"
 #include "cli/rig.h"
+#include "cli/sandbox.h"
 #include "cli/show_table.h"
 #include "vfio_user/server.h"
 
@@ -60,6 +61,21 @@ static int nic_server(struct nic_run *n, char err[CLI_ERR_MAX])
 	return rc;
 }
 
+/* Sockets and ports are open, and there are no threads yet. */
+static int nic_sandbox(const struct nic_run *n, const struct cli_nic_opts *o, char err[CLI_ERR_MAX])
+{
+	struct sandbox s = { 0 };
+	unsigned int k;
+	int rc;
+
+	for (k = 0; k < o->port.n; k++)
+		sandbox_port(&s, o->port.item[k].text);
+	sandbox_file(&s, n->path);
+	rc = sandbox_option(&s, "nic", o->sandbox_set, o->sandbox, err);
+	sandbox_free(&s);
+	return rc;
+}
+
 static int nic_start(struct nic_run *n, const struct cli_nic_opts *o, char err[CLI_ERR_MAX])
 {
 	struct rig_opts ro = { .poll = o->poll, .mem_bytes = o->mem };
@@ -90,6 +106,8 @@ static int nic_start(struct nic_run *n, const struct cli_nic_opts *o, char err[C
 		rc = nic_server(n, err);
 	if (!rc)
 		rc = rig_serve(n->rig, n->ctl, err);
+	if (!rc)
+		rc = nic_sandbox(n, o, err);
 	if (!rc)
 		rc = rig_start(n->rig, err);
 	if (!rc) {

@@ -47,7 +47,10 @@
 	X(CHOICE, buf_size, "buf-size", 0, "2048|2112|4096|9728", 0, 0, "bytes of a packet buffer (2048)") \
 	X(FLAG, poll, "poll", 0, "", 0, 0, "never sleep: lowest latency, all of a core each") \
 	X(LIST, fault, "fault", 0, "RULE", 0, 0, \
-	  "for tests: what shall go wrong, as drop:desc:1e-3,seed=7, repeat for more (docs/reliability.md); the NICs' DMA is slower then")
+	  "for tests: what shall go wrong, as drop:desc:1e-3,seed=7, repeat for more (docs/reliability.md); the NICs' DMA is slower then") \
+	X(ONOFF, sandbox, "sandbox", 0, "on|off", 0, 0, \
+	  "once the ports are open give up all rights that NICs need no more: capabilities, new privileges, other system calls" \
+	  " than theirs, writing files (on, as far as it can be had; if on is said, all of it or it ends)")
 
 #define CLI_RUN_OPTIONS(X) \
 	X(STR, config, "config", 'c', "FILE", 0, 0, "read options from FILE; the command line wins") \

@@ -190,7 +190,11 @@ int rig_start(struct rig *r, char err[CLI_ERR_MAX])
 	unsigned int i;
 	int rc;
 
-	rc = rig_make_workers(r, err);
+	rc = r->ctl ? soft_ctl_start(r->ctl) : 0;
+	if (rc)
+		snprintf(err, CLI_ERR_MAX, "starting the control socket failed: %s", strerror(-rc));
+	if (!rc)
+		rc = rig_make_workers(r, err);
 	if (!rc)
 		rc = rig_attach(r, err);
 	for (i = 0; !rc && i < r->workers; i++) {

@@ -60,7 +60,7 @@ int rig_create(struct rig **out, const struct rig_opts *opts);
 int rig_parse_faults(struct rig_opts *opts, const struct cli_list *rules, char err[CLI_ERR_MAX]);
 /* Opens the ports and makes the NIC.  specs: n of them. */
 int rig_add_nic(struct rig *r, const char *name, const char *const *specs, unsigned int n, char err[CLI_ERR_MAX]);
-/* A control socket at path for all NICs. */
+/* A control socket at path for all NICs; it answers from rig_start() on. */
 int rig_serve(struct rig *r, const char *path, char err[CLI_ERR_MAX]);
 /* Makes the workers and lets them run. */
 int rig_start(struct rig *r, char err[CLI_ERR_MAX]);

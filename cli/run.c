@@ -16,6 +16,7 @@
 #include "cli/ctl_client.h"
 #include "cli/driver_opts.h"
 #include "cli/routing.h"
+#include "cli/sandbox.h"
 #include "cli/run.h"
 #include "cli/static_route.h"
 #include "cli/show_table.h"
@@ -289,6 +290,25 @@ static int run_print(struct rig *r, const struct cli_run_opts *o, const char *ct
 	return rc;
 }
 
+static bool run_routes(const struct cli_run_opts *o)
+{
+	return o->route && !run_static(o) && !(o->router_set && !o->router);
+}
+
+int run_sandbox(const struct cli_run_opts *o, const char *ctl, char err[CLI_ERR_MAX])
+{
+	struct sandbox s = { .needs = run_routes(o) ? SANDBOX_ROUTER : 0 };
+	unsigned int k;
+	int rc;
+
+	for (k = 0; k < o->port.n; k++)
+		sandbox_port(&s, o->port.item[k].text);
+	sandbox_file(&s, ctl);
+	rc = sandbox_option(&s, "run", o->sandbox_set, o->sandbox, err);
+	sandbox_free(&s);
+	return rc;
+}
+
 /* *router stays NULL where none is wanted. */
 static int run_router(struct rig *r, const struct cli_run_opts *o, struct router **router, char err[CLI_ERR_MAX])
 {
@@ -296,7 +316,7 @@ static int run_router(struct rig *r, const struct cli_run_opts *o, struct router
 	unsigned int i;
 
 	*router = NULL;
-	if (!o->route || run_static(o) || (o->router_set && !o->router))
+	if (!run_routes(o))
 		return 0;
 	for (i = 0; i < r->n; i++)
 		names[i] = r->nic[i].name;
@@ -317,6 +337,8 @@ static int run_traffic(struct rig *r, const struct cli_run_opts *o, char err[CLI
 		rc = run_ctl_path(ctl, sizeof(ctl), o, err);
 	if (!rc)
 		rc = rig_serve(r, ctl, err);
+	if (!rc)
+		rc = run_sandbox(o, ctl, err);
 	if (!rc)
 		rc = run_bring_up(r, o, err);
 	if (!rc)

@@ -241,7 +241,10 @@ static int pcap_port_start(struct port *port, const struct port_memory *mem)
 
 	if (p->in && p->longest > (uint64_t)mem->buf_size * most)
 		return -EMSGSIZE;
-	rc = port_buffers_init(&p->bufs, mem->rx_bufs);
+	/* Not before: who opens ports may have rights yet that a thread must not keep. */
+	rc = p->out ? pcap_out_start(p->out) : 0;
+	if (!rc)
+		rc = port_buffers_init(&p->bufs, mem->rx_bufs);
 	if (rc)
 		return rc;
 	p->pace.start_ns = 0;

@@ -142,6 +142,7 @@ static void *out_main(void *arg)
 	uint64_t head, n;
 	int order;
 
+	pthread_setname_np(pthread_self(), "p2p-pcap");
 	do {
 		while (read(o->event_fd, &n, sizeof(n)) < 0 && errno == EINTR)
 			;
@@ -163,14 +164,13 @@ static void out_wake(struct pcap_out *o)
 		;
 }
 
-static int out_start(struct pcap_out *o)
+int pcap_out_start(struct pcap_out *o)
 {
 	sigset_t all, old;
 	int rc;
 
-	o->event_fd = eventfd(0, EFD_CLOEXEC);
-	if (o->event_fd < 0)
-		return -errno;
+	if (o->started || o->fd < 0)
+		return 0;
 	/* Signals are for the process's main thread. */
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS);
@@ -180,7 +180,6 @@ static int out_start(struct pcap_out *o)
 	if (rc)
 		return rc;
 	o->started = true;
-	pthread_setname_np(o->thread, "p2p-pcap");
 	return 0;
 }
 
@@ -338,9 +337,10 @@ int pcap_out_open(struct pcap_out **out, const char *path, const char *in_path, 
 		snprintf(err, PORT_ERR_MAX, "pcap: cannot write '%.120s': %s", path, strerror(-rc));
 		goto close_out;
 	}
-	rc = out_start(o);
-	if (rc) {
-		snprintf(err, PORT_ERR_MAX, "pcap: cannot start a thread to write '%.120s': %s", path, strerror(-rc));
+	o->event_fd = eventfd(0, EFD_CLOEXEC);
+	if (o->event_fd < 0) {
+		rc = -errno;
+		snprintf(err, PORT_ERR_MAX, "pcap: cannot write '%.120s': %s", path, strerror(-rc));
 		goto close_out;
 	}
 	*out = o;

@@ -25,12 +25,14 @@
 struct pcap_out;
 
 /*
- * Makes the file, writes its header and starts the thread; `in_path` is the
+ * Makes the file and writes its header; `in_path` is the
  * input, which must be another file, or NULL; `stats` must outlive the object.
  * Returns 0 or -errno with err set.
  */
 int pcap_out_open(struct pcap_out **out, const char *path, const char *in_path, struct port_stats *stats,
 		  char err[PORT_ERR_MAX]);
+/* Starts the thread that writes, if it does not run; before the first frame is put. */
+int pcap_out_start(struct pcap_out *o);
 /*
  * Copies one frame of len bytes, all segments together.  False: there is no room
  * for it now.  A frame that could never fit is taken and counted as tx_error.

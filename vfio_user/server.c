@@ -348,6 +348,7 @@ static void *serve_socket(void *arg)
 {
 	struct vfu_server *s = arg;
 
+	pthread_setname_np(pthread_self(), "vfio-user");
 	pthread_mutex_lock(&s->lock);
 	s->self = pthread_self();
 	pthread_mutex_unlock(&s->lock);
@@ -372,7 +373,6 @@ int vfu_server_start(struct vfu_server *s)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err)
 		return -err;
-	pthread_setname_np(s->thread, "vfio-user");
 	s->started = true;
 	return 0;
 }

@@ -40,6 +40,7 @@ struct soft_ctl {
 	dev_t dev; /* of the socket file, so that only our own is removed */
 	ino_t ino;
 	pthread_t thread;
+	bool started;
 	pthread_mutex_t lock; /* of nic[], nics, worker[], workers */
 	struct soft_nic *nic[MAX_NICS];
 	unsigned int nics;
@@ -410,6 +411,7 @@ static void *ctl_main(void *arg)
 {
 	struct soft_ctl *c = arg;
 
+	pthread_setname_np(pthread_self(), "p2p-ctl");
 	for (;;) {
 		struct pollfd pfd[2 + MAX_OBSERVERS];
 		unsigned int who[MAX_OBSERVERS], n = 2;
@@ -514,18 +516,19 @@ static void error_text(char err[SOFT_ERR_MAX], const char *path, int e)
 		snprintf(err, SOFT_ERR_MAX, "control socket %s: %s", path, strerror(-e));
 }
 
-static int ctl_thread(struct soft_ctl *c)
+int soft_ctl_start(struct soft_ctl *c)
 {
 	sigset_t all, old;
 	int err;
 
+	if (c->started)
+		return 0;
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = -pthread_create(&c->thread, NULL, ctl_main, c);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!err)
-		pthread_setname_np(c->thread, "p2p-ctl");
+	c->started = !err;
 	return err;
 }
 
@@ -556,14 +559,8 @@ int soft_ctl_create(struct soft_ctl **out, const char *path, char err[SOFT_ERR_M
 	e = ctl_listen(c);
 	if (e)
 		goto close_stop;
-	e = ctl_thread(c);
-	if (e)
-		goto close_listen;
 	*out = c;
 	return 0;
-close_listen:
-	path_remove(c);
-	close(c->listen_fd);
 close_stop:
 	close(c->stop_fd);
 free_ctl:
@@ -617,7 +614,8 @@ void soft_ctl_destroy(struct soft_ctl *c)
 	if (!c)
 		return;
 	soft_event_signal(c->stop_fd);
-	pthread_join(c->thread, NULL);
+	if (c->started)
+		pthread_join(c->thread, NULL);
 	for (unsigned int i = 0; i < MAX_OBSERVERS; i++)
 		if (c->ob[i].fd >= 0)
 			observer_close(&c->ob[i]);

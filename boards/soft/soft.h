@@ -131,7 +131,9 @@ uint64_t soft_now_ns(void);
  * Never counts as the device's client and never changes anything.
  */
 struct soft_ctl;
+/* Makes the socket and listens; nobody is answered before soft_ctl_start(), which makes the thread. */
 int soft_ctl_create(struct soft_ctl **out, const char *path, char err[SOFT_ERR_MAX]);
+int soft_ctl_start(struct soft_ctl *ctl);
 int soft_ctl_add(struct soft_ctl *ctl, struct soft_nic *nic);
 int soft_ctl_add_worker(struct soft_ctl *ctl, const struct soft_worker *w);
 /* Before its end; one that was not added is no error. */

@@ -60,6 +60,7 @@ struct soft_worker {
 	struct pollfd *pfd;
 
 	pthread_t thread;
+	char name[16];
 	bool stop, pending, asleep; /* atomics */
 
 	pthread_mutex_t lock;
@@ -431,6 +432,7 @@ static void *worker_main(void *arg)
 
 	/* Deadlines of paced generators are finer than the default slack of 50 us. */
 	prctl(PR_SET_TIMERSLACK, 1000ul);
+	pthread_setname_np(pthread_self(), w->name);
 	pthread_mutex_lock(&w->lock);
 	pthread_mutex_unlock(&w->lock);
 	worker_loop(w);
@@ -554,7 +556,6 @@ int soft_worker_start(struct soft_worker *w)
 {
 	pthread_attr_t attr;
 	sigset_t all, old;
-	char name[16];
 	int err;
 
 	if (w->started)
@@ -562,6 +563,10 @@ int soft_worker_start(struct soft_worker *w)
 	w->stop = false;
 	w->last_control = 0;
 	pthread_attr_init(&attr);
+	if (w->opts.core >= 0)
+		snprintf(w->name, sizeof(w->name), "p2p-core%u", w->opts.core % 10000u);
+	else
+		snprintf(w->name, sizeof(w->name), "p2p-%.11s", w->contexts ? w->context[0]->ctx.nic->name : "task");
 	if (w->opts.core >= 0) {
 		cpu_set_t set;
 
@@ -582,11 +587,6 @@ int soft_worker_start(struct soft_worker *w)
 	if (!err) {
 		w->running = true;
 		__atomic_store_n(&w->started, true, __ATOMIC_RELEASE);
-		if (w->opts.core >= 0)
-			snprintf(name, sizeof(name), "p2p-core%u", w->opts.core % 10000u);
-		else
-			snprintf(name, sizeof(name), "p2p-%.11s", w->contexts ? w->context[0]->ctx.nic->name : "task");
-		pthread_setname_np(w->thread, name);
 	}
 	pthread_mutex_unlock(&w->lock);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

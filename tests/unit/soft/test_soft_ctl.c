@@ -43,6 +43,7 @@ static int setup(void **state)
 		fail_msg("%s", err);
 	assert_int_equal(soft_ctl_add(f->ctl, f->nic), 0);
 	assert_int_equal(soft_ctl_add_worker(f->ctl, f->worker), 0);
+	assert_int_equal(soft_ctl_start(f->ctl), 0);
 	*state = f;
 	return 0;
 }

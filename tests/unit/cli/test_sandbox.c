@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a process may still do after sandbox_enter(): each case in a child of
+ * its own, which reports by its exit status.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cli/sandbox.h"
+
+#define UNDONE 99 /* what was forbidden was done */
+
+static char dir[] = "/tmp/p2pnic-sandbox-XXXXXX";
+
+/* 0, or the errno that the call gave. */
+static int said(long rc)
+{
+	return rc < 0 ? errno : UNDONE;
+}
+
+static int try_execve(void)
+{
+	char *argv[] = { "true", NULL };
+
+	return said(execv("/bin/true", argv));
+}
+
+static int try_fork(void)
+{
+	long pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+
+	if (!pid)
+		_exit(0);
+	return said(pid);
+}
+
+static int try_ptrace(void)
+{
+	return said(ptrace(PTRACE_ATTACH, getppid(), 0, 0));
+}
+
+static int try_vm_write(void)
+{
+	char c = 0;
+	struct iovec iov = { &c, 1 };
+
+	return said(syscall(SYS_process_vm_writev, getppid(), &iov, 1, &iov, 1, 0));
+}
+
+static int try_kill(void)
+{
+	return said(kill(getppid(), 0));
+}
+
+static int try_open_write(void)
+{
+	return said(open("/dev/null", O_WRONLY));
+}
+
+static int try_create(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/new", dir);
+	return said(open(path, O_RDONLY | O_CREAT, 0600));
+}
+
+static int try_inet(void)
+{
+	return said(socket(AF_INET, SOCK_STREAM, 0));
+}
+
+static int try_packet(void)
+{
+	return said(socket(AF_PACKET, SOCK_RAW, 0));
+}
+
+static int try_bpf(void)
+{
+	return said(syscall(SYS_bpf, 0, NULL, 0));
+}
+
+static int try_setns(void)
+{
+	int fd = open("/proc/self/ns/net", O_RDONLY);
+
+	return fd < 0 ? UNDONE + 1 : said(syscall(SYS_setns, fd, 0x40000000));
+}
+
+static int try_unshare(void)
+{
+	return said(syscall(SYS_unshare, 0x10000000));
+}
+
+static int try_code(void)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? UNDONE + 1 : said(mprotect(p, 4096, PROT_READ | PROT_EXEC));
+}
+
+static int try_rename(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/other", dir);
+	return said(rename("/tmp/p2pnic-sandbox-none", path));
+}
+
+static int try_limit(void)
+{
+	const uint64_t all[2] = { 1 << 20, 1 << 20 };
+
+	return said(syscall(SYS_prlimit64, 0, 7, all, NULL));
+}
+
+static int try_module(void)
+{
+	return said(syscall(SYS_init_module, NULL, 0, ""));
+}
+
+static void *thread_main(void *arg)
+{
+	*(int *)arg = 1;
+	return NULL;
+}
+
+/* What NICs need goes on: 0, or the line that failed. */
+static int try_allowed(void)
+{
+	uint64_t v;
+	struct iovec iov = { &v, sizeof(v) };
+	int ev, ran = 0, fd = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING), ro;
+	char path[64];
+	pthread_t t;
+	void *p;
+
+	if (fd < 0 || ftruncate(fd, 65536) || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return __LINE__;
+	p = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return __LINE__;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ro = open(path, O_RDONLY | O_CLOEXEC);
+	if (ro < 0 || fchmod(fd, 0400))
+		return __LINE__;
+	if (mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_SHARED, ro, 0) != MAP_FAILED || errno != EACCES)
+		return __LINE__;
+	if (pthread_create(&t, NULL, thread_main, &ran) || pthread_join(t, NULL) || !ran)
+		return __LINE__;
+	if (socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0) < 0)
+		return __LINE__;
+	/* How a worker empties the eventfd of a ring. */
+	ev = eventfd(1, EFD_CLOEXEC);
+	if (ev < 0 || preadv2(ev, &iov, 1, -1, RWF_NOWAIT) != sizeof(v))
+		return __LINE__;
+	return 0;
+}
+
+static int status_field(const char *name, char *value, size_t size)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	char line[256];
+	int rc = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, name, strlen(name)) && sscanf(line + strlen(name), ": %63s", value) == 1)
+			rc = 0;
+	if (f)
+		fclose(f);
+	return rc;
+}
+
+static int try_status(void)
+{
+	static const char *const none[] = { "CapInh", "CapPrm", "CapEff", "CapAmb" };
+	char v[64];
+	unsigned int i;
+
+	for (i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		if (status_field(none[i], v, sizeof(v)) || strtoull(v, NULL, 16))
+			return __LINE__;
+	if (!geteuid() && (status_field("CapBnd", v, sizeof(v)) || strtoull(v, NULL, 16)))
+		return __LINE__;
+	if (status_field("NoNewPrivs", v, sizeof(v)) || strcmp(v, "1"))
+		return __LINE__;
+	return status_field("Seccomp", v, sizeof(v)) || strcmp(v, "2") ? __LINE__ : 0;
+}
+
+static int child(unsigned int needs, int (*try)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct sandbox s = { .needs = needs };
+		char err[CLI_ERR_MAX];
+
+		if (sandbox_enter(&s, err)) {
+			fprintf(stderr, "%s\n", err);
+			_exit(UNDONE + 2);
+		}
+		_exit(try() & 0xff);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void test_forbidden(void **state)
+{
+	static const struct { const char *what; int (*try)(void); } t[] = {
+#define T(name) { #name, try_##name }
+		T(execve), T(fork), T(ptrace), T(vm_write), T(kill), T(open_write), T(create), T(inet), T(packet), T(bpf), T(setns),
+		T(unshare), T(code), T(rename), T(limit), T(module),
+#undef T
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		int got = child(0, t[i].try);
+
+		if (got != EPERM)
+			fail_msg("%s: %d, should be EPERM", t[i].what, got);
+	}
+}
+
+static void test_allowed(void **state)
+{
+	assert_int_equal(child(0, try_allowed), 0);
+}
+
+static void test_status(void **state)
+{
+	assert_int_equal(child(0, try_status), 0);
+}
+
+/* With what a kind of port needs, that alone is possible. */
+static void test_needs(void **state)
+{
+	assert_int_not_equal(child(SANDBOX_XDP, try_bpf), UNDONE);
+	assert_int_equal(child(SANDBOX_XDP, try_setns), EPERM);
+	assert_int_equal(child(SANDBOX_XDP, try_execve), EPERM);
+	assert_int_equal(child(SANDBOX_XDP, try_packet), EPERM);
+	assert_int_equal(child(SANDBOX_PCAP, try_rename), ENOENT);
+	assert_int_equal(child(SANDBOX_PCAP, try_create), EPERM);
+}
+
+static void *wait_main(void *arg)
+{
+	pause();
+	return NULL;
+}
+
+
+/* A thread that was there before would keep what it has: refused, and nothing is done. */
+static void test_threads(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct sandbox s = { 0 };
+		char err[CLI_ERR_MAX];
+		pthread_t t;
+
+		if (pthread_create(&t, NULL, wait_main, NULL))
+			_exit(2);
+		_exit(sandbox_enter(&s, err) == -EBUSY && !prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void test_specs(void **state)
+{
+	struct sandbox s = { 0 };
+
+	sandbox_port(&s, "tap:x");
+	sandbox_port(&s, "memif:@x,role=server");
+	assert_int_equal(s.needs, 0);
+	assert_int_equal(s.dirs, 0);
+	sandbox_port(&s, "memif:/tmp/x.memif,role=server");
+	assert_int_equal(s.dirs, 1);
+	assert_string_equal(s.dir[0], "/tmp");
+	sandbox_port(&s, "pcap:in.pcap,/var/out.pcap");
+	assert_int_equal(s.needs, SANDBOX_PCAP);
+	assert_string_equal(s.dir[1], "/var");
+	sandbox_port(&s, "xdp:eth0");
+	assert_int_equal(s.needs, SANDBOX_PCAP | SANDBOX_XDP);
+	sandbox_port(&s, "xdp:eth0,netns=x");
+	assert_int_equal(s.needs, SANDBOX_PCAP | SANDBOX_XDP | SANDBOX_NETNS);
+	sandbox_free(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_specs),
+		cmocka_unit_test(test_forbidden),
+		cmocka_unit_test(test_allowed),
+		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_needs),
+		cmocka_unit_test(test_threads),
+	};
+	int rc;
+
+	if (sandbox_sanitizer()) {
+		printf("no filter in a build with a sanitizer\n");
+		return 77;
+	}
+	if (!mkdtemp(dir))
+		return 1;
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	rmdir(dir);
+	return rc;
+}
