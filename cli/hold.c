@@ -98,7 +98,9 @@ void hold_end(struct hold *h)
 {
 	if (h->former >= 0)
 		close(h->former);
-	h->former = -1;
+	if (h->heir >= 0)
+		close(h->heir);
+	h->former = h->heir = -1;
 }
 
 /* --- the service manager --- */
@@ -156,6 +158,8 @@ static void hold_release(struct hold_watch *w, unsigned int i)
 		snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
 		handover_notify(text, -1);
 	}
+	if (w->h->quiet)
+		w->h->quiet(w->h->arg);
 	if (drv_let_go(w->d, i))
 		cli_note("up", "%s", drv_error(w->d));
 	hold_close(&w->req_fd[i]);
@@ -256,6 +260,8 @@ static bool hold_loop(struct hold_watch *w, void (*monitor)(struct drv *d, void 
 		} else if (p[1].revents) {
 			if (!handover_ok_recv(w->conn_fd)) {
 				cli_note("up", "process %d has taken over", (int)w->conn_pid);
+				w->h->heir = w->conn_fd;
+				w->conn_fd = -1;
 				return false;
 			}
 			hold_close(&w->conn_fd);

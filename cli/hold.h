@@ -19,18 +19,21 @@
 
 struct hold {
 	int former;  /* connection to the former holder, -1: none */
+	int heir;    /* likewise to who has taken over, which waits until hold_end() closes it */
 	bool stored; /* the service manager has the descriptors */
 	bool alone;  /* bn: whoever took over would find no host part; nothing is offered */
+	void (*quiet)(void *arg); /* called before a function is let go of: what else uses the NICs stops.  May be NULL */
+	void *arg;
 };
 
-#define HOLD_INIT { .former = -1 }
+#define HOLD_INIT { .former = -1, .heir = -1 }
 
 /* Before the NICs are opened.  0, also where there is nothing to take over; -errno with one line in err. */
 int hold_take(struct hold *h, struct drv *d, const struct up_addr *a, unsigned int n, char err[CLI_ERR_MAX]);
 void hold_taken(struct hold *h, struct drv *d);
 /* monitor: called twice a second, may be NULL.  True: the NICs are ours to bring down; false: somebody else has them. */
 bool hold_run(struct hold *h, struct drv *d, void (*monitor)(struct drv *d, void *arg), void *arg);
-/* Without hold_taken() the former holder goes on. */
+/* Without hold_taken() the former holder goes on.  Whoever has taken over may touch the container from now on. */
 void hold_end(struct hold *h);
 
 #endif

@@ -93,7 +93,7 @@
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
 
 #define CLI_ROUTER_OPTIONS(X) \
-	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH; repeat for all of the mesh, in the order in which `up` had them") \
+	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH, or vfio:DDDD:BB:DD.F for a PCI function; repeat for all of the mesh, in the order in which `up` had them") \
 	CLI_DRIVER_OPTIONS(X) \
 	CLI_ROUTING_OPTIONS(X) \
 	X(FLAG, keep, "keep", 0, "", 0, 0, "at the end leave the ports' devices in the kernel, with their addresses and routes, for the next router") \

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/hold.h"
 #include "cli/routing.h"
 #include "cli/up.h"
 
@@ -29,28 +30,26 @@ const struct cli_usage cli_router_usage = {
 		"If it dies, NICs route on with the last tables, and count what would have gone to the kernel (`p2pnic show drops`:"
 		" punt_full). The ports' devices stay, without carrier. Started again it takes over devices and tables: packets that the"
 		" NICs forward are not lost for it. Ended by a signal it removes the devices, and with them the kernel's routes; with"
-		" --keep it leaves them.",
+		" --keep it leaves them.\n\n"
+		"PCI functions (vfio:) forward only while a process holds them: the router takes them over from `up` or from a former router and"
+		" holds them in its place, as `up` does. Ended by a signal it brings them down; when another process takes over it leaves devices and"
+		" tables to that. Colons of a NIC's name are '_' in those of devices.",
 	.examples = "  p2pnic up --route --nic vfio-user:/tmp/a --nic vfio-user:/tmp/b\n"
 		    "  p2pnic router --nic vfio-user:/tmp/a --nic vfio-user:/tmp/b &\n"
 		    "  ip addr add 192.0.2.1/24 dev ap0\n",
 	.table = { router_opts_, sizeof(router_opts_) / sizeof(router_opts_[0]) },
 };
 
-static int router_bring_up(struct drv *d, const struct up_addr *a, const struct cli_router_opts *o, char err[CLI_ERR_MAX])
+static int router_bring_up(struct hold *h, struct drv *d, const struct up_addr *a, const struct cli_router_opts *o,
+			   char err[CLI_ERR_MAX])
 {
 	struct cli_driver_opts part = { 0 };
 	double timeout = o->timeout_set ? o->timeout : ROUTER_READY_S;
-	unsigned int i;
-	int rc = 0;
+	int rc;
 
 	cli_driver_part(&part, o);
 	part.route = part.route_set = true;
-	if (a[0].vfio) {
-		snprintf(err, CLI_ERR_MAX, "%s: the router is for software NICs (vfio-user:PATH)", a[0].name);
-		return -EOPNOTSUPP;
-	}
-	for (i = 0; !rc && i < o->nic.n; i++)
-		rc = up_open(d, &a[i], err);
+	rc = up_open_all(h, d, a, o->nic.n, err);
 	if (!rc)
 		rc = up_introduce(d, a, &part, err);
 	if (rc)
@@ -61,14 +60,54 @@ static int router_bring_up(struct drv *d, const struct up_addr *a, const struct 
 	return rc;
 }
 
+/* The kernel takes a PCI function: the driver is not the router's any more. */
+static void router_quiet(void *arg)
+{
+	struct router **router = arg;
+
+	if (!*router)
+		return;
+	cli_note("router", "the NICs that stay route on with their last tables; start a router anew when all are back");
+	router_keep(*router);
+	routing_stop(*router);
+	*router = NULL;
+}
+
+/* Until a signal, or until another process has the NICs. */
+static void router_stay(struct hold *h, struct drv *d, struct router *router)
+{
+	bool ours;
+
+	if (!drv_held(d)) {
+		while (!cli_signal_wait(ROUTER_TICK_NS))
+			;
+		routing_stop(router);
+		return;
+	}
+	h->quiet = router_quiet;
+	h->arg = &router;
+	ours = hold_run(h, d, NULL, NULL);
+	if (router && !ours)
+		router_keep(router);
+	routing_stop(router);
+	if (ours)
+		drv_down(d);
+}
+
 static int router_run(struct drv *d, const struct up_addr *a, const struct cli_router_opts *o, char err[CLI_ERR_MAX])
 {
 	const char *names[P2P_MAX_NICS];
 	struct router *router = NULL;
+	struct hold h = HOLD_INIT;
 	unsigned int i;
 	int rc;
 
-	rc = router_bring_up(d, a, o, err);
+	rc = router_bring_up(&h, d, a, o, err);
+	/* The former process may be a router too, and devices are one process's: it ends first. */
+	if (!rc)
+		hold_taken(&h, d);
+	else
+		hold_end(&h);
 	for (i = 0; i < d->n; i++)
 		names[i] = a[i].name;
 	if (!rc)
@@ -79,9 +118,8 @@ static int router_run(struct drv *d, const struct up_addr *a, const struct cli_r
 		cli_note("router", "%s", d->note);
 	printf("routing: %u NIC%s, %u introduced, %u adopted\n", d->n, d->n == 1 ? "" : "s", d->introduced, d->adopted);
 	fflush(stdout);
-	while (!cli_signal_wait(ROUTER_TICK_NS))
-		;
-	routing_stop(router);
+	router_stay(&h, d, router);
+	hold_end(&h);
 	return 0;
 }
 

@@ -186,11 +186,6 @@ int up_introduce(struct drv *d, const struct up_addr *a, const struct cli_driver
 	rc = cli_driver_opts(&opts, pairs, part, names, ports, d->n, err);
 	if (rc)
 		return rc;
-	if (opts.route && drv_held(d)) {
-		snprintf(err, CLI_ERR_MAX, "routing is for software NICs (" UP_SCHEME "PATH): a router can't share a PCI function with"
-			 " the process that holds it");
-		return -EOPNOTSUPP;
-	}
 	opts.persist = opts.mode != P2P_MODE_BN;
 	if (drv_held(d) && !part->scrub_set)
 		opts.scrub = true; /* PCI Express may lose writes, shared memory doesn't */
@@ -291,7 +286,7 @@ static void up_stay(struct hold *h, struct drv *d, const struct up_addr *a, bool
 		drv_down(d);
 }
 
-static int up_open_all(struct hold *h, struct drv *d, const struct up_addr *a, unsigned int n, char err[CLI_ERR_MAX])
+int up_open_all(struct hold *h, struct drv *d, const struct up_addr *a, unsigned int n, char err[CLI_ERR_MAX])
 {
 	unsigned int i;
 	int rc;

@@ -78,14 +78,17 @@ static int route_map(struct drv_route *r, struct route_nic *n)
 static int route_map_host(struct drv_route *r, struct route_nic *n)
 {
 	const struct transport_ops *ops = n->nic->t->ops;
+	uint64_t former;
 	int rc;
 
 	rc = drv_host_memory(r->d, "p2pnic punt rings", route_host_bytes(r), &n->host_fd, &n->host);
 	if (!rc)
 		rc = drv_reg_write(r->d, n->nic, P2P_PUNT_SESSION, 4, 0);
+	if (!rc)
+		rc = drv_reg_read(r->d, n->nic, P2P_PUNT_RING, 8, &former);
 	if (rc)
 		return rc;
-	rc = ops->dma_unmap(n->nic->t, drv_punt_base(r->d, n->nic->index), route_host_bytes(r));
+	rc = former ? ops->dma_unmap(n->nic->t, former, route_host_bytes(r)) : 0;
 	if (!rc || rc == -ENOENT)
 		rc = ops->dma_map(n->nic->t, drv_punt_base(r->d, n->nic->index), route_host_bytes(r), n->host_fd, 0,
 				  P2P_DMA_READ | P2P_DMA_WRITE);
@@ -214,10 +217,17 @@ int drv_route_used(struct drv_route *r, unsigned int nic)
 
 int drv_route_use(struct drv_route *r, unsigned int nic, bool on)
 {
-	int rc = drv_reg_write(r->d, r->nic[nic].nic, P2P_ROUTE_TABLE, 4, on);
+	struct drv_nic *n = r->nic[nic].nic;
+	int rc = drv_reg_write(r->d, n, P2P_ROUTE_TABLE, 4, on);
+	uint64_t v;
 
-	if (!rc)
+	/* A NIC that says no says so at once, but for one that waits for its DMA. */
+	if (!rc && n->t->flags & TRANSPORT_HELD) {
+		rc = drv_reg_await(r->d, n, P2P_ROUTE_TABLE, 1, on, &v);
+		rc = rc == -ETIMEDOUT ? !on : rc ? rc : on;
+	} else if (!rc) {
 		rc = drv_route_used(r, nic);
+	}
 	if (rc < 0 || rc == on)
 		return rc < 0 ? rc : 0;
 	return drv_fail(r->d, -EBADMSG, "%s does not take its routing area: the head makes no sense", r->nic[nic].nic->name);

@@ -40,7 +40,12 @@ static void __attribute__((format(printf, 2, 3))) router_note(struct router *r, 
 
 bool router_tap_default(char name[TAP_NAME_MAX], const char *nic, unsigned int port)
 {
-	return snprintf(name, TAP_NAME_MAX, "%sp%u", nic, port) < TAP_NAME_MAX;
+	char *c;
+	int n = snprintf(name, TAP_NAME_MAX, "%sp%u", nic, port);
+
+	for (c = strchr(name, ':'); c; c = strchr(c, ':'))
+		*c = '_';
+	return n < TAP_NAME_MAX;
 }
 
 /* --- ports --- */
@@ -516,6 +521,11 @@ int router_create(struct router **out, struct drv *d, const struct router_opts *
 		router_note(r, "took over the tables of %u NIC%s", r->adopted, r->adopted == 1 ? "" : "s");
 	*out = r;
 	return 0;
+}
+
+void router_keep(struct router *r)
+{
+	r->opts.keep = true;
 }
 
 void router_destroy(struct router *r)

@@ -48,8 +48,10 @@ struct router;
 
 int router_create(struct router **out, struct drv *d, const struct router_opts *o, char err[ROUTER_ERR_MAX]);
 void router_destroy(struct router *r);
+/* As if opts.keep had been set: somebody else goes on. */
+void router_keep(struct router *r);
 
-/* NIC's name, 'p', port; false: that is too long for a device. */
+/* NIC's name, 'p', port; colons, which the kernel does not take, as '_'.  False: that is too long for a device. */
 bool router_tap_default(char name[TAP_NAME_MAX], const char *nic, unsigned int port);
 
 #endif

@@ -4,7 +4,7 @@
 # usage: fetch.sh SUITE
 #
 # Puts a guest's parts - Debian's cloud kernel of that suite (bookworm: 6.1, trixie: 6.12) and a static busybox - into a
-# cache and prints the directory that holds them: vmlinuz, modules/ (those that VFIO needs, perhaps compressed), busybox.  Nothing is
+# cache and prints the directory that holds them: vmlinuz, modules/ (those that VFIO and the router need, perhaps compressed), busybox.  Nothing is
 # installed.
 #
 # Exit 0: the directory's path is on stdout.  Exit 77: the reason is on stderr.
@@ -19,7 +19,7 @@ skip() {
 }
 
 done_already() {
-	[ -e "$cache/parts/vmlinuz" ] || return 0
+	[ -e "$cache/parts/vmlinuz" ] && ls "$cache/parts/modules" | grep -q '^tun\.' || return 0
 	echo "$cache/parts"
 	exit 0
 }
@@ -49,7 +49,7 @@ busybox=$(find "$cache/new/tree" -type f -path '*bin/busybox' | head -n 1)
 [ -n "$busybox" ] || skip "no busybox in the package of $suite"
 mv "$busybox" "$parts/busybox"
 mkdir "$parts/modules"
-for name in irqbypass vfio vfio_virqfd vfio_iommu_type1 vfio-pci-core vfio-pci; do
+for name in irqbypass vfio vfio_virqfd vfio_iommu_type1 vfio-pci-core vfio-pci tun; do
 	find "$cache/new/tree" -type f -path '*/lib/modules/*' -name "$name.ko*" -exec mv {} "$parts/modules/" \;
 done
 [ -n "$(ls "$parts/modules" | grep vfio-pci)" ] || skip "$kernel has no vfio-pci"

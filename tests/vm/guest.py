@@ -17,7 +17,7 @@ from lib import BUILD, HERE as INTEGRATION, P2PNIC, Failed, skip, wait_for  # no
 HERE = os.path.dirname(os.path.abspath(__file__))
 KERNELS = {'6.1': 'bookworm', '6.12': 'trixie'}
 # Those that a kernel has, in the order in which they need each other.
-MODULES = ('irqbypass', 'vfio', 'vfio_virqfd', 'vfio_iommu_type1', 'vfio-pci-core', 'vfio-pci')
+MODULES = ('irqbypass', 'vfio', 'vfio_virqfd', 'vfio_iommu_type1', 'vfio-pci-core', 'vfio-pci', 'tun')
 FIRST_SLOT, SWITCH_SLOT = 4, 0x14
 BOOT_S = 120  # a busy machine without KVM
 
