@@ -144,10 +144,10 @@ bool soft_dma_carry_write(struct board_ctx *b, struct board_win *w, uint64_t off
 	return true;
 }
 
-void soft_dma_write(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src, uint32_t len, enum board_kind kind,
-		    uint32_t unit)
+void soft_dma_write(struct board_ctx *b, struct board_win *w, uint64_t off, const void *src, uint32_t len, uint32_t what)
 {
-	bool ok = soft_fault_for(b, w) ? soft_fault_write(b, w, off, src, len, kind, unit) :
+	enum board_kind kind = (enum board_kind)(what & 0xff);
+	bool ok = soft_fault_for(b, w) ? soft_fault_write(b, w, off, src, len, kind, what >> 8) :
 					 soft_dma_carry_write(b, w, off, src, len, kind);
 
 	if (!ok)
