@@ -129,7 +129,10 @@ static int listener_bind(struct memif_listener *l, const struct memif_port *m, c
 {
 	int ret = 0;
 
-	if (bind(l->fd, (const struct sockaddr *)&m->addr, m->addr_len) < 0) {
+	/* The mode that the file gets is the socket's. */
+	if (fchmod(l->fd, 0600) < 0)
+		ret = -errno;
+	if (!ret && bind(l->fd, (const struct sockaddr *)&m->addr, m->addr_len) < 0) {
 		ret = -errno;
 		if (ret == -EADDRINUSE) {
 			ret = listener_clear_stale(m);
@@ -330,6 +333,15 @@ static struct memif_unclaimed *unclaimed_slot(struct memif_listener *l, uint64_t
 	return oldest;
 }
 
+/* Same user or root: an abstract socket has no mode, and one that has may lie where others can change it. */
+static bool listener_trusts(int fd)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && (who.uid == geteuid() || who.uid == 0);
+}
+
 static void listener_accept(struct memif_listener *l, uint64_t now_ns)
 {
 	struct memif_msg msg = { .type = MEMIF_MSG_HELLO };
@@ -347,11 +359,12 @@ static void listener_accept(struct memif_listener *l, uint64_t now_ns)
 	msg.hello.max_c2s_ring = (uint16_t)(queues - 1);
 	msg.hello.max_log2_ring = MEMIF_MAX_LOG2_RING;
 	while ((fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-		struct memif_unclaimed *u = unclaimed_slot(l, now_ns);
+		bool trusted = listener_trusts(fd);
+		struct memif_unclaimed *u = trusted ? unclaimed_slot(l, now_ns) : NULL;
 		struct epoll_event ev = { .events = EPOLLIN };
 
 		if (!u) {
-			memif_msg_disconnect(fd, "too many clients at once");
+			memif_msg_disconnect(fd, trusted ? "too many clients at once" : "not your user's");
 			close(fd);
 			continue;
 		}

@@ -280,6 +280,15 @@ static int receive(struct vfu_server *s)
 	return err;
 }
 
+/* Same user or root, whatever became of the socket file's mode. */
+static bool trusted(int fd)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && (who.uid == geteuid() || who.uid == 0);
+}
+
 static void welcome(struct vfu_server *s)
 {
 	struct vfu_conn *c = &s->conn;
@@ -288,6 +297,11 @@ static void welcome(struct vfu_server *s)
 	if (fd < 0) {
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 			s->accept_after_ms = vfu_now_ms() + ACCEPT_PAUSE_MS;
+		return;
+	}
+	if (!trusted(fd)) {
+		close(fd);
+		vfu_stat(&s->stats.refused);
 		return;
 	}
 	if (c->fd >= 0) {

@@ -72,7 +72,7 @@ struct vfu_server_config {
 /* Each counts since create(). */
 #define VFU_SERVER_COUNTERS(X) \
 	X(clients, "clients attached") \
-	X(refused, "connections refused because a client was attached") \
+	X(refused, "connections refused because a client was attached, or of another user") \
 	X(handshake_failures, "connections that never became clients") \
 	X(requests, "requests taken") \
 	X(request_errors, "requests that failed") \

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""isolate.py: what NIC processes have given up while they forward, and that nobody finds their memory by a name."""
+"""isolate.py: what NIC processes have given up while they forward, that nobody finds their memory by a name, and whom they let in."""
+import errno
 import fcntl
 import os
 import re
+import socket
+import sys
 
 from lib import MEMIF_LOOP, P2PNIC, need_root, refused, run, wait_for
 
@@ -121,6 +124,48 @@ def xdp(b):
     b.equal(p.stop(), 0, 'status at the end')
 
 
+TRY = """
+import os, socket, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+kind, path = int(sys.argv[1]), sys.argv[2]
+s = socket.socket(socket.AF_UNIX, kind)
+s.settimeout(3)
+try:
+    s.connect(chr(0) + path[1:] if path.startswith('@') else path)
+    hello = s.recv(128)
+except TimeoutError:
+    print('waited for') # it is the client that says the first word
+except OSError as e:
+    print('refused', e.errno)
+else:
+    # HELLO of memif is type 2; a disconnect or the end is a refusal
+    print('served' if hello[:2] == bytes([2, 0]) else 'refused')
+"""
+
+
+def strangers(b):
+    """Another user reaches no socket; with a mode that lets him, he is turned away when he has connected."""
+    name = '@' + b.path('abstract')[1:]
+    p = b.nic('e', 'memif:' + b.path('e.memif') + ',role=server', f'memif:{name},role=server')
+    b.up(('e', ), '--bridge')
+    os.chmod(b.dir, 0o755)
+    paths = {b.sock('e'): socket.SOCK_STREAM, b.sock('e') + '.ctl': socket.SOCK_STREAM, b.path('e.memif'): socket.SOCK_SEQPACKET}
+
+    def attempt(path, kind):
+        return b.call([sys.executable, '-c', TRY, int(kind), path]).out.strip()
+    for path, kind in paths.items():
+        b.equal(oct(os.stat(path).st_mode & 0o777), '0o600', f'mode of {os.path.basename(path)}')
+        b.equal(attempt(path, kind), f'refused {errno.EACCES}', f'user 65534 at {os.path.basename(path)}')
+        os.chmod(path, 0o666)
+        got = attempt(path, kind)
+        b.check(got.startswith('refused'), f'the same with mode 0666: {got}')
+    got = attempt(name, socket.SOCK_SEQPACKET)
+    b.check(got.startswith('refused'), f'user 65534 at an abstract memif socket: {got}')
+    n = b.stats('e')['e']
+    b.check(n['state'] == 'running', f'the NIC goes on: {n["state"]}')
+    b.equal(p.stop(), 0, 'status at the end')
+
+
 def off(b):
     p = b.nic('c', 'null:', args=('--sandbox', 'off'))
     s = status(p.pid)
@@ -135,6 +180,7 @@ def main(b):
     need_root('capabilities and namespaces')
     pair(b)
     xdp(b)
+    strangers(b)
     off(b)
 
 
