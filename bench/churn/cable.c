@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A cable of the measurement: frames that come, and the judge of frames that leave.  All in the NICs' worker. */
 #include "bench/churn/churn.h"
+#include "boards/soft/clock.h"
 
 #define FRAME_BYTES 60u
 #define AT_MARK 42u /* destination, changes through, both 4 bytes */
@@ -72,12 +73,14 @@ static unsigned int cable_rx_burst(struct port *p, struct p2p_seg *segs, unsigne
 	struct churn_cable *k = (struct churn_cable *)p;
 	struct churn *c = k->c;
 	uint32_t through, i, room;
+	uint64_t begin;
 
 	if (!k->started || !__atomic_load_n(&c->go, __ATOMIC_ACQUIRE))
 		return 0;
 	room = CHURN_WINDOW - c->under_way;
 	n = n < room ? n : room;
 	n = n < port_buffers_count(&k->empty) ? n : port_buffers_count(&k->empty);
+	begin = soft_ticks();
 	through = __atomic_load_n(&c->through, __ATOMIC_ACQUIRE);
 	for (i = 0; i < n; i++) {
 		segs[i] = *port_buffers_at(&k->empty, i);
@@ -87,6 +90,7 @@ static unsigned int cable_rx_burst(struct port *p, struct p2p_seg *segs, unsigne
 	}
 	k->empty.cons += n;
 	c->under_way += n;
+	p2p_count(&c->own_ticks, soft_ticks() - begin);
 	p2p_count(&c->sent, n);
 	p2p_count(&p->stats.rx_frames, n);
 	p2p_count(&p->stats.rx_bytes, n * FRAME_BYTES);
@@ -152,6 +156,7 @@ static void judge(struct churn_cable *k, const struct p2p_seg *s)
 static unsigned int cable_tx_burst(struct port *p, const struct p2p_seg *segs, unsigned int n)
 {
 	struct churn_cable *k = (struct churn_cable *)p;
+	uint64_t begin = soft_ticks();
 	unsigned int i;
 
 	if (!k->started)
@@ -159,6 +164,7 @@ static unsigned int cable_tx_burst(struct port *p, const struct p2p_seg *segs, u
 	judge_now(k->c);
 	for (i = 0; i < n; i++)
 		judge(k, &segs[i]);
+	p2p_count(&k->c->own_ticks, soft_ticks() - begin);
 	k->done += n;
 	k->c->under_way -= n;
 	p2p_count(&k->c->received, n);

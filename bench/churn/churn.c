@@ -6,6 +6,7 @@
 #include <sched.h>
 
 #include "bench/churn/churn.h"
+#include "boards/soft/clock.h"
 
 #define DRAIN_NS 2000000000ull
 #define SETTLE_NS 50000000ull
@@ -13,7 +14,8 @@
 
 struct churn_sum {
 	double mpps[2][MOST_ROUNDS]; /* without and with changes */
-	double ratio[MOST_ROUNDS];
+	double alone[2][MOST_ROUNDS]; /* the same, of the time that cables left */
+	double ratio[MOST_ROUNDS], ratio_alone[MOST_ROUNDS];
 	unsigned int rounds;
 	uint32_t *took; /* ns of each change */
 	uint64_t changes, room;
@@ -76,6 +78,7 @@ static int round_run(struct churn *c, const struct churn_opts *o, struct churn_s
 {
 	const double step = 1e9 / o->rate;
 	uint64_t begin = soft_now_ns(), now = begin, frames = p2p_count_read(&c->received), before;
+	uint64_t ticks = soft_ticks(), own = p2p_count_read(&c->own_ticks);
 	const uint64_t end = begin + (uint64_t)(o->seconds * 1e9 / o->rounds);
 	double due = (double)begin;
 	struct timespec ts = { 0, 1000000 };
@@ -94,7 +97,11 @@ static int round_run(struct churn *c, const struct churn_opts *o, struct churn_s
 		}
 		now = soft_now_ns();
 	}
+	ticks = soft_ticks() - ticks;
+	own = p2p_count_read(&c->own_ticks) - own;
 	s->mpps[churn][s->rounds] = (double)(p2p_count_read(&c->received) - frames) * 1e3 / (double)(now - begin);
+	if (ticks > own)
+		s->alone[churn][s->rounds] = s->mpps[churn][s->rounds] * (double)ticks / (double)(ticks - own);
 	if (churn)
 		s->change_s += (double)(now - begin) / 1e9;
 	return rc;
@@ -120,6 +127,7 @@ static int rounds_run(struct churn *c, const struct churn_opts *o, struct churn_
 		for (k = 0; !rc && k < 2; k++)
 			rc = round_run(c, o, s, (s->rounds + k) & 1, &seed);
 		s->ratio[s->rounds] = s->mpps[1][s->rounds] / s->mpps[0][s->rounds];
+		s->ratio_alone[s->rounds] = s->alone[1][s->rounds] / s->alone[0][s->rounds];
 	}
 	__atomic_store_n(&c->go, false, __ATOMIC_RELEASE);
 	until = soft_now_ns() + DRAIN_NS;
@@ -154,7 +162,8 @@ static void print(struct churn *c, const struct churn_opts *o, struct churn_sum 
 	const uint64_t wrong = p2p_count_read(&c->misrouted), bad = p2p_count_read(&c->damaged), drops = churn_world_drops(c);
 	const double rate = s->change_s > 0 ? (double)s->changes / s->change_s : 0;
 	double without = median(s->mpps[0], s->rounds), with = median(s->mpps[1], s->rounds), mean = 0;
-	double p99, ratio = median(s->ratio, s->rounds);
+	double p99, ratio = median(s->ratio, s->rounds), ratio_alone = median(s->ratio_alone, s->rounds);
+	double alone = median(s->alone[0], s->rounds), alone_with = median(s->alone[1], s->rounds);
 	json_object *j;
 	uint64_t k;
 
@@ -168,6 +177,8 @@ static void print(struct churn *c, const struct churn_opts *o, struct churn_sum 
 			s->changes, s->change_s, rate, o->rate, mean / 1e3, p99 / 1e3);
 		fprintf(out, "%.3f Mpps without changes, %.3f with: %.3f (%.3f-%.3f), medians of %u rounds\n", without, with, ratio,
 			s->ratio[0], s->ratio[s->rounds - 1], s->rounds);
+		fprintf(out, "without what making and judging frames takes: %.3f and %.3f Mpps: %.3f (%.3f-%.3f)\n", alone, alone_with,
+			ratio_alone, s->ratio_alone[0], s->ratio_alone[s->rounds - 1]);
 		fprintf(out, "%" PRIu64 " frames sent, %" PRIu64 " arrived, %" PRIu64 " lost (%" PRIu64 " dropped by NICs); %" PRIu64
 			" misrouted, %" PRIu64 " damaged\n", sent, received, sent - received, drops, wrong, bad);
 		return;
@@ -185,6 +196,11 @@ static void print(struct churn *c, const struct churn_opts *o, struct churn_sum 
 	PUT("ratio_median", json_object_new_double(ratio));
 	PUT("ratio_min", json_object_new_double(s->ratio[0]));
 	PUT("ratio_max", json_object_new_double(s->ratio[s->rounds - 1]));
+	PUT("alone_mpps_without", json_object_new_double(alone));
+	PUT("alone_mpps_with", json_object_new_double(alone_with));
+	PUT("alone_ratio_median", json_object_new_double(ratio_alone));
+	PUT("alone_ratio_min", json_object_new_double(s->ratio_alone[0]));
+	PUT("alone_ratio_max", json_object_new_double(s->ratio_alone[s->rounds - 1]));
 	PUT("sent", json_object_new_uint64(sent));
 	PUT("received", json_object_new_uint64(received));
 	PUT("lost", json_object_new_uint64(sent - received));

@@ -7,7 +7,8 @@
  *
  * With two cores the alternative would be a generator that shares a core with the updater: then load and changes would
  * take time from each other, and a lower load would look like a slower forwarder.  Here only the forwarder's core has
- * all work of a frame, and making and judging it is a constant part of that work, which hides a part of what changes cost.
+ * all work of a frame.  Making frames costs the same with changes and without, judging them costs more with: what cables take
+ * of their worker's time is counted, so that the forwarder's own rate can be told as well.
  *
  * JUDGING  The updater logs each change before it makes it.  A frame carries how many changes were through when it
  * came; when it leaves, all tables from then to now are asked for its destination.  If none of them sends it where it
@@ -63,6 +64,7 @@ struct churn {
 	struct churn_table judge __attribute__((aligned(P2P_APART_BYTES))); /* as of `judged` */
 	uint32_t judged, under_way;
 	uint64_t random, sent, received, misrouted, damaged;
+	uint64_t own_ticks; /* soft_ticks() that making and judging took */
 
 	struct churn_cable cable[CHURN_NICS] __attribute__((aligned(P2P_APART_BYTES)));
 	struct soft_nic *nic[CHURN_NICS];

@@ -26,6 +26,7 @@ def main():
     r = json.loads(done.stdout)
     assert r['changes'] > 0 and r['sent'] > 0, r
     assert r['misrouted'] == r['damaged'] == r['lost'] == r['dropped'] == 0 and r['sent'] == r['received'], r
+    assert r['alone_mpps_without'] > r['mpps_without'] and r['alone_mpps_with'] > r['mpps_with'], r
     assert 'misrouted' in bench('0.2', '--rounds', '1', '--rate', '1000').stdout
     return 0
 
