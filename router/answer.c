@@ -318,3 +318,16 @@ int router_listen(struct router *r, char err[ROUTER_ERR_MAX])
 		snprintf(err, ROUTER_ERR_MAX, "cannot listen at %s: %s", a.sun_path, strerror(-rc));
 	return rc;
 }
+
+int router_accept(struct router *r)
+{
+	int fd = accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	if (fd >= 0 && (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) || (who.uid && who.uid != geteuid()))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}

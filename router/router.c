@@ -362,7 +362,7 @@ static void *router_main(void *arg)
 			router_hops(r);
 			router_room(r);
 		}
-		fd = p[2].revents ? accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC) : -1;
+		fd = p[2].revents ? router_accept(r) : -1;
 		if (fd >= 0)
 			router_answer(r, fd);
 	}

@@ -48,6 +48,8 @@ void *router_carry(void *arg);
  * -EADDRINUSE: somebody does, -EEXIST: something else lies there, and neither is touched.
  */
 int router_listen(struct router *r, char err[ROUTER_ERR_MAX]);
+/* The next connection; -1: there is none, or it is another user's (root may ask). */
+int router_accept(struct router *r);
 /* One question from a connection; takes it over. */
 void router_answer(struct router *r, int fd);
 

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -152,10 +153,40 @@ static void test_live(void **state)
 	unlink(path);
 }
 
+/* Whom the mode lets in all the same is told by his credentials. */
+static void test_stranger(void **state)
+{
+	struct router r = { .opts = { .socket = path }, .listen_fd = -1 };
+	char err[ROUTER_ERR_MAX];
+	int fd, status;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		skip();
+	at("stranger");
+	assert_int_equal(router_listen(&r, err), 0);
+	assert_int_equal(chmod(dir, 0755) || chmod(path, 0666), 0);
+	pid = fork();
+	if (!pid)
+		_exit(setuid(65534) || knock() < 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(router_accept(&r), -1);
+	fd = knock();
+	assert_true(fd >= 0);
+	close(fd);
+	fd = router_accept(&r);
+	assert_true(fd >= 0);
+	close(fd);
+	close(r.listen_fd);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_free_and_stale), cmocka_unit_test(test_files), cmocka_unit_test(test_live),
+		cmocka_unit_test(test_stranger),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
