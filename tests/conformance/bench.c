@@ -89,6 +89,25 @@ void bench_check_books(struct mesh *m)
 	mesh_check_faults(m);
 }
 
+void bench_drained(struct mesh *m, const char *when)
+{
+	int64_t held;
+
+	if (!mesh_event(m, -1, P2P_EV_peer_down)) {
+		if (!mesh_drain(m, 10000000000ull))
+			mesh_fail(m, "stuck: %llu frames held 10 s after %s", (unsigned long long)mesh_held(m), when);
+		bench_check_books(m);
+		return;
+	}
+	if (!mesh_settle(m, 500000000, 10000000000ull))
+		mesh_fail(m, "no rest 10 s after %s", when);
+	held = (int64_t)mesh_held(m);
+	if (held > 0 || -held > (int64_t)mesh_drops(m, -1, P2P_DROP_peer_lost) || mesh_books(m))
+		mesh_fail(m, "stuck: %lld frames held after %s, %llu lost with peers, books off by %lld", (long long)held, when,
+			  (unsigned long long)mesh_drops(m, -1, P2P_DROP_peer_lost), (long long)mesh_books(m));
+	mesh_check_faults(m);
+}
+
 const char *bench_mode(enum p2p_mode mode)
 {
 	static const char *const name[] = { "wr", "rd", "bn" };

@@ -33,6 +33,12 @@ int bench_exit(const struct bench *b);
 
 /* As for scripts: no frame held, books exact, no faults. */
 void bench_check_books(struct mesh *m);
+/*
+ * Lets all come to rest, without faults by now: all is delivered or counted, and nothing held.  What was outstanding when a
+ * peer was given up is counted as lost with it, though some of it may have been sent (include/p2pnic/counters.h): that much more
+ * may be counted.  `when` ends the sentence of a failure.
+ */
+void bench_drained(struct mesh *m, const char *when);
 /* The names of modes. */
 const char *bench_mode(enum p2p_mode mode);
 

@@ -111,29 +111,6 @@ static void traffic(struct mesh *m, struct rng *r, unsigned int bursts, bool cab
 	}
 }
 
-/*
- * All is delivered or counted, and nothing held.  What was outstanding when a peer was given up is counted as lost with it,
- * though some of it may have been sent (include/p2pnic/counters.h): that much more may be counted.
- */
-static void drained(struct mesh *m, const char *when)
-{
-	int64_t held;
-
-	if (!mesh_event(m, -1, P2P_EV_peer_down)) {
-		if (!mesh_drain(m, 10000000000ull))
-			mesh_fail(m, "stuck: %llu frames held 10 s after %s", (unsigned long long)mesh_held(m), when);
-		bench_check_books(m);
-		return;
-	}
-	if (!mesh_settle(m, 500000000, 10000000000ull))
-		mesh_fail(m, "no rest 10 s after %s", when);
-	held = (int64_t)mesh_held(m);
-	if (held > 0 || -held > (int64_t)mesh_drops(m, -1, P2P_DROP_peer_lost))
-		mesh_fail(m, "stuck: %lld frames held after %s, %llu lost with peers", (long long)held, when,
-			  (unsigned long long)mesh_drops(m, -1, P2P_DROP_peer_lost));
-	mesh_check_faults(m);
-}
-
 static uint64_t tx_frames(struct mesh *m)
 {
 	return mesh_port_sum(m, offsetof(struct port_stats, tx_frames));
@@ -156,7 +133,7 @@ static void sound(struct mesh *m, struct rng *r)
 		}
 		mesh_run(m, 100000);
 	}
-	drained(m, "sound frames");
+	bench_drained(m, "sound frames");
 	if (tx_frames(m) - out < n)
 		mesh_fail(m, "%llu of %llu frames came through after the last fault",
 			  (unsigned long long)(tx_frames(m) - out), (unsigned long long)n);
@@ -196,7 +173,7 @@ static void run(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode,
 				mesh_fault_none(m);
 			mend(m);
 			mesh_run(m, 500000000); /* longer than anything stands still, and then until peers are up again */
-			drained(m, "the last fault");
+			bench_drained(m, "the last fault");
 			sound(m, &r);
 			if (getenv("FAULTS_SHOW"))
 				printf("%s %s %s seed %llu: %llu hits\n", ops->name, bench_mode(mode), c->name, (unsigned long long)seed,
