@@ -481,7 +481,8 @@ static int bn_gather(struct bn_host *h, struct bn_nic *nic, unsigned int x, stru
 				return 0;
 			break;
 		}
-		f->d[f->n] = r->descs[seq & nic->mask];
+		if (!p2p_desc_take(&r->descs[seq & nic->mask], seq, &f->d[f->n]))
+			return 0; /* its NIC writes to what it has published */
 		flags = P2P_D0_FLAGS(from_le32(f->d[f->n].w0));
 		if (f->n && (!(flags & P2P_DF_CONT) || (uint8_t)P2P_DW_FRAME(from_le32(f->d[f->n].where)) != g))
 			break;
