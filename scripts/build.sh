@@ -8,6 +8,7 @@
 #   asan    build-asan/   gcc, AddressSanitizer, LeakSanitizer and UBSan
 #   tsan    build-tsan/   gcc, ThreadSanitizer
 #   fuzz    build-fuzz/   clang, libFuzzer, AddressSanitizer and UBSan; of its targets `fuzz` alone
+#   cover   build-cover/  clang, counts which lines are run (llvm-cov)
 #
 # Exit 1: the end of the compiler's output and one line are on stderr.
 set -eu
@@ -26,8 +27,12 @@ fuzz)
 	dir=$top/build-fuzz cc=clang
 	args="$san -Dfuzz=true -Db_lundef=false -Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=all"
 	;;
+cover)
+	dir=$top/build-cover cc=clang args="$san"
+	export CFLAGS="-fprofile-instr-generate -fcoverage-mapping" LDFLAGS=-fprofile-instr-generate
+	;;
 *)
-	echo "p2pnic: no build variant '$variant': gcc, clang, asan, tsan or fuzz" >&2
+	echo "p2pnic: no build variant '$variant': gcc, clang, asan, tsan, fuzz or cover" >&2
 	exit 1
 	;;
 esac

@@ -17,6 +17,65 @@
 static char dir_name[64], file_name[80];
 static pid_t dir_owner;
 
+#define RACES_MAX 16
+static struct {
+	uintptr_t base;
+	size_t bytes;
+	unsigned int n;
+	struct race {
+		uint32_t loads, value;
+		void *at;
+	} race[RACES_MAX];
+} races;
+
+void fuzz_race_watch(const void *base, size_t bytes)
+{
+	races.base = (uintptr_t)base;
+	races.bytes = bytes;
+	races.n = 0;
+}
+
+void fuzz_race(uint32_t loads, void *at, uint32_t value)
+{
+	if (races.n < RACES_MAX)
+		races.race[races.n++] = (struct race){ loads, value, at };
+}
+
+#ifdef FUZZ_LOADS
+/* Called by what the compiler puts before each load; not itself compiled so. */
+#define QUIETLY __attribute__((no_sanitize("coverage", "address", "undefined")))
+
+static QUIETLY void loaded(const void *at)
+{
+	unsigned int k = 0;
+
+	if ((uintptr_t)at - races.base >= races.bytes)
+		return;
+	while (k < races.n) {
+		struct race *r = &races.race[k];
+
+		if (r->loads--) {
+			k++;
+			continue;
+		}
+		__atomic_store_n((uint32_t *)r->at, r->value, __ATOMIC_RELAXED);
+		*r = races.race[--races.n];
+	}
+}
+
+#define LOAD(bytes, type) \
+	QUIETLY void __sanitizer_cov_load##bytes(type *at); \
+	QUIETLY void __sanitizer_cov_load##bytes(type *at) \
+	{ \
+		loaded(at); \
+	}
+LOAD(1, uint8_t)
+LOAD(2, uint16_t)
+LOAD(4, uint32_t)
+LOAD(8, uint64_t)
+LOAD(16, __uint128_t)
+#endif
+
 void fuzz_fail(const char *fmt, ...)
 {
 	va_list ap;

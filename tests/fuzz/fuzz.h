@@ -41,6 +41,14 @@ bool fuzz_drain(int sock);
 /* Is something there to be read (an end of the stream, too)? */
 bool fuzz_readable(int fd);
 
+/*
+ * Another's write between two reads: when so many loads from the watched memory have gone by, and before the next, the word
+ * at `at` changes.  Loads are counted where the compiler does so (-Dfuzz=true); elsewhere nothing ever comes of it.
+ * watch: from here on; forgets what was to come.  bytes 0: no more.
+ */
+void fuzz_race_watch(const void *base, size_t bytes);
+void fuzz_race(uint32_t loads, void *at, uint32_t value);
+
 struct fuzz_in {
 	const uint8_t *at, *end;
 };
@@ -61,7 +69,8 @@ static inline const uint8_t *fuzz_bytes(struct fuzz_in *in, size_t *n)
 	const uint8_t *at = in->at;
 
 	*n = *n < fuzz_left(in) ? *n : fuzz_left(in);
-	in->at += *n;
+	if (*n)
+		in->at += *n;
 	return at;
 }
 

@@ -23,6 +23,7 @@ enum op {
 	OP_CUT,     /* the far end's memory, where it is not sealed */
 	OP_ARM,
 	OP_INPLACE, /* a server's rings without a copy (ports/memif.h) */
+	OP_RACE,    /* OP_WORD, before one of the next loads of the port's from there (fuzz_race()) */
 	OP_NUM
 };
 
@@ -64,13 +65,17 @@ static void fill(struct memif_rig *g, struct fuzz_in *in, bool bent)
 	memif_index_store(index, i);
 }
 
-static void word(struct memif_rig *g, struct fuzz_in *in)
+static void word(struct memif_rig *g, struct fuzz_in *in, bool race)
 {
 	uint8_t what = fuzz_u8(in);
 	struct memif_ring *r = memif_rig_ring(g, what & 1, what >> 1 & 1);
 	uint32_t k = fuzz_u8(in) % (memif_ring_bytes(RIG_LOG2) / 4), v = fuzz_u32(in);
 
-	__atomic_store_n((uint32_t *)(void *)r + k, what & 4 ? v : ((uint32_t *)(void *)r)[k] ^ 1u << (v & 31), __ATOMIC_RELAXED);
+	v = what & 4 ? v : ((uint32_t *)(void *)r)[k] ^ 1u << (v & 31);
+	if (race)
+		fuzz_race(fuzz_u8(in) & 31, (uint32_t *)(void *)r + k, v);
+	else
+		__atomic_store_n((uint32_t *)(void *)r + k, v, __ATOMIC_RELAXED);
 }
 
 static void move_index(struct memif_rig *g, struct fuzz_in *in)
@@ -86,6 +91,7 @@ static void cut(struct memif_rig *g, uint8_t arg)
 {
 	if (!g->server || g->sealed || ftruncate(g->memfd, arg & 1 ? 0 : 4096 * (1 + arg % 8)))
 		return;
+	fuzz_race_watch(NULL, 0);
 	g->cut = true;
 }
 
@@ -127,7 +133,7 @@ static void step(struct memif_rig *g, struct fuzz_in *in, bool inplace)
 {
 	uint8_t op = fuzz_u8(in) % OP_NUM, arg;
 
-	if (g->cut && op < OP_RECEIVE)
+	if (g->cut && (op < OP_RECEIVE || op == OP_RACE))
 		return; /* what is gone the far end can't write to either */
 	switch (op) {
 	case OP_FILL:
@@ -135,7 +141,8 @@ static void step(struct memif_rig *g, struct fuzz_in *in, bool inplace)
 		fill(g, in, op == OP_BENT);
 		break;
 	case OP_WORD:
-		word(g, in);
+	case OP_RACE:
+		word(g, in, op == OP_RACE);
 		break;
 	case OP_INDEX:
 		move_index(g, in);
@@ -178,8 +185,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memif_rig_open(&g, how);
 	memif_rig_up(&g);
+	fuzz_race_watch(g.m->region[0].base, g.m->region[0].size);
 	for (ops = 0; fuzz_left(&in) && ops < OPS_MAX; ops++)
 		step(&g, &in, how & 16);
+	fuzz_race_watch(NULL, 0);
 	memif_rig_control(&g, 1);
 	if (!g.cut && !g.m->port.ops->link_up(&g.m->port)) {
 		memif_rig_hang_up(&g, 0);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A hostile NIC: everything that peer b may write in a's device memory, and what a reads from b's, is the input's; b's
- * firmware does not run.  Next to it the honest NIC c exchanges frames with a, each of which must arrive, once, in order
- * and whole; the ports' contract holds; and when b has fallen silent nothing is held for it any more.
+ * A hostile NIC: everything that peer b may write in a's device memory, and what a reads from b's, or, in bn, what b
+ * writes in main memory, is the input's; b's firmware does not run.  Next to it the honest NIC c exchanges frames with a,
+ * each of which must arrive, once, in order and whole; the ports' contract holds; and when b has fallen silent, and the
+ * driver has taken it away, no receive buffer is missing.
  *
  * Each input has a mesh of its own.
  *
@@ -41,6 +42,8 @@ enum op {
 	OP_HONEST,   /* frames between a.0 and c.0 */
 	OP_FLOOD,    /* a frame into a.1, which bridges */
 	OP_LINK,     /* of a.1 */
+	OP_PAIR,     /* a.1 sends to b alone, and with --placement cut receives into its memory; or bridges again */
+	OP_RACE,     /* the same, before one of the next loads from there (fuzz_race()) */
 	OP_AGAIN,    /* the sequence numbers that a expects, as b would find them */
 	OP_NUM
 };
@@ -53,12 +56,20 @@ struct later {
 
 struct world {
 	struct mesh *m;
-	struct p2p_ring_head *ring;            /* ring(b) of a */
+	/* What b writes: ring(b) of a; in bn its area in main memory. */
+	void *own;
+	size_t own_bytes;
+	le32 *peer;
+	struct p2p_line *comp, *ctrl;
+	unsigned int rings;                    /* that b sends into */
 	struct p2p_desc *desc[PORTS + 1];
-	uint8_t *buf[PORTS + 1];               /* of a, for b */
+	uint8_t *buf[PORTS + 1];               /* of a, for b; in bn b's part of the pool */
 	uint8_t *rx[PORTS];                    /* of b, which rd reads */
-	const struct p2p_ring_head *back;      /* ring(a) of b, which a writes */
-	uint32_t prod[PORTS + 1];
+	/* What b reads, in its own memory: ring(a), in bn its doorbell segment. */
+	const le32 *back_peer;
+	const struct p2p_line *back_comp, *back_ctrl;
+	const struct p2p_doorbell *bell;       /* bn */
+	uint32_t prod[PORTS + 1], base[PORTS + 1];
 	uint8_t frame[PORTS + 1];
 	uint32_t sent[2], arrived[2];          /* honest: a to c, c to a */
 	uint32_t posted[NICS][PORTS];          /* receive buffers on the cables at first */
@@ -136,24 +147,72 @@ static void learn_prod(struct world *w)
 {
 	unsigned int r;
 
-	for (r = 0; r <= PORTS; r++) {
-		w->prod[r] = le32_load_acquire(&w->back->comp[r].w[P2P_CL_CONS]);
+	for (r = 0; r < w->rings; r++) {
+		w->prod[r] = w->base[r] = le32_load_acquire(&w->back_comp[r].w[P2P_CL_CONS]);
 		w->frame[r] = 0;
 	}
+}
+
+/* Where things lie between b and a. */
+static void places(struct world *w)
+{
+	const struct p2p_shape *s = &w->m->shape;
+	struct p2p_ring_head *ring = segment(w, A, p2p_seg_ring(s, B));
+	const struct p2p_ring_head *back = segment(w, B, p2p_seg_ring(s, A));
+	unsigned int r;
+
+	w->own = ring;
+	w->own_bytes = p2p_seg_bytes(s, P2P_SEG_RING);
+	w->peer = ring->peer.w;
+	w->comp = ring->comp;
+	w->ctrl = ring->ctrl;
+	w->rings = PORTS + 1;
+	for (r = 0; r <= PORTS; r++) {
+		w->desc[r] = (struct p2p_desc *)(ring + 1) + r * s->slots;
+		w->buf[r] = segment(w, A, p2p_seg_buf(s, r, B));
+	}
+	for (r = 0; r < PORTS; r++)
+		w->rx[r] = segment(w, B, p2p_seg_rx(s, r));
+	w->back_peer = back->peer.w;
+	w->back_comp = back->comp;
+	w->back_ctrl = back->ctrl;
+}
+
+/* The same between b and the host. */
+static void places_host(struct world *w)
+{
+	const struct p2p_shape *s = &w->m->shape;
+	struct p2p_host_area *area = (struct p2p_host_area *)(w->m->host.mem + B * p2p_host_area_bytes(s));
+	unsigned int r;
+
+	w->own = area;
+	w->own_bytes = p2p_host_area_bytes(s);
+	w->peer = area->peer.w;
+	w->comp = area->send_comp;
+	w->ctrl = area->recv_ctrl;
+	w->rings = PORTS;
+	for (r = 0; r < PORTS; r++) {
+		w->desc[r] = area->desc + r * s->slots;
+		w->buf[r] = w->rx[r] = w->m->host.mem + w->m->host.pool_off + B * p2p_host_pool_bytes(s);
+	}
+	w->buf[PORTS] = w->buf[0];
+	w->bell = segment(w, B, P2P_SEG_DOORBELL);
+	w->back_peer = w->bell->peer.w;
+	w->back_comp = w->bell->comp;
+	w->back_ctrl = w->bell->send;
 }
 
 static void world_make(struct world *w, uint8_t how)
 {
 	static const struct mesh_ops *const boards[] = { &mesh_soft, &mesh_cut, &mesh_late, &mesh_plain };
 	const struct mesh_ops *ops = boards[how & 3];
-	const struct p2p_shape *s;
 	struct mesh_cfg cfg;
 	unsigned int r, p;
 
 	memset(w, 0, sizeof(*w));
 	mesh_cfg_default(&cfg, NICS, PORTS);
-	cfg.mode = (how & 4) && !ops->cut ? P2P_MODE_RD : P2P_MODE_WR;
-	cfg.flags = how & 8 ? P2P_FLAG_SCRUB : 0;
+	cfg.mode = ops->cut ? P2P_MODE_WR : how & 128 ? P2P_MODE_BN : how & 4 ? P2P_MODE_RD : P2P_MODE_WR;
+	cfg.flags = P2P_FLAG_BRIDGE | (how & 8 ? P2P_FLAG_SCRUB : 0);
 	cfg.batch = how & 16 ? 1 : 8;
 	cfg.stride = how & 32 ? 128 : 64;
 	cfg.rx_bufs = 512; /* rd: the honest ring's share must not run out */
@@ -169,46 +228,53 @@ static void world_make(struct world *w, uint8_t how)
 	mesh_up(w->m);
 	if (mesh_failure(w->m))
 		fuzz_fail("%s", mesh_failure(w->m));
-	s = &w->m->shape;
 	w->m->nic[B].dead = true;
-	w->ring = segment(w, A, p2p_seg_ring(s, B));
-	w->back = segment(w, B, p2p_seg_ring(s, A));
-	for (r = 0; r <= PORTS; r++) {
-		w->desc[r] = (struct p2p_desc *)(w->ring + 1) + r * s->slots;
-		w->buf[r] = segment(w, A, p2p_seg_buf(s, r, B));
-	}
+	if (cfg.mode == P2P_MODE_BN)
+		places_host(w);
+	else
+		places(w);
 	for (r = 0; r < NICS; r++)
 		for (p = 0; p < PORTS; p++)
 			w->posted[r][p] = script_port_posted(w->m->port[r][p].sp);
-	for (p = 0; p < PORTS; p++) {
-		w->rx[p] = segment(w, B, p2p_seg_rx(s, p));
+	for (p = 0; p < PORTS; p++)
 		script_port_each(w->m->port[A][p].sp, ports_called, w);
-	}
 	learn_prod(w);
+	fuzz_race_watch(w->own, w->own_bytes);
 }
 
 /* The next descriptor of a ring as firmware would write it; twist: then one of its words is changed. */
 static void op_desc(struct world *w, struct fuzz_in *in, bool twist)
 {
 	const struct mesh_cfg *c = &w->m->cfg;
-	unsigned int r = fuzz_u8(in) % (PORTS + 1);
+	unsigned int r = fuzz_u8(in) % w->rings;
 	uint8_t flags = fuzz_u8(in) & 0x3f, fill = fuzz_u8(in) & 0x7f, hold = fuzz_u8(in);
 	uint32_t len = fuzz_u16(in) % (c->buf_size + 1), seq = w->prod[r]++, slot = seq & (c->slots - 1), w0, where, sum, units;
+	uint32_t place = 0;
 	uint8_t *payload = w->buf[r] + (size_t)slot * c->buf_size;
 	struct p2p_desc d;
 	size_t n = fuzz_u8(in) % 32, k;
 	const uint8_t *head = fuzz_bytes(in, &n);
 	le32 *word = &d.w0;
 
-	if (c->mode == P2P_MODE_RD && !(flags & P2P_DF_HERE))
-		payload = w->rx[0] + (size_t)slot * c->buf_size;
+	if (c->mode == P2P_MODE_RD && !(flags & P2P_DF_HERE)) {
+		place = slot * c->buf_size / P2P_DW_UNIT;
+		payload = w->rx[0] + (size_t)place * P2P_DW_UNIT;
+	} else if (w->bell) { /* the buffer that was handed over for this slot */
+		k = p2p_host_bufs(&w->m->shape);
+		place = P2P_DW_PLACE(from_le32(w->bell->ids[r * k + ((seq - w->base[r]) & (k - 1))]));
+		payload = w->m->host.mem + w->m->host.pool_off + (size_t)place * P2P_DW_UNIT;
+		if (payload < w->rx[0] || payload >= w->rx[0] + p2p_host_pool_bytes(&w->m->shape))
+			payload = w->rx[0]; /* a buffer of others' would spoil honest frames, as in bn any NIC can */
+	}
 	units = P2P_ALIGN_UP(len, c->stride > 64 ? c->stride : 64);
 	memset(payload, 0, units < c->buf_size ? units : c->buf_size);
 	memset(payload, fill, len);
 	for (k = 0; k < n && k < len; k++)
 		payload[k] = head[k] & 0x7f;
 	w0 = P2P_D0(len, flags, hold & 7, r == PORTS ? P2P_PORT_FLOOD : r, 0);
-	where = P2P_DW(payload == w->buf[r] + (size_t)slot * c->buf_size ? 0 : (payload - w->rx[0]) / P2P_DW_UNIT, w->frame[r]);
+	if (w->bell)
+		w0 = P2P_D0(len, flags, r, hold >> 2 & 3, hold & 3);
+	where = P2P_DW(place, w->frame[r]);
 	sum = flags & P2P_DF_PLACED ? ~0u : p2p_csum_words(payload, len, p2p_mix(seq), c->stride);
 	sum = p2p_crc32c_plain(p2p_crc32c_plain(p2p_crc32c_plain(sum, w0 & P2P_D0_SUMMED), where), seq);
 	p2p_desc_fill(&d, w0, ~sum, where, seq);
@@ -221,16 +287,17 @@ static void op_desc(struct world *w, struct fuzz_in *in, bool twist)
 	memcpy(&w->desc[r][slot], &d, sizeof(d));
 }
 
-static void op_poke(struct world *w, struct fuzz_in *in, bool soon)
+static void op_poke(struct world *w, struct fuzz_in *in, enum op when)
 {
-	uint32_t words = (uint32_t)(p2p_seg_bytes(&w->m->shape, P2P_SEG_RING) / 4);
-	le32 *at = (le32 *)(void *)w->ring + fuzz_u16(in) % words;
+	le32 *at = (le32 *)w->own + fuzz_u16(in) % (w->own_bytes / 4);
 	uint32_t value = fuzz_u32(in);
 
 	if (value & 0x80000000u) /* near what is there */
 		value = le32_load_acquire(at) + (int32_t)(value << 1) / 2;
-	if (!soon)
+	if (when == OP_POKE)
 		put(at, value);
+	else if (when == OP_RACE)
+		fuzz_race(fuzz_u8(in), at, to_le32(value).raw);
 	else if (w->laters < LATER_MAX)
 		w->later[w->laters++] = (struct later){ .calls = fuzz_u8(in), .at = at, .value = value };
 }
@@ -247,11 +314,11 @@ static void op_buf(struct world *w, struct fuzz_in *in)
 static void op_line(struct world *w, struct fuzz_in *in)
 {
 	uint8_t what = fuzz_u8(in);
-	le32 *line = w->ring->peer.w;
+	le32 *line = w->peer;
 
 	put(&line[P2P_PL_BEAT], le32_load_acquire(&line[P2P_PL_BEAT]) + 1);
 	put(&line[P2P_PL_ASLEEP], what & 3);
-	put(&line[P2P_PL_ACK], what & 4 ? le32_load_acquire(&w->back->peer.w[P2P_PL_INC]) : fuzz_u32(in));
+	put(&line[P2P_PL_ACK], what & 4 ? le32_load_acquire(&w->back_peer[P2P_PL_INC]) : fuzz_u32(in));
 	if (what & 8)
 		put(&line[P2P_PL_INC], fuzz_u32(in));
 }
@@ -260,26 +327,26 @@ static void op_comp(struct world *w, struct fuzz_in *in)
 {
 	unsigned int r = fuzz_u8(in) % (PORTS + 1);
 	uint8_t what = fuzz_u8(in);
-	le32 *line = w->ring->comp[r].w;
+	le32 *line = w->comp[r].w;
 	uint32_t cons = le32_load_acquire(&line[P2P_CL_CONS]);
 
 	/* What a has told of: its control line; or a step on. */
-	put(&line[P2P_CL_POKE], le32_load_acquire(&w->back->ctrl[r].w[P2P_RL_POKE]));
-	put(&line[P2P_CL_CONS], what & 1 ? le32_load_acquire(&w->back->ctrl[r].w[P2P_RL_PROD]) : cons + fuzz_u8(in));
+	put(&line[P2P_CL_POKE], le32_load_acquire(&w->back_ctrl[r].w[P2P_RL_POKE]));
+	put(&line[P2P_CL_CONS], what & 1 ? le32_load_acquire(&w->back_ctrl[r].w[P2P_RL_PROD]) : cons + fuzz_u8(in));
 	if (what & 2)
-		put(&line[P2P_CL_INC], le32_load_acquire(&w->back->peer.w[P2P_PL_INC]));
+		put(&line[P2P_CL_INC], le32_load_acquire(&w->back_peer[P2P_PL_INC]));
 	if (what & 4)
 		put(&line[P2P_CL_CONS], fuzz_u32(in));
 }
 
 static void op_ctrl(struct world *w, struct fuzz_in *in)
 {
-	unsigned int r = fuzz_u8(in) % (PORTS + 1);
-	le32 *line = w->ring->ctrl[r].w;
+	unsigned int r = fuzz_u8(in) % w->rings;
+	le32 *line = w->ctrl[r].w;
 
 	put(&line[P2P_RL_PROD], w->prod[r]);
 	put(&line[P2P_RL_POKE], fuzz_u8(in));
-	put(&line[P2P_RL_INC], le32_load_acquire(&w->ring->peer.w[P2P_PL_INC]));
+	put(&line[P2P_RL_INC], le32_load_acquire(&w->peer[P2P_PL_INC]));
 }
 
 static void op_honest(struct world *w, struct fuzz_in *in)
@@ -308,9 +375,15 @@ static void op_flood(struct world *w, struct fuzz_in *in)
 	mesh_send_raw(w->m, A, 1, f, len);
 }
 
+static void reg(struct world *w, unsigned int nic, uint32_t off, uint32_t v)
+{
+	w->m->ops->reg_write(w->m->mb, nic, off, 4, v);
+	w->m->nic[nic].until_ns = 0;
+}
+
 static void step(struct world *w, struct fuzz_in *in)
 {
-	le32 *beat = &w->ring->peer.w[P2P_PL_BEAT];
+	le32 *beat = &w->peer[P2P_PL_BEAT];
 
 	switch (fuzz_u8(in) % OP_NUM) {
 	case OP_DESC:
@@ -320,10 +393,13 @@ static void step(struct world *w, struct fuzz_in *in)
 		op_desc(w, in, true);
 		break;
 	case OP_POKE:
-		op_poke(w, in, false);
+		op_poke(w, in, OP_POKE);
 		break;
 	case OP_POKE_SOON:
-		op_poke(w, in, true);
+		op_poke(w, in, OP_POKE_SOON);
+		break;
+	case OP_RACE:
+		op_poke(w, in, OP_RACE);
 		break;
 	case OP_BUF:
 		op_buf(w, in);
@@ -355,6 +431,9 @@ static void step(struct world *w, struct fuzz_in *in)
 	case OP_LINK:
 		script_port_link(w->m->port[A][1].sp, fuzz_u8(in) & 1);
 		break;
+	case OP_PAIR:
+		reg(w, A, P2P_PORT_BLOCK + P2P_PORT_BLOCK_BYTES + P2P_PORT_PAIR, fuzz_u8(in) & 1 ? P2P_PAIR(B, 0) : 0);
+		break;
 	case OP_AGAIN:
 		learn_prod(w);
 		break;
@@ -373,7 +452,7 @@ static bool quiet(struct world *w)
 	return w->sent[0] == w->arrived[0] && w->sent[1] == w->arrived[1];
 }
 
-/* b is silent from here on. */
+/* b is silent from here on, so that a gives it up; and then the driver takes it away: in rd it might still be reading. */
 static void finish(struct world *w)
 {
 	static uint8_t f[64];
@@ -384,6 +463,10 @@ static void finish(struct world *w)
 		honest_make(f, sizeof(f), way, w->sent[way]++);
 		mesh_send_raw(w->m, way ? C : A, 0, f, sizeof(f));
 	}
+	for (k = 0; k < 8 && !w->m->failure[0]; k++)
+		mesh_run(w->m, 5000000);
+	reg(w, A, P2P_PEER_BLOCK + B * P2P_PEER_BLOCK_BYTES + P2P_PEER_CTRL, 0);
+	reg(w, C, P2P_PEER_BLOCK + B * P2P_PEER_BLOCK_BYTES + P2P_PEER_CTRL, 0);
 	for (k = 0; k < 100 && !quiet(w) && !w->m->failure[0]; k++)
 		mesh_run(w->m, 10000000);
 	if (mesh_failure(w->m))
@@ -404,6 +487,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (ops = 0; fuzz_left(&in) && ops < OPS_MAX && !w.m->failure[0]; ops++)
 		step(&w, &in);
 	finish(&w);
+	fuzz_race_watch(NULL, 0);
 	mesh_destroy(w.m);
 	return 0;
 }

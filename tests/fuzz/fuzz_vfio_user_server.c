@@ -34,6 +34,7 @@ enum op {
 	OP_GO_ON,   /* the rest of a message sent in pieces */
 	OP_GREET,
 	OP_LEAVE,
+	OP_BRING_UP,/* as a driver would, to the running NIC; one peer is the NIC itself, another lies in lent memory */
 	OP_NUM
 };
 
@@ -181,7 +182,8 @@ static void op_reg(struct world *w, struct fuzz_in *in, bool any)
 static void op_map(struct world *w, struct fuzz_in *in, bool on)
 {
 	uint8_t how = fuzz_u8(in);
-	uint64_t address = (uint64_t)fuzz_u8(in) << 16, size = (uint64_t)(fuzz_u8(in) % 32 + 1) << 12, offset = (uint64_t)fuzz_u8(in) << 12;
+	uint64_t address = how & 8 ? 1ull << 40 : (uint64_t)fuzz_u8(in) << 16;
+	uint64_t size = (uint64_t)(fuzz_u8(in) % 32 + 1) << 12, offset = (uint64_t)fuzz_u8(in) << 12;
 	struct vfu_dma_map m = { .argsz = to_le32(sizeof(m)), .flags = to_le32(how & 3), .offset = to_le64(offset),
 				 .address = to_le64(address), .size = to_le64(size) };
 	struct vfu_dma_unmap u = { .argsz = to_le32(sizeof(u)), .flags = to_le32(how & 2), .address = to_le64(address),
@@ -224,6 +226,56 @@ static void op_greet(struct world *w, struct fuzz_in *in)
 	body[2] = VFU_MINOR;
 	memcpy(body + sizeof(struct vfu_version), text, n);
 	send_message(w, in, VFU_VERSION, body, sizeof(struct vfu_version) + n, how & 3);
+}
+
+static void write_region(struct world *w, uint32_t region, uint64_t at, uint32_t bytes, uint64_t v)
+{
+	struct {
+		struct vfu_region_access a;
+		le64 v;
+	} m = { { to_le64(at), to_le32(region), to_le32(bytes) }, to_le64(v) };
+	struct fuzz_in none = fuzz_in((const uint8_t *)"", 0);
+
+	if (w->sock >= 0)
+		send_message(w, &none, VFU_REGION_WRITE, &m, sizeof(m.a) + bytes, 0);
+}
+
+static void introduce(struct world *w, const struct p2p_shape *s, unsigned int peer)
+{
+	const struct { uint32_t reg, bytes; uint64_t v; } regs[] = {
+		{ P2P_PEER_BAR2, 8, peer ? 1ull << 40 : 1ull << 63 },
+		{ P2P_PEER_RING, 8, p2p_seg_offset(s, p2p_seg_ring(s, 0)) },
+		{ P2P_PEER_BUF, 8, p2p_seg_offset(s, p2p_seg_buf(s, 0, 0)) },
+		{ P2P_PEER_BUF_STEP, 8, p2p_seg_offset(s, p2p_seg_buf(s, 1, 0)) - p2p_seg_offset(s, p2p_seg_buf(s, 0, 0)) },
+		{ P2P_PEER_RX, 8, p2p_seg_offset(s, p2p_seg_rx(s, 0)) },
+		{ P2P_PEER_RX_BYTES, 8, s->ports * p2p_seg_bytes(s, P2P_SEG_RX) },
+		{ P2P_PEER_PORTS, 4, s->ports }, { P2P_PEER_SLOTS, 4, s->slots }, { P2P_PEER_BUF_SIZE, 4, s->buf_size },
+		{ P2P_PEER_CTRL, 4, 1 },
+	};
+	unsigned int k;
+
+	for (k = 0; k < P2P_ARRAY_SIZE(regs); k++)
+		write_region(w, 0, P2P_PEER_BLOCK + peer * P2P_PEER_BLOCK_BYTES + regs[k].reg, regs[k].bytes, regs[k].v);
+}
+
+static void op_bring_up(struct world *w, struct fuzz_in *in)
+{
+	uint8_t mode = fuzz_u8(in) % 3, flags = fuzz_u8(in), nics = 1 + fuzz_u8(in) % 2;
+	struct p2p_shape s = { .nics = nics, .ports = 2, .slots = 64, .buf_size = 2048, .rx_bufs = 64,
+			       .route_bytes = flags & P2P_FLAG_ROUTE ? 1u << 20 : 0 };
+	const struct { uint32_t reg, bytes; uint64_t v; } regs[] = {
+		{ P2P_CONTROL, 4, P2P_CTL_RESET }, { P2P_MODE, 4, mode }, { P2P_NIC_INDEX, 4, 0 }, { P2P_NUM_NICS, 4, nics },
+		{ P2P_SLOTS, 4, s.slots }, { P2P_RX_BUFS, 4, s.rx_bufs }, { P2P_FLAGS, 4, flags & 0x1f },
+		{ P2P_ROUTE_BYTES, 8, s.route_bytes }, { P2P_CONTROL, 4, P2P_CTL_CONFIGURE },
+	};
+	unsigned int k;
+
+	write_region(w, 7, 4, 2, 6); /* memory and bus mastering on */
+	for (k = 0; k < P2P_ARRAY_SIZE(regs); k++)
+		write_region(w, 0, regs[k].reg, regs[k].bytes, regs[k].v);
+	for (k = 0; k < nics; k++)
+		introduce(w, &s, k);
+	write_region(w, 0, P2P_CONTROL, 4, P2P_CTL_ENABLE | (flags >> 4 & P2P_CTL_PERSIST));
 }
 
 static void op_step(struct world *w, struct fuzz_in *in)
@@ -281,12 +333,15 @@ static void step(struct world *w, struct fuzz_in *in)
 	case OP_LEAVE:
 		leave(w);
 		break;
+	case OP_BRING_UP:
+		op_bring_up(w, in);
+		break;
 	}
 }
 
 static void world_make(struct world *w)
 {
-	struct soft_nic_opts opts = { .name = "fuzz", .mem_bytes = 4u << 20, .ports = 2, .queues = 1 };
+	struct soft_nic_opts opts = { .name = "fuzz", .mem_bytes = 8u << 20, .ports = 2, .queues = 1 };
 	struct vfu_server_config cfg = { .ops = &soft_function_ops, .max_data_xfer_bytes = XFER_MAX, .max_dma_maps = 16 };
 	char path[128], err[SOFT_ERR_MAX];
 	unsigned int p;

@@ -188,10 +188,15 @@ void memif_rig_connect(struct memif_rig *g, unsigned int k)
 {
 	struct sockaddr_un sa;
 	socklen_t len;
+	int fd;
 
 	memif_rig_hang_up(g, k);
 	if (!g->server) {
-		g->sock[k] = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		/* The last of them: the port has given up those before. */
+		while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+			memif_rig_hang_up(g, k);
+			g->sock[k] = fd;
+		}
 		g->rings[0] = g->rings[1] = g->regions = 0;
 		return;
 	}
