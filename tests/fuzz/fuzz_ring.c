@@ -236,8 +236,10 @@ static void world_make(struct world *w, uint8_t how)
 	for (r = 0; r < NICS; r++)
 		for (p = 0; p < PORTS; p++)
 			w->posted[r][p] = script_port_posted(w->m->port[r][p].sp);
-	for (p = 0; p < PORTS; p++)
+	for (p = 0; p < PORTS; p++) {
 		script_port_each(w->m->port[A][p].sp, ports_called, w);
+		script_port_restless(w->m->port[A][p].sp, 1 + B);
+	}
 	learn_prod(w);
 	fuzz_race_watch(w->own, w->own_bytes);
 }

@@ -36,6 +36,8 @@ void script_port_check(struct script_port *sp, bool (*seg_ok)(void *, const stru
 
 /* fn is called before whatever the board's side does: in the midst of a firmware step. */
 void script_port_each(struct script_port *sp, void (*fn)(void *arg), void *arg);
+/* Whoever writes to this region may also do so while the port sends from there. */
+void script_port_restless(struct script_port *sp, uint16_t region);
 
 /* The test's side. */
 void script_port_receive(struct script_port *sp, const uint8_t *data, uint32_t len, uint64_t at_ns);
