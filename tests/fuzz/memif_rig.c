@@ -303,7 +303,7 @@ static void say(struct memif_rig *g, uint16_t type)
 	memif_rig_listen(g, 0);
 }
 
-void memif_rig_up(struct memif_rig *g)
+static bool try_up(struct memif_rig *g)
 {
 	unsigned int k;
 
@@ -323,8 +323,22 @@ void memif_rig_up(struct memif_rig *g)
 			say(g, MEMIF_MSG_ACK);
 		say(g, MEMIF_MSG_CONNECTED);
 	}
-	if (!g->m->port.ops->link_up(&g->m->port))
-		fuzz_fail("the link does not come up: %s", port_memif_reason(&g->m->port));
+	return g->m->port.ops->link_up(&g->m->port);
+}
+
+/* A connection that waited to be accepted may be one that the port is about to give up: the next one is new. */
+void memif_rig_up(struct memif_rig *g)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < 3; tries++) {
+		if (try_up(g))
+			return;
+		memif_rig_hang_up(g, 0);
+		memif_rig_control(g, 1100);
+		memif_rig_control(g, 200);
+	}
+	fuzz_fail("the link does not come up: %s", port_memif_reason(&g->m->port));
 }
 
 struct memif_ring *memif_rig_ring(struct memif_rig *g, bool c2s, unsigned int index)
