@@ -4,7 +4,7 @@
  * and without scrub; and what it costs.  Prints Markdown for docs/reliability.md.
  *
  * usage: detect [--trials N] [--seed N]     detection rates
- *        detect --cost                      cycles, as ratios to stride 64
+ *        detect --cost                      cycles, as ratios to a plain copy
  *
  * A trial: a slot holds what the former frame of the ring left there (of the same pattern), scrubbed for the next
  * sequence number or not; the next frame is written into it and something goes wrong; the consumer sums what lies there.
