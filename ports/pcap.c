@@ -413,5 +413,5 @@ bool port_pcap_quiet(const struct port *port)
 {
 	const struct pcap_port *p = (const struct pcap_port *)port;
 
-	return (port->ops != &port_pcap_ops && port->ops != &pcap_ops_in) || !p->out || pcap_out_quiet(p->out);
+	return port->ops->rx_post != pcap_rx_post || !p->out || pcap_out_quiet(p->out);
 }
