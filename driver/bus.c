@@ -44,7 +44,7 @@ static enum bus_why bus_own(const struct bus_space *s, const struct bus_item *it
 	if (!s->takes)
 		return BUS_UNKNOWN;
 	/* The highest bit means a NIC's own memory (DRV_BUS_LOCAL). */
-	if (it->own % BUS_PAGE || (it->own + it->bytes) >> 63 || !bus_takes(s, it->own, it->bytes))
+	if (it->own % BUS_PAGE || (it->own + (it->bytes - 1)) >> 63 || !bus_takes(s, it->own, it->bytes))
 		return BUS_UNTAKEN;
 	return bus_occupied(item, n, it->own, it->bytes) ? BUS_OCCUPIED : BUS_OWN;
 }

@@ -69,7 +69,7 @@ static void test_own(void **state)
 
 static void test_not_taken(void **state)
 {
-	struct bus_space narrow = wide, silent = wide;
+	struct bus_space narrow = wide, silent = wide, all = wide;
 	struct bus_item item[N];
 	unsigned int at;
 
@@ -92,6 +92,11 @@ static void test_not_taken(void **state)
 	assert_int_equal(item[1].why, BUS_UNTAKEN);
 	items(item, UINT64_MAX - 4095, 0);
 	check(&wide, item, 0, TIB, BUS_UNTAKEN);
+	/* To the last byte that there is, where the IOMMU would take it. */
+	all.take[0].last = UINT64_MAX;
+	items(item, 0 - 64 * MIB, (1ull << 63) - 64 * MIB);
+	check(&all, item, 0, TIB, BUS_UNTAKEN);
+	assert_int_equal(item[1].why, BUS_OWN);
 	items(item, 0xe4000000, 0);
 	check(&silent, item, 0, TIB, BUS_UNKNOWN);
 }
