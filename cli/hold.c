@@ -152,7 +152,7 @@ static void hold_release(struct hold_watch *w, unsigned int i)
 {
 	char name[VFIO_FD_NAME], text[128];
 
-	cli_note("up", "%s: the kernel wants it back (unbind or hot-unplug); the others go on without it", w->d->nic[i].name);
+	cli_note(w->h->who, "%s: the kernel wants it back (unbind or hot-unplug); the others go on without it", w->d->nic[i].name);
 	if (w->h->stored) {
 		vfio_fd_name(hold_addr(&w->d->nic[i]), name);
 		snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
@@ -161,7 +161,7 @@ static void hold_release(struct hold_watch *w, unsigned int i)
 	if (w->h->quiet)
 		w->h->quiet(w->h->arg);
 	if (drv_let_go(w->d, i))
-		cli_note("up", "%s", drv_error(w->d));
+		cli_note(w->h->who, "%s", drv_error(w->d));
 	hold_close(&w->req_fd[i]);
 	hold_close(&w->err_fd[i]);
 	memmove(&w->req_fd[i], &w->req_fd[i + 1], (P2P_MAX_NICS - i - 1) * sizeof(w->req_fd[0]));
@@ -181,7 +181,7 @@ static void hold_events(struct hold_watch *w)
 
 	for (i = 0; i < w->d->n; i++)
 		if (hold_fired(w->err_fd[i]))
-			cli_note("up", "%s reports an error on PCI Express; if the others see it down, `p2pnic reset` and `p2pnic up`"
+			cli_note(w->h->who, "%s reports an error on PCI Express; if the others see it down, `p2pnic reset` and `p2pnic up`"
 				 " bring it back", w->d->nic[i].name);
 	for (i = w->d->n; i-- > 0;)
 		if (hold_fired(w->req_fd[i]))
@@ -259,7 +259,7 @@ static bool hold_loop(struct hold_watch *w, void (*monitor)(struct drv *d, void 
 			hold_offer(w);
 		} else if (p[1].revents) {
 			if (!handover_ok_recv(w->conn_fd)) {
-				cli_note("up", "process %d has taken over", (int)w->conn_pid);
+				cli_note(w->h->who, "process %d has taken over", (int)w->conn_pid);
 				w->h->heir = w->conn_fd;
 				w->conn_fd = -1;
 				return false;

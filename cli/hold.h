@@ -22,11 +22,12 @@ struct hold {
 	int heir;    /* likewise to who has taken over, which waits until hold_end() closes it */
 	bool stored; /* the service manager has the descriptors */
 	bool alone;  /* bn: whoever took over would find no host part; nothing is offered */
+	const char *who; /* holds them: the command that notes are of */
 	void (*quiet)(void *arg); /* called before a function is let go of: what else uses the NICs stops.  May be NULL */
 	void *arg;
 };
 
-#define HOLD_INIT { .former = -1, .heir = -1 }
+#define HOLD_INIT { .former = -1, .heir = -1, .who = "up" }
 
 /* Before the NICs are opened.  0, also where there is nothing to take over; -errno with one line in err. */
 int hold_take(struct hold *h, struct drv *d, const struct up_addr *a, unsigned int n, char err[CLI_ERR_MAX]);

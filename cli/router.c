@@ -84,6 +84,7 @@ static void router_stay(struct hold *h, struct drv *d, struct router *router)
 		routing_stop(router);
 		return;
 	}
+	h->who = "router";
 	h->quiet = router_quiet;
 	h->arg = &router;
 	ours = hold_run(h, d, NULL, NULL);

@@ -63,6 +63,7 @@ void sandbox_port(struct sandbox *s, const char *spec)
 void sandbox_file(struct sandbox *s, const char *path)
 {
 	char *text = strndup(path, strcspn(path, ",")), *slash, *dir;
+	unsigned int i;
 
 	if (!text)
 		return;
@@ -76,7 +77,9 @@ void sandbox_file(struct sandbox *s, const char *path)
 		slash[slash == text] = '\0';
 	dir = strdup(slash ? text : ".");
 	free(text);
-	if (dir && s->dirs < SANDBOX_DIRS)
+	for (i = 0; dir && i < s->dirs && strcmp(s->dir[i], dir); i++)
+		;
+	if (dir && i == s->dirs && i < SANDBOX_DIRS)
 		s->dir[s->dirs++] = dir;
 	else
 		free(dir);
