@@ -162,7 +162,6 @@ int fault_add(struct fault_set *s, const char *rule, char err[FAULT_ERR_MAX])
 	if (strlen(rule) >= sizeof(text))
 		return fail(err, "fault rule: longer than %zu bytes", sizeof(text) - 1);
 	strcpy(text, rule);
-	snprintf(r.text, sizeof(r.text), "%.47s", rule);
 	what = strsep(&at, ":");
 	on = at ? strsep(&at, ":") : NULL;
 	if (!on || !at)

@@ -65,7 +65,6 @@ struct fault_rule {
 	uint32_t bytes;          /* of a unit; 0: all of it, 1: as the board says */
 	uint64_t random;
 	uint64_t seen, hits;
-	char text[48];           /* as given, cut to fit */
 };
 
 struct fault_set {

@@ -280,6 +280,8 @@ static uint32_t submit(struct board_ctx *b, unsigned int q, struct board_win *w,
 		r = request_put(n, q, kind);
 		if (!r) {
 			b->faults++;
+			if (d.read)
+				memset(data, 0xff, len);
 			return 0;
 		}
 		if (line)
