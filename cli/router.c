@@ -73,7 +73,11 @@ static void router_quiet(void *arg)
 	*router = NULL;
 }
 
-/* Until a signal, or until another process has the NICs. */
+/*
+ * Until a signal, or until another process has the NICs.  The driver is the router's threads' meanwhile; of it hold_run() has only
+ * what they don't touch: the descriptors, and the interrupts that tell of errors and of the kernel's wish.  NICs go when
+ * router_quiet() was called.
+ */
 static void router_stay(struct hold *h, struct drv *d, struct router *router)
 {
 	bool ours;
