@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/landlock.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -31,6 +32,7 @@
 #define UNDONE 99 /* what was forbidden was done */
 
 static char dir[] = "/tmp/p2pnic-sandbox-XXXXXX";
+static char own[64]; /* a file of ours; "": none */
 
 /* 0, or the errno that the call gave. */
 static int said(long rc)
@@ -127,6 +129,14 @@ static int try_rename(void)
 	return said(rename("/tmp/p2pnic-sandbox-none", path));
 }
 
+static int try_unlink(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/file", dir);
+	return said(unlink(path));
+}
+
 static int try_limit(void)
 {
 	const uint64_t all[2] = { 1 << 20, 1 << 20 };
@@ -216,6 +226,8 @@ static int child(unsigned int needs, int (*try)(void))
 		struct sandbox s = { .needs = needs };
 		char err[CLI_ERR_MAX];
 
+		if (*own)
+			sandbox_file(&s, own);
 		if (sandbox_enter(&s, err)) {
 			fprintf(stderr, "%s\n", err);
 			_exit(UNDONE + 2);
@@ -271,6 +283,24 @@ static void test_needs(void **state)
 	assert_int_equal(child(SANDBOX_XDP, try_packet), EPERM);
 	assert_int_equal(child(SANDBOX_PCAP, try_rename), ENOENT);
 	assert_int_equal(child(SANDBOX_PCAP, try_create), EPERM);
+}
+
+/* A system call that a filter can't judge: where the kernel has Landlock, files go only where ours lie. */
+static void test_files(void **state)
+{
+	bool landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) > 0;
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/file", dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	if (landlock)
+		assert_int_equal(child(0, try_unlink), EACCES);
+	snprintf(own, sizeof(own), "%s/socket", dir);
+	assert_int_equal(child(0, try_unlink), UNDONE);
+	own[0] = '\0';
 }
 
 static void *wait_main(void *arg)
@@ -329,6 +359,7 @@ int main(void)
 		cmocka_unit_test(test_allowed),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_needs),
+		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_threads),
 	};
 	int rc;
