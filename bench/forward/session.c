@@ -56,7 +56,7 @@ static int session_tester(struct fwd_session *s, const struct fwd_setup *setup, 
 	const struct fwd_request *req = s->b->req;
 	struct tester_opts o = {
 		.path = { s->f.sock[0], s->f.sock[1] },
-		.client = req->server,
+		.client = req->server && s->e->subject,
 		.loop = !s->e->subject,
 		.ring_log2 = 31u - (unsigned int)__builtin_clz(setup->ring),
 		.cpu = req->cpu_gen,

@@ -108,6 +108,9 @@ def main(b):
     if len(os.sched_getaffinity(0)) < 2:
         raise SystemExit(77)
     if sys.argv[1:] == ['full']:
+        o = bench(b, 'forward', '--role', 'server', '--rounds', '1', '--frames', '64', '--subjects', 'p2pnic-wr', '--seconds', '0.1',
+                  '--ring', '1024', '--patience', '1', '--latency', 'off')
+        b.equal(sorted(r['subject'] for r in o['rows']), ['generator', 'p2pnic-wr'], 'rows as server')
         checked(b, ['p2pnic-wr', 'p2pnic-rd', 'p2pnic-bn', 'p2pnic-cut', 'p2pnic-route', 'p2pnic-route-full'])
         return
     forward(b)
