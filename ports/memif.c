@@ -139,6 +139,7 @@ void memif_down(struct memif_port *m, const char *reason, uint64_t now_ns)
 void memif_drain(struct memif_port *m, uint64_t now_ns)
 {
 	if (m->state != MEMIF_UP) {
+		p2p_count(&m->port.stats.peer_refused, 1);
 		memif_down(m, NULL, now_ns);
 		return;
 	}
@@ -369,7 +370,7 @@ void memif_events(struct memif_port *m, uint64_t now_ns)
 		uint64_t tag = ev[i].data.u64;
 
 		if (tag == MEMIF_EV_LISTENER) {
-			memif_listener_run(m->listener, now_ns);
+			memif_listener_run(m, now_ns);
 		} else if (tag == MEMIF_EV_WAKE) {
 			memif_eventfd_drain(m->wakefd);
 		} else if (tag == MEMIF_EV_TIMER) {
@@ -446,8 +447,10 @@ static void memif_control(struct port *p, uint64_t now_ns)
 		memif_closed(m);
 	if (m->state == MEMIF_HELD)
 		memif_server_hold(m, now_ns);
-	if (m->state != MEMIF_IDLE && m->state != MEMIF_UP && m->state < MEMIF_DRAIN && now_ns >= m->deadline)
+	if (m->state != MEMIF_IDLE && m->state != MEMIF_UP && m->state < MEMIF_DRAIN && now_ns >= m->deadline) {
+		p2p_count(&m->port.stats.peer_refused, 1);
 		memif_down(m, "handshake took too long", now_ns);
+	}
 	if (!memif_lanes_started(m)) {
 		if (m->state != MEMIF_IDLE && m->state != MEMIF_CLOSING)
 			memif_down(m, "interface stopped", now_ns);

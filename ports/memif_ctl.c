@@ -309,16 +309,19 @@ bool memif_others_pending(const struct memif_port *m)
 	return pending;
 }
 
-static void unclaimed_close(struct memif_unclaimed *u, const char *reason)
+/* Whoever runs the listener counts for all that share it. */
+static void unclaimed_close(struct memif_port *m, struct memif_unclaimed *u, const char *reason)
 {
+	p2p_count(&m->port.stats.peer_refused, 1);
 	if (reason)
 		memif_msg_disconnect(u->fd, reason);
 	close(u->fd); /* leaves the epoll set with its last descriptor */
 	u->fd = -1;
 }
 
-static struct memif_unclaimed *unclaimed_slot(struct memif_listener *l, uint64_t now_ns)
+static struct memif_unclaimed *unclaimed_slot(struct memif_port *m, uint64_t now_ns)
 {
+	struct memif_listener *l = m->listener;
 	struct memif_unclaimed *oldest = &l->unclaimed[0];
 
 	for (unsigned int i = 0; i < MEMIF_MAX_UNCLAIMED; i++) {
@@ -329,7 +332,7 @@ static struct memif_unclaimed *unclaimed_slot(struct memif_listener *l, uint64_t
 	}
 	if (now_ns - oldest->since_ns < MEMIF_UNCLAIMED_NS)
 		return NULL;
-	unclaimed_close(oldest, "no INIT in time");
+	unclaimed_close(m, oldest, "no INIT in time");
 	return oldest;
 }
 
@@ -342,8 +345,9 @@ static bool listener_trusts(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && (who.uid == geteuid() || who.uid == 0);
 }
 
-static void listener_accept(struct memif_listener *l, uint64_t now_ns)
+static void listener_accept(struct memif_port *m, uint64_t now_ns)
 {
+	struct memif_listener *l = m->listener;
 	struct memif_msg msg = { .type = MEMIF_MSG_HELLO };
 	unsigned int queues = 1;
 	struct memif_port *p;
@@ -360,10 +364,11 @@ static void listener_accept(struct memif_listener *l, uint64_t now_ns)
 	msg.hello.max_log2_ring = MEMIF_MAX_LOG2_RING;
 	while ((fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
 		bool trusted = listener_trusts(fd);
-		struct memif_unclaimed *u = trusted ? unclaimed_slot(l, now_ns) : NULL;
+		struct memif_unclaimed *u = trusted ? unclaimed_slot(m, now_ns) : NULL;
 		struct epoll_event ev = { .events = EPOLLIN };
 
 		if (!u) {
+			p2p_count(&m->port.stats.peer_refused, 1);
 			memif_msg_disconnect(fd, trusted ? "too many clients at once" : "not your user's");
 			close(fd);
 			continue;
@@ -378,8 +383,9 @@ static void listener_accept(struct memif_listener *l, uint64_t now_ns)
 	}
 }
 
-static void unclaimed_ready(struct memif_listener *l, struct memif_unclaimed *u)
+static void unclaimed_ready(struct memif_port *m, struct memif_unclaimed *u)
 {
+	struct memif_listener *l = m->listener;
 	struct memif_port *p;
 	struct memif_msg msg;
 	int fd, ret;
@@ -391,14 +397,14 @@ static void unclaimed_ready(struct memif_listener *l, struct memif_unclaimed *u)
 	if (ret == 0)
 		return;
 	if (ret < 0 || msg.type != MEMIF_MSG_INIT) {
-		unclaimed_close(u, ret == -ENOTCONN || (ret > 0 && msg.type == MEMIF_MSG_DISCONNECT) ? NULL :
-				   "INIT expected");
+		unclaimed_close(m, u, ret == -ENOTCONN || (ret > 0 && msg.type == MEMIF_MSG_DISCONNECT) ? NULL :
+				      "INIT expected");
 		return;
 	}
 	for (p = l->ports; p && (p->id != msg.init.id || !p->accepting); p = p->next)
 		;
 	if (!p || p->inbox_n == MEMIF_INBOX) {
-		unclaimed_close(u, p ? "already connected" : "no interface with this id");
+		unclaimed_close(m, u, p ? "already connected" : "no interface with this id");
 		return;
 	}
 	epoll_ctl(l->epfd, EPOLL_CTL_DEL, u->fd, NULL);
@@ -409,8 +415,9 @@ static void unclaimed_ready(struct memif_listener *l, struct memif_unclaimed *u)
 		return; /* full: it is awake anyway */
 }
 
-void memif_listener_run(struct memif_listener *l, uint64_t now_ns)
+void memif_listener_run(struct memif_port *m, uint64_t now_ns)
 {
+	struct memif_listener *l = m->listener;
 	struct epoll_event ev[MEMIF_MAX_UNCLAIMED + 1];
 	int n;
 
@@ -418,9 +425,9 @@ void memif_listener_run(struct memif_listener *l, uint64_t now_ns)
 	n = epoll_wait(l->epfd, ev, MEMIF_MAX_UNCLAIMED + 1, 0);
 	for (int i = 0; i < n; i++) {
 		if (ev[i].data.u64 == 0)
-			listener_accept(l, now_ns);
+			listener_accept(m, now_ns);
 		else if (l->unclaimed[ev[i].data.u64 - 1].fd >= 0)
-			unclaimed_ready(l, &l->unclaimed[ev[i].data.u64 - 1]);
+			unclaimed_ready(m, &l->unclaimed[ev[i].data.u64 - 1]);
 	}
 	pthread_mutex_unlock(&listeners_lock);
 }

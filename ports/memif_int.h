@@ -277,7 +277,7 @@ int memif_listener_get(struct memif_port *m, char err[PORT_ERR_MAX]);
 void memif_listener_put(struct memif_port *m);
 int memif_listener_fd(const struct memif_port *m);
 /* Accepts, says HELLO, hands a client that has said INIT to its port. */
-void memif_listener_run(struct memif_listener *l, uint64_t now_ns);
+void memif_listener_run(struct memif_port *m, uint64_t now_ns);
 void memif_listener_accepting(struct memif_port *m, bool on);
 /* The next client for this port; false if none. */
 bool memif_listener_claim(struct memif_port *m, struct memif_claim *out);

@@ -58,10 +58,9 @@ void memif_server_claim(struct memif_port *m, const struct memif_claim *c, uint6
 	if (!no && memif_watch(m, c->fd, MEMIF_EV_CTL))
 		no = "out of resources";
 	if (no) {
-		if (m->state == MEMIF_IDLE) {
-			p2p_count(&m->port.stats.peer_errors, 1);
+		p2p_count(m->state == MEMIF_IDLE ? &m->port.stats.peer_errors : &m->port.stats.peer_refused, 1);
+		if (m->state == MEMIF_IDLE)
 			snprintf(m->reason, sizeof(m->reason), "%s", no);
-		}
 		memif_msg_disconnect(c->fd, no);
 		close(c->fd);
 		return;
@@ -257,8 +256,10 @@ void memif_server_msg(struct memif_port *m, const struct memif_msg *msg, int fd,
 		memif_violation(m, "unexpected control message");
 	if (fd >= 0 && !kept)
 		close(fd);
-	if (m->refuse)
+	if (m->refuse) {
+		p2p_count(&m->port.stats.peer_refused, 1);
 		memif_down(m, m->refuse, now_ns);
+	}
 }
 
 void memif_server_release(struct memif_port *m)

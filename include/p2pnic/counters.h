@@ -23,7 +23,8 @@
 	X(rx_refused, "frames on the cable not accepted: too long, malformed, no buffer; the far end's loss, not in the books") \
 	X(copies, "copies of a frame beside the p2p transfer: far end owns the buffers, or the cable is a file or a kernel device") \
 	X(link_changes, "times the link came up or went down") \
-	X(peer_errors, "protocol violations by the cable's far end")
+	X(peer_errors, "protocol violations by the cable's far end") \
+	X(peer_refused, "connections to or by the cable's socket that never became a link: silent, unknown id, one too many, another user's")
 
 /* Drops inside a NIC: why an accepted frame was not sent. */
 #define P2P_DROPS(X) \

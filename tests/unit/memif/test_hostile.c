@@ -237,16 +237,36 @@ static void test_server_bytes(void **state)
 
 static void test_server_idle_clients(void **state)
 {
-	struct raw r[40];
+	struct raw r[40], up, second;
+	struct memif_msg msg;
 	struct env e;
 
 	env_open(&e, server_spec, 32, 2048);
 	for (unsigned int i = 0; i < 12; i++)
 		client_at(&r[i], &e, TO_HELLO);
 	server_works(&e);
+	assert_int_equal(e.port->stats.peer_refused, 0);
 	for (unsigned int i = 0; i < 12; i++)
 		raw_close(&r[i]);
 	server_works(&e);
+	assert_int_equal(e.port->stats.peer_refused, 12);
+	/* An id that there is not, another message first, gone in the middle, a second client: each is counted. */
+	refuse(&e, TO_HELLO, raw_init(77), -1);
+	refuse(&e, TO_HELLO, raw_region(0, RAW_BYTES), -2);
+	assert_int_equal(e.port->stats.peer_refused, 14);
+	client_at(&r[0], &e, TO_REGION);
+	raw_close(&r[0]);
+	raw_client_up(&up, &e, path, F_SEAL_SHRINK);
+	assert_int_equal(e.port->stats.peer_refused, 15);
+	client_at(&second, &e, TO_HELLO);
+	msg = raw_init(0);
+	raw_send(&second, &msg, -1);
+	assert_true(raw_hung_up(&second, &e));
+	assert_int_equal(e.port->stats.peer_refused, 16);
+	assert_true(e.port->ops->link_up(e.port));
+	assert_int_equal(errors(&e), 0);
+	raw_close(&second);
+	raw_close(&up);
 	env_close(&e);
 }
 
