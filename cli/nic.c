@@ -61,6 +61,28 @@ static int nic_server(struct nic_run *n, char err[CLI_ERR_MAX])
 	return rc;
 }
 
+static void nic_server_counts(void *arg, uint64_t *v)
+{
+	struct vfu_server_stats s;
+
+	vfu_server_stats(arg, &s);
+#define X(name, desc) *v++ = s.name;
+	VFU_SERVER_COUNTERS(X)
+#undef X
+}
+
+/* Who came to the socket, and how it went, along with the NIC's own counters. */
+static void nic_serve_counts(struct nic_run *n)
+{
+#define X(name, desc) #name,
+	static const char *const names[] = { VFU_SERVER_COUNTERS(X) };
+#undef X
+	const struct soft_ctl_more more = { .key = "vfio_user", .names = names, .n = P2P_ARRAY_SIZE(names),
+					    .read = nic_server_counts, .arg = n->server };
+
+	soft_ctl_more(n->rig->ctl, n->rig->nic[0].soft, &more);
+}
+
 /* Sockets and ports are open, and there are no threads yet. */
 static int nic_sandbox(const struct nic_run *n, const struct cli_nic_opts *o, char err[CLI_ERR_MAX])
 {
@@ -107,6 +129,8 @@ static int nic_start(struct nic_run *n, const struct cli_nic_opts *o, char err[C
 	if (!rc)
 		rc = rig_serve(n->rig, n->ctl, err);
 	if (!rc)
+		nic_serve_counts(n);
+	if (!rc)
 		rc = nic_sandbox(n, o, err);
 	if (!rc)
 		rc = rig_start(n->rig, err);
@@ -123,6 +147,8 @@ static int nic_end(struct nic_run *n, bool started, char err[CLI_ERR_MAX])
 {
 	int rc = 0;
 
+	if (n->rig && n->rig->ctl)
+		soft_ctl_more(n->rig->ctl, NULL, NULL);
 	vfu_server_destroy(n->server);
 	if (n->rig && started) {
 		soft_function_ops.reset(n->rig->nic[0].soft);

@@ -172,9 +172,9 @@ void show_table(enum show_view view, struct json_object *nics, FILE *f)
 /* The keys of a NIC that a view leaves out. */
 static const char *const view_without[SHOW_NUM_VIEWS][6] = {
 	[SHOW_nics] = { "drops", "events", "ports", "peers" },
-	[SHOW_peers] = { "drops", "events", "ports" },
-	[SHOW_ports] = { "drops", "events", "peers" },
-	[SHOW_drops] = { "events", "ports", "peers" },
+	[SHOW_peers] = { "drops", "events", "ports", "vfio_user" },
+	[SHOW_ports] = { "drops", "events", "peers", "vfio_user" },
+	[SHOW_drops] = { "events", "ports", "peers", "vfio_user" },
 };
 
 struct json_object *show_json(enum show_view view, struct json_object *nics, struct json_object *workers)

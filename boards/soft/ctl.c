@@ -41,11 +41,13 @@ struct soft_ctl {
 	ino_t ino;
 	pthread_t thread;
 	bool started;
-	pthread_mutex_t lock; /* of nic[], nics, worker[], workers */
+	pthread_mutex_t lock; /* of all from here to more */
 	struct soft_nic *nic[MAX_NICS];
 	unsigned int nics;
 	const struct soft_worker *worker[MAX_WORKERS];
 	unsigned int workers;
+	const struct soft_nic *more_of;
+	struct soft_ctl_more more;
 	struct observer ob[MAX_OBSERVERS];
 };
 
@@ -164,10 +166,18 @@ static struct json_object *stats_json(struct soft_ctl *c)
 {
 	struct json_object *o = json_object_new_object(), *nics = json_object_new_array();
 	struct soft_nic_stats *s = malloc(sizeof(*s));
+	uint64_t v[SOFT_CTL_MORE_MAX];
 
 	for (unsigned int i = 0; s && i < c->nics; i++) {
+		struct json_object *nic;
+
 		soft_nic_stats(c->nic[i], s);
-		json_object_array_add(nics, nic_json(s));
+		nic = nic_json(s);
+		if (c->nic[i] == c->more_of) {
+			c->more.read(c->more.arg, v);
+			json_object_object_add(nic, c->more.key, counters_json(v, c->more.names, c->more.n));
+		}
+		json_object_array_add(nics, nic);
 	}
 	free(s);
 	json_object_object_add(o, "nics", nics);
@@ -514,6 +524,15 @@ static void error_text(char err[SOFT_ERR_MAX], const char *path, int e)
 		snprintf(err, SOFT_ERR_MAX, "control socket %s: the path exists and is no socket; give another", path);
 	else
 		snprintf(err, SOFT_ERR_MAX, "control socket %s: %s", path, strerror(-e));
+}
+
+void soft_ctl_more(struct soft_ctl *c, const struct soft_nic *nic, const struct soft_ctl_more *more)
+{
+	pthread_mutex_lock(&c->lock);
+	c->more_of = more ? nic : NULL;
+	if (more)
+		c->more = *more;
+	pthread_mutex_unlock(&c->lock);
 }
 
 int soft_ctl_start(struct soft_ctl *c)

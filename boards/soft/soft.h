@@ -138,6 +138,19 @@ int soft_ctl_add(struct soft_ctl *ctl, struct soft_nic *nic);
 int soft_ctl_add_worker(struct soft_ctl *ctl, const struct soft_worker *w);
 /* Before its end; one that was not added is no error. */
 void soft_ctl_remove_worker(struct soft_ctl *ctl, const struct soft_worker *w);
+/*
+ * Counters of another part of the process that belong to a NIC: an object `key` of its statistics.  read() fills n of them,
+ * from the socket's thread.  One set at most; NULL: none any more, and nobody is inside read() when the call returns.
+ */
+#define SOFT_CTL_MORE_MAX 32
+struct soft_ctl_more {
+	const char *key;
+	const char *const *names;
+	unsigned int n; /* up to SOFT_CTL_MORE_MAX */
+	void (*read)(void *arg, uint64_t *v);
+	void *arg;
+};
+void soft_ctl_more(struct soft_ctl *ctl, const struct soft_nic *nic, const struct soft_ctl_more *more);
 void soft_ctl_destroy(struct soft_ctl *ctl); /* stops its thread, unlinks the path */
 
 #endif

@@ -191,6 +191,37 @@ static void test_workers(void **state)
 	close(fd);
 }
 
+static void read_more(void *arg, uint64_t *v)
+{
+	v[0] = *(uint64_t *)arg;
+	v[1] = UINT64_MAX;
+}
+
+/* Somebody else's counters along with a NIC's, asked for anew at each answer, until they are taken away. */
+static void test_more(void **state)
+{
+	static const char *const names[] = { "comers", "goers" };
+	struct fixture *f = *state;
+	uint64_t comers = 7;
+	const struct soft_ctl_more more = { .key = "door", .names = names, .n = 2, .read = read_more, .arg = &comers };
+	struct json_object *o, *door;
+	int fd = observe(f);
+
+	soft_ctl_more(f->ctl, f->nic, &more);
+	for (; comers < 9; comers++) {
+		o = ask(fd, "{\"get\":\"stats\"}\n");
+		door = member(json_object_array_get_idx(member(o, "nics"), 0), "door");
+		assert_int_equal(json_object_get_uint64(member(door, "comers")), comers);
+		assert_true(json_object_get_uint64(member(door, "goers")) == UINT64_MAX);
+		json_object_put(o);
+	}
+	soft_ctl_more(f->ctl, NULL, NULL);
+	o = ask(fd, "{\"get\":\"stats\"}\n");
+	assert_false(json_object_object_get_ex(json_object_array_get_idx(member(o, "nics"), 0), "door", &door));
+	json_object_put(o);
+	close(fd);
+}
+
 static void test_info_and_regs(void **state)
 {
 	struct fixture *f = *state;
@@ -361,7 +392,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_stats), T(test_workers), T(test_info_and_regs), T(test_garbage), T(test_line_without_end),
+		T(test_stats), T(test_workers), T(test_more), T(test_info_and_regs), T(test_garbage), T(test_line_without_end),
 		T(test_pieces_and_many_lines), T(test_slow_observers), T(test_path),
 	};
 
