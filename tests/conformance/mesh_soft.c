@@ -182,6 +182,9 @@ static void soft_kill(struct mesh_board *mb, unsigned int nic)
 
 static uint64_t soft_step(struct mesh_board *mb, unsigned int nic)
 {
+	/* As a worker's control does it now and then. */
+	if (soft_iommu_hits(&mb->nic[nic]->iommu))
+		soft_nic_retranslate(mb->nic[nic]);
 	return soft_context_step(&mb->nic[nic]->context[0], mb->now_ns);
 }
 
