@@ -7,6 +7,7 @@ check_docs.py links               links of all .md files lead somewhere; files n
                                   have the functions that "`name()` (`file`)" says they have
 check_docs.py commands P2PNIC     commands, subcommands and options in README.md's examples exist
 check_docs.py rooms               docs/architecture.md names every room of scripts/rooms.txt that exists
+check_docs.py attacks [write]     the tables of attacks in docs/trust.md have the rows of the tests' tables; or are made so
 """
 import os
 import re
@@ -146,12 +147,41 @@ def rooms():
     return errors
 
 
+ATTACKS = ('tests/conformance/test_hostile.c', 'tests/integration/hostile_memif.py', 'tests/integration/hostile_vfio_user.py')
+
+
+def attacks(write=None):
+    """Between `<!-- attacks: FILE -->` and the next empty line but one: FILE's rows of ("name", "what it does", "counter", ...)."""
+    path = os.path.join(source.TOP, 'docs/trust.md')
+    with open(path, encoding='utf-8') as f:
+        page = f.read()
+    new, errors = page, []
+    for name in ATTACKS:
+        rows = re.findall(r'[({]\s*"([a-z0-9-]+)",\s*"([^"]+)",\s*"([a-z_]+)",', '\n'.join(source.lines(name)))
+        if len(rows) < 20 or len({r[0] for r in rows}) != len(rows):
+            errors.append(f'{name}: {len(rows)} attacks, {len({r[0] for r in rows})} names: at least 20, each with a name of its own')
+        table = '\n'.join(['| attack | what it does | counter |', '|---|---|---|', *(f'| {a} | {b} | {c} |' for a, b, c in rows)])
+        mark = f'<!-- attacks: {name} -->\n\n'
+        before, found, rest = new.partition(mark)
+        if not found:
+            errors.append(f'docs/trust.md has no {mark.strip()}')
+            continue
+        new = before + mark + table + '\n\n' + rest.partition('\n\n')[2]
+    if write and new != page:
+        with open(path, 'w', encoding='utf-8') as f:
+            f.write(new)
+    elif new != page:
+        errors.append('docs/trust.md: not the attacks that the tests try: run tests/structure/check_docs.py attacks write')
+    return errors
+
+
 def main():
     what = sys.argv[1]
     if what == 'commands' and not os.access(sys.argv[2], os.X_OK):
         print(f'{sys.argv[2]} is not built, so its options can\'t be compared with README.md')
         return 77
-    check = {'generated': generated, 'links': links, 'commands': commands, 'rooms': rooms}[what]
+    check = {'generated': generated, 'links': links, 'commands': commands, 'rooms': rooms,
+             'attacks': attacks}[what]
     return source.report('documentation: ' + what, check(*sys.argv[2:]))
 
 

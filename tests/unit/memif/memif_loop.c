@@ -5,7 +5,8 @@
  *   check  one SPEC: sends COUNT frames to a far end that sends them back and
  *          checks each byte, the order and the number.  Two SPECs: each sends
  *          COUNT frames to the other through whatever joins them.  No more
- *          than WINDOW frames are under way in a direction.
+ *          than WINDOW frames are under way in a direction.  SIGTERM: no more
+ *          are sent, those under way must still arrive.
  *   again  check, then waits until the link has been down, and checks again.
  *   flood  SPECs as above: sends for COUNT milliseconds as fast as the port
  *          takes frames of SIZE bytes (all alike, contents unchecked) and
@@ -18,6 +19,7 @@
 #include "env.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,8 +31,14 @@
 #define LOOP_BYTES 2048
 #define LOOP_PATIENCE_NS 10000000000ull
 
+static volatile sig_atomic_t loop_ends;
 static unsigned int nenv;
 static struct env env[2];
+
+static void loop_end(int sig)
+{
+	loop_ends = sig;
+}
 
 static void loop_control(void)
 {
@@ -75,7 +83,7 @@ static int loop_check(uint64_t count, uint32_t size, uint64_t window)
 		for (unsigned int i = 0; i < nenv; i++) {
 			struct env *from = &env[i], *to = &env[nenv - 1 - i];
 			uint64_t seen = to->received + to->corrupted, under_way = from->sent - seen;
-			uint64_t n = count - from->sent;
+			uint64_t want = loop_ends ? from->sent : count, n = want - from->sent;
 
 			if (n > window - under_way)
 				n = window - under_way;
@@ -84,7 +92,7 @@ static int loop_check(uint64_t count, uint32_t size, uint64_t window)
 			env_reap(from);
 			if (env_receive(to, from->seed))
 				deadline = env_now_ns() + LOOP_PATIENCE_NS / 5;
-			left += count - (to->received + to->corrupted > count ? count : to->received + to->corrupted);
+			left += want - (to->received + to->corrupted > want ? want : to->received + to->corrupted);
 		}
 		loop_control();
 		if (env_now_ns() > deadline) {
@@ -98,7 +106,8 @@ static int loop_check(uint64_t count, uint32_t size, uint64_t window)
 		printf("%s size %u sent %" PRIu64 " received %" PRIu64 " lost %" PRIu64 " reordered %" PRIu64
 		       " corrupted %" PRIu64 " peer_errors %" PRIu64 "\n", e->port->name, size, e->sent, e->received,
 		       e->lost, e->reordered, e->corrupted, e->port->stats.peer_errors);
-		bad |= e->received != count || e->lost || e->reordered || e->corrupted || e->port->stats.peer_errors;
+		bad |= e->received != (loop_ends ? env[nenv - 1 - i].sent : count) || e->lost || e->reordered || e->corrupted ||
+		       e->port->stats.peer_errors;
 	}
 	return bad;
 }
@@ -233,6 +242,8 @@ int main(int argc, char **argv)
 	}
 	count = strtoull(argv[2], NULL, 10);
 	window = strtoull(argv[4], NULL, 10);
+	if (!strcmp(argv[1], "check"))
+		signal(SIGTERM, loop_end);
 	if (!window || window > LOOP_BUFS) {
 		fprintf(stderr, "window must be 1 to %d\n", LOOP_BUFS);
 		return 2;

@@ -1,0 +1,497 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a hostile vfio-user client tries, by name, while an honest pair of cables goes on.
+
+NICs a, b and c are brought up by `p2pnic up`, which leaves.  Frames go between cables of a and b all the time; the client
+comes to a's socket, which has no driver now, and breaks the protocol: a forwards on.  Of c it becomes the owner, which it
+may, and does with it what an owner can: c suffers, a and b do not.  d, e and f are for those who keep the server waiting.
+Of the honest pair every frame arrives, once, in order and whole; each attack moves the counter that its row names, of the
+NIC attacked; in the end no descriptor and no memory has been kept.
+
+docs/trust.md has the rows of ATTACKS below, and a test compares them.
+"""
+import contextlib
+import json
+import mmap
+import os
+import random
+import socket
+import struct
+import time
+
+from lib import MEMIF_LOOP, Failed, run, wait_for
+
+VERSION, MAP, UNMAP, INFO, REGION_INFO, IO_FDS, IRQ_INFO, SET_IRQS, READ, WRITE, DMA_READ, DMA_WRITE, RESET = range(1, 14)
+MULTI = 15
+REPLY, NO_REPLY, ERROR = 1, 16, 32
+CONFIG, BAR0, BAR2, SEGMENT = 7, 0, 2, 9
+PAGE, MIB = 4096, 1 << 20
+NOBODY = 0xfff << 40  # a bus address that nothing is mapped at
+
+
+def packed(command, body=b'', flags=0, size=None, ident=7):
+    return struct.pack('<HHIII', ident, command, 16 + len(body) if size is None else size, flags, 0) + body
+
+
+# With the last of these the NIC asks nobody about addresses that are not mapped.
+CAPS = b'{"capabilities":{"max_msg_fds":8,"p2pnic_maps_complete":true}}'
+
+
+def hello(text=CAPS, major=0, minor=1):
+    return packed(VERSION, struct.pack('<HH', major, minor) + text + b'\0')
+
+
+def dma_map(address, size, offset=0, flags=3, argsz=32):
+    return packed(MAP, struct.pack('<IIQQQ', argsz, flags, offset, address, size))
+
+
+def dma_unmap(address, size, flags=0, argsz=24):
+    return packed(UNMAP, struct.pack('<IIQQ', argsz, flags, address, size))
+
+
+def access(command, region, offset, count, data=b''):
+    return packed(command, struct.pack('<QII', offset, region, count) + data)
+
+
+def irqs(flags, index=2, start=0, count=1, argsz=20):
+    return packed(SET_IRQS, struct.pack('<IIIII', argsz, flags, index, start, count))
+
+
+def memory(size, sealed=False):
+    fd = os.memfd_create('hostile', os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, size)
+    return fd
+
+
+class Client:
+    def __init__(self, path, greet=True):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(8)
+        for _ in range(200):
+            self.sock.connect(path)
+            if not greet:
+                return
+            self.send(hello())
+            got = self.recv()
+            if got and not got[1] & ERROR:
+                return
+            self.close() # the one before is not quite gone
+            time.sleep(0.01)
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(8)
+        raise Failed('the server lets nobody in')
+
+    def close(self):
+        self.sock.close()
+
+    def send(self, data, *fds):
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            if fds:
+                socket.send_fds(self.sock, [data], fds)
+            else:
+                self.sock.sendall(data)
+
+    def recv(self):
+        """(command, flags, errno, body, descriptors), or None: the end."""
+        data, fds = b'', []
+        while len(data) < 16 or len(data) < struct.unpack_from('<I', data, 4)[0]:
+            try:
+                part, more, _, _ = socket.recv_fds(self.sock, (1 << 21) if len(data) >= 16 else 16 - len(data), 16)
+            except ConnectionError:
+                return None
+            except TimeoutError:
+                raise Failed('no answer within 8 s') from None
+            if not part:
+                return None
+            data += part
+            fds += more
+        _, command, _, flags, err = struct.unpack_from('<HHIII', data)
+        return command, flags, err, data[16:], fds
+
+    def ask(self, data, *fds):
+        """The errno of the reply; None: the end."""
+        self.send(data, *fds)
+        got = self.recv()
+        return got and got[2]
+
+
+class Far:
+    """Where the NICs are."""
+
+    def __init__(self, b, pids):
+        self.b, self.pids = b, pids
+
+    def path(self, nic):
+        return self.b.sock(nic)
+
+    def ask(self, nic, request):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(10)
+        s.connect(self.path(nic) + '.ctl')
+        s.sendall(json.dumps(request).encode() + b'\n')
+        text = b''
+        while not text.endswith(b'\n'):
+            text += s.recv(1 << 20)
+        s.close()
+        return json.loads(text)
+
+    def stats(self, nic):
+        return self.ask(nic, {'get': 'stats'})['nics'][0]
+
+    def counter(self, nic, name):
+        n = self.stats(nic)
+        for part in (n['vfio_user'], n['events'], n['drops'], n):
+            if name in part:
+                return part[name]
+        raise Failed(f'there is no counter {name}')
+
+    def regs(self, nic):
+        return {r['name']: r['value'] for r in self.ask(nic, {'get': 'regs', 'nic': nic})['regs']}
+
+    def honest(self):
+        return sum(self.stats(n)['ports'][0]['tx_frames'] for n in 'ab')
+
+
+# --- messages: the client of a, which forwards ---
+
+def says(*messages, greet=True, fds=(), ends=False):
+    """These messages, the last with descriptors (kinds: 'memory', 'pipe'); reads what comes, until it is disconnected or done."""
+    def attack(far):
+        c, pipe, mem = Client(far.path('a'), greet), os.pipe(), memory(PAGE)
+        for k, data in enumerate(messages):
+            c.send(data, *([{'memory': mem, 'pipe': pipe[1]}[f] for f in fds] if k == len(messages) - 1 else ()))
+        c.sock.shutdown(socket.SHUT_WR)
+        while c.recv():
+            pass
+        c.close()
+        for fd in (*pipe, mem):
+            os.close(fd)
+    return attack
+
+
+def maps_twice(far):
+    c = Client(far.path('a'))
+    if c.ask(dma_map(NOBODY, PAGE)) or not c.ask(dma_map(NOBODY, PAGE)) or c.ask(dma_unmap(NOBODY, PAGE)):
+        raise Failed('mapped twice, or not at all')
+    c.close()
+
+
+def message_flood(far):
+    c = Client(far.path('a'))
+    for _ in range(100):
+        c.send(packed(INFO, struct.pack('<IIII', 16, 0, 0, 0), NO_REPLY) * 100)
+    if c.ask(packed(INFO, struct.pack('<IIII', 16, 0, 0, 0))):
+        raise Failed('not answered')
+    c.close()
+
+
+def connection_flood(far):
+    first, many = Client(far.path('a')), []
+    for _ in range(64):
+        s = socket.socket(socket.AF_UNIX)
+        s.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            s.connect(far.path('a'))
+        many.append(s)
+        time.sleep(0.001)
+    if first.ask(packed(INFO, struct.pack('<IIII', 16, 0, 0, 0))):
+        raise Failed('who was first is not answered')
+    for s in (first, *many):
+        s.close()
+
+
+def comes_and_goes(far):
+    for _ in range(50):
+        Client(far.path('a'), False).close()
+        Client(far.path('a')).close()
+
+
+def descriptor_flood(far):
+    c, mem = Client(far.path('a')), memory(PAGE)
+    for _ in range(100):
+        if not c.ask(packed(RESET, bytes(8)), *[mem] * 16):
+            raise Failed('descriptors where none belong were taken')
+    c.close()
+    os.close(mem)
+
+
+def noise(far):
+    rnd = random.Random(11)
+    for _ in range(20):
+        c = Client(far.path('a'))
+        c.send(rnd.randbytes(4000))
+        c.close()
+
+
+# --- the owner of c ---
+
+def owner(do):
+    def attack(far):
+        with contextlib.closing(Client(far.path('c'))) as c:
+            do(far, c)
+    return attack
+
+
+def bus_master_off(far, c):
+    before = far.counter('c', 'dma_faults')
+    if c.ask(access(WRITE, CONFIG, 4, 2, b'\0\0')):
+        raise Failed('refused')
+    wait_for('its DMA fails', 3, lambda: far.counter('c', 'dma_faults') > before)
+    c.ask(access(WRITE, CONFIG, 4, 2, b'\6\0'))
+
+
+def guards_used_up(far, c):
+    fd = memory(PAGE)
+    errors = [c.ask(dma_map(NOBODY + k * PAGE, PAGE), fd) for k in range(600)]
+    for k in range(600):
+        c.ask(dma_unmap(NOBODY + k * PAGE, PAGE))
+    os.close(fd)
+    if not any(errors):
+        raise Failed('600 pages that may vanish were taken')
+
+
+def maps_hundreds(far, c):
+    for make in (dma_map, dma_unmap):
+        for k in range(500):
+            if c.ask(make(NOBODY + k * PAGE, PAGE)):
+                raise Failed('refused')
+
+
+def withdraws_all(far, c):
+    before = far.counter('c', 'dma_faults')
+    if c.ask(dma_unmap(0, 0, 2)):
+        raise Failed('refused')
+    wait_for('its DMA fails', 3, lambda: far.counter('c', 'dma_faults') > before)
+
+
+def memory_cut_short(far, c):
+    """Where a's and b's memory was for c there is a file now; then it is cut."""
+    regs, files = far.regs('c'), []
+    for peer in (0, 1):
+        at = regs[f'PEER_BAR2[{peer}]']
+        files.append(memory(64 * MIB))
+        if c.ask(dma_map(at, 64 * MIB), files[-1]):
+            raise Failed('not mapped')
+    time.sleep(0.1)
+    calm = far.counter('c', 'dma_faults')
+    time.sleep(0.1)
+    if far.counter('c', 'dma_faults') != calm:
+        raise Failed('its DMA fails before the memory is cut')
+    for fd in files:
+        os.ftruncate(fd, 0)
+    wait_for('its DMA fails', 3, lambda: far.counter('c', 'dma_faults') > calm)
+    for fd in files:
+        os.close(fd)
+
+
+def scribbles(far, c):
+    """Over all of c's rings, which its peers write."""
+    rnd, got = random.Random(5), 0
+    for index in range(SEGMENT, SEGMENT + 64):
+        c.send(packed(REGION_INFO, struct.pack('<IIIIQQ', 256, 0, index, 0, 0, 0)))
+        r = c.recv()
+        if r is None or r[2]:
+            break
+        size = struct.unpack_from('<Q', r[3], 16)[0]
+        for fd in r[4]:
+            with contextlib.suppress(OSError, ValueError), mmap.mmap(fd, min(size, 256 * 1024)) as m:
+                for at in range(0, len(m) - 16, 64):
+                    m[at:at + 16] = rnd.randbytes(16)
+                got += 1
+            os.close(fd)
+    if not got:
+        raise Failed('no segment to write')
+
+
+def bells_blocked(far, c):
+    """The eventfds that c rings are full and block: what rings them must not wait."""
+    fd = os.eventfd(0, 0)
+    os.eventfd_write(fd, 0xfffffffffffffffe)
+    for k in range(3):
+        errors = [c.ask(irqs(4 | 32, start=k), fd), c.ask(irqs(1 | 32, start=k))]
+        if any(errors):
+            raise Failed(f'refused: {errors}')
+    c.ask(irqs(1 | 32, count=0))
+    os.close(fd)
+    if c.ask(packed(INFO, struct.pack('<IIII', 16, 0, 0, 0))):
+        raise Failed('not answered')
+
+
+def resets(far, c):
+    for _ in range(50):
+        if c.ask(packed(RESET)):
+            raise Failed('refused')
+
+
+def registers_at_random(far, c):
+    rnd = random.Random(3)
+    for _ in range(2000):
+        c.send(access(WRITE, BAR0, rnd.randrange(0x2000) * 4, 4, struct.pack('<I', rnd.choice((0, 1, 2, 0xffffffff, rnd.getrandbits(32))))))
+        c.recv()
+
+
+def configuration_at_random(far, c):
+    rnd = random.Random(4)
+    for _ in range(500):
+        c.send(access(WRITE, CONFIG, rnd.randrange(1024) * 4, 4, rnd.randbytes(4)))
+        c.recv()
+
+
+# --- those who keep a server waiting: begun first, looked at last ---
+
+class Waiting:
+    """Clients of d, e and f; each goes on as if nothing were."""
+
+    def __init__(self, far):
+        self.mute = Client(far.path('d'), False)
+        self.half = Client(far.path('e'))
+        self.half.send(dma_map(NOBODY, PAGE)[:20])
+        self.deaf = Client(far.path('f'))
+        self.deaf.sock.setblocking(False)
+        request = access(READ, BAR2, 0, MIB)
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(100):
+                self.deaf.sock.sendall(request)
+
+    @staticmethod
+    def gone(client):
+        client.sock.settimeout(8)
+        with contextlib.suppress(ConnectionError):
+            while client.sock.recv(1 << 20):
+                pass
+        client.close()
+
+    def silence(self, far):
+        self.gone(self.mute)
+
+    def half_a_message(self, far):
+        self.gone(self.half)
+
+    def reads_nothing(self, far):
+        wait_for('the server loses patience', 8, lambda: far.counter('f', 'protocol_errors'))
+        self.deaf.close()
+
+
+# name, what it does, the counter that must move, of which NIC, how
+ATTACKS = (
+    ("size-zero", "a message of no size", "protocol_errors", "a", says(packed(RESET, size=0))),
+    ("size-below-header", "a message smaller than its header", "protocol_errors", "a", says(packed(RESET, size=15))),
+    ("size-4-gib", "a message of 4 GiB, and much of it", "protocol_errors", "a",
+     says(packed(WRITE, size=0xffffffff) + bytes(8 * MIB))),
+    ("size-over-limit", "a message larger than agreed, and all of it", "protocol_errors", "a", says(packed(WRITE, bytes(2 * MIB)))),
+    ("type-unknown", "neither command nor reply", "protocol_errors", "a", says(packed(RESET, flags=2))),
+    ("reply-to-nothing", "a reply that nobody waits for", "protocol_errors", "a", says(packed(DMA_READ, flags=REPLY))),
+    ("command-unknown", "a command that there is not", "request_errors", "a", says(packed(999))),
+    ("command-of-the-server", "a command that only the server may send", "request_errors", "a", says(packed(DMA_WRITE, bytes(16)))),
+    ("version-twice", "greets again", "request_errors", "a", says(hello())),
+    ("version-left-out", "sends a command before it has greeted", "handshake_failures", "a", says(packed(INFO, bytes(16)), greet=False)),
+    ("version-wrong", "greets with another version", "handshake_failures", "a", says(hello(major=9), greet=False)),
+    ("version-no-json", "greets with nonsense", "handshake_failures", "a", says(hello(b'hello'), greet=False)),
+    ("version-deep-json", "greets with brackets, sixteen thousand deep", "handshake_failures", "a", says(hello(b'[' * 16000), greet=False)),
+    ("version-1-mib", "greets with a megabyte", "handshake_failures", "a", says(packed(VERSION, size=MIB), greet=False)),
+    ("header-cut-short", "leaves in the middle of a header", "protocol_errors", "a", says(packed(RESET)[:5])),
+    ("message-cut-short", "leaves in the middle of a message", "protocol_errors", "a", says(dma_map(NOBODY, PAGE)[:30], fds=['memory'])),
+    ("noise", "sends random bytes", "protocol_errors", "a", noise),
+    ("message-flood", "sends ten thousand commands and wants no answer", "requests", "a", message_flood),
+    ("connection-flood", "opens sixty-four connections at once", "refused", "a", connection_flood),
+    ("comes-and-goes", "connects and leaves a hundred times", "handshake_failures", "a", comes_and_goes),
+    ("descriptor-flood", "sends sixteen hundred descriptors where none belong", "request_errors", "a", descriptor_flood),
+    ("descriptors-forty", "sends more descriptors than a message may have", "request_errors", "a",
+     says(irqs(4 | 32, count=40), fds=['memory'] * 40)),
+    ("reset-with-body", "a reset with eight bytes more", "request_errors", "a", says(packed(RESET, bytes(8)))),
+    ("map-of-nothing", "maps no bytes", "request_errors", "a", says(dma_map(NOBODY, 0))),
+    ("map-wraps", "maps across the end of all addresses", "request_errors", "a", says(dma_map(2**64 - PAGE, 2 * PAGE))),
+    ("map-offset-wraps", "maps a file across the end of all offsets", "request_errors", "a",
+     says(dma_map(NOBODY, 2 * PAGE, offset=2**64 - PAGE), fds=['memory'])),
+    ("map-over-its-file", "maps more than the file has", "request_errors", "a", says(dma_map(NOBODY, MIB), fds=['memory'])),
+    ("map-of-a-pipe", "maps a pipe", "request_errors", "a", says(dma_map(NOBODY, PAGE), fds=['pipe'])),
+    ("map-two-files", "maps two files at one address", "request_errors", "a", says(dma_map(NOBODY, PAGE), fds=['memory'] * 2)),
+    ("map-flags-unknown", "maps with rights that there are not", "request_errors", "a", says(dma_map(NOBODY, PAGE, flags=8))),
+    ("map-twice", "maps what is mapped", "request_errors", "a", maps_twice),
+    ("unmap-unknown", "takes away what is not there", "request_errors", "a", says(dma_unmap(NOBODY, PAGE))),
+    ("unmap-wraps", "takes away a range that wraps", "request_errors", "a", says(dma_unmap(2**64 - 1, 2))),
+    ("read-no-region", "reads a region that there is not", "request_errors", "a", says(access(READ, 99, 0, 4))),
+    ("read-past-the-end", "reads past the end of one", "request_errors", "a", says(access(READ, CONFIG, 4096 - 2, 4))),
+    ("read-wraps", "reads from an offset that wraps", "request_errors", "a", says(access(READ, BAR0, 2**64 - 4, 8))),
+    ("read-4-gib", "reads 4 GiB", "request_errors", "a", says(access(READ, BAR2, 0, 0xffffffff))),
+    ("write-less-than-said", "writes less than it says", "request_errors", "a", says(access(WRITE, BAR0, 0, 9, bytes(8)))),
+    ("write-more-than-said", "writes more than it says", "request_errors", "a", says(access(WRITE, BAR0, 0, 4, bytes(8)))),
+    ("writes-wrap", "says that it has 2^61 writes in one message", "request_errors", "a",
+     says(packed(MULTI, struct.pack('<Q', 1 << 61) + bytes(48)))),
+    ("vectors-wrap", "sets vectors whose count wraps", "request_errors", "a", says(irqs(1 | 32, start=4, count=0xfffffffe))),
+    ("vector-a-pipe", "sends a pipe for an eventfd", "request_errors", "a", says(irqs(4 | 32), fds=['pipe'])),
+    ("vectors-fewer", "sends fewer eventfds than it says", "request_errors", "a", says(irqs(4 | 32, count=3), fds=['memory'])),
+    ("memory-scribbled", "writes over the rings in the NIC's memory", "peer_down", "c", owner(scribbles)),
+    ("bus-master-off", "takes the NIC its right to DMA", "dma_faults", "c", owner(bus_master_off)),
+    ("guards-used-up", "lends six hundred files that it may cut", "request_errors", "c", owner(guards_used_up)),
+    ("maps-hundreds", "maps and unmaps five hundred pages", "requests", "c", owner(maps_hundreds)),
+    ("memory-withdrawn", "takes all memory out of the NIC's reach", "dma_faults", "c", owner(withdraws_all)),
+    ("memory-cut-short", "shrinks a file under the NIC's DMA", "dma_faults", "c", owner(memory_cut_short)),
+    ("bells-blocked", "lends eventfds that are full and block", "requests", "c", owner(bells_blocked)),
+    ("resets", "resets the NIC fifty times", "requests", "c", owner(resets)),
+    ("registers-at-random", "writes two thousand registers at random", "requests", "c", owner(registers_at_random)),
+    ("configuration-at-random", "writes over the configuration space", "requests", "c", owner(configuration_at_random)),
+    ("silence", "connects and says nothing for five seconds", "handshake_failures", "d", Waiting.silence),
+    ("half-a-message", "begins a message and stays", "protocol_errors", "e", Waiting.half_a_message),
+    ("reads-nothing", "asks for a hundred megabytes and reads none", "protocol_errors", "f", Waiting.reads_nothing),
+)
+
+
+def fds(pid):
+    return len(os.listdir(f'/proc/{pid}/fd'))
+
+
+def rss_kib(pid):
+    with open(f'/proc/{pid}/status', encoding='ascii') as f:
+        return next(int(line.split()[1]) for line in f if line.startswith('VmRSS'))
+
+
+def one(far, name, counter, nic, attack, before=None):
+    before = far.counter(nic, counter) if before is None else before
+    frames = far.honest()
+
+    def done():
+        moved, honest = far.counter(nic, counter) - before, far.honest() - frames
+        return moved > 0 and honest >= 100 and (moved, honest)
+    try:
+        attack(far)
+        moved, honest = wait_for(f'{counter} moves and honest frames go on', 3, done)
+        far.b.check(True, f'{name}: {counter} {moved}, honest frames {honest}')
+    except Failed as e:
+        far.b.check(False, f'{name}: {e}; {counter} {far.counter(nic, counter) - before}, honest frames {far.honest() - frames}')
+
+
+def main(b):
+    procs = {n: b.nic(n, *ports) for n, ports in (
+        ('a', ('memif:' + b.path('good1') + ',role=server',)), ('b', ('memif:' + b.path('good2') + ',role=server', 'null:')),
+        ('c', ('gen:,size=64,rate=2000',)), ('d', ('null:',)), ('e', ('null:',)), ('f', ('null:',)))}
+    far = Far(b, {n: p.pid for n, p in procs.items()})
+    b.up(('a', 'b', 'c'), '--pair', 'a.0=b.0', '--pair', 'c.0=b.1')
+    loop = b.start('honest', [MEMIF_LOOP, 'check', '1000000000000', '777', '32', 'memif:' + b.path('good1'), 'memif:' + b.path('good2')])
+    wait_for('the honest go', 10, lambda: far.honest() > 1000)
+    open_fds = {n: fds(p) for n, p in far.pids.items()}
+    waiting = Waiting(far)
+    for name, _, counter, nic, attack in ATTACKS:
+        if nic in 'ac':
+            one(far, name, counter, nic, attack)
+    for name, _, counter, nic, attack in ATTACKS:
+        if nic in 'def':
+            one(far, name, counter, nic, lambda f, attack=attack: attack(waiting, f), 0)
+    # Once more, and none of it is left: all pages of the process that these touch are there now.
+    warm = rss_kib(far.pids['a'])
+    for _ in range(3):
+        for name, _, counter, nic, attack in ATTACKS:
+            if nic == 'a':
+                attack(far)
+    b.check(rss_kib(far.pids['a']) - warm < 1024, f'memory of a: {warm} KiB, then {rss_kib(far.pids["a"])} KiB')
+    for n, p in far.pids.items():
+        try:
+            wait_for('descriptors', 3, lambda n=n, p=p: fds(p) <= open_fds[n])
+        except Failed:
+            b.check(False, f'{n} has {fds(p)} descriptors open, {open_fds[n]} before')
+    b.equal(loop.stop(), 0, 'the honest pair: ' + ' '.join(loop.out.split('\n')))
+    b.equal([p.stop() for p in procs.values()], [0] * 6, 'status at the end')
+    b.check(len(ATTACKS) >= 20, f'{len(ATTACKS)} attacks')
+
+
+run(main)
