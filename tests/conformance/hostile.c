@@ -22,7 +22,7 @@ void hostile_put_later(struct hostile *w, uint32_t calls, le32 *at, uint32_t v)
 
 void hostile_beat(struct hostile *w)
 {
-	le32 *beat = &w->ring->peer.w[P2P_PL_BEAT];
+	le32 *beat = &(w->area ? &w->area->peer : &w->ring->peer)->w[P2P_PL_BEAT];
 
 	hostile_put(beat, le32_load_acquire(beat) + 1);
 }
@@ -134,6 +134,11 @@ void hostile_open(struct hostile *w, const struct mesh_ops *ops, const struct me
 		script_port_each(w->m->port[A][p].sp, ports_called, w);
 	}
 	hostile_learn(w);
+	if (cfg->mode != P2P_MODE_BN)
+		return;
+	w->area = (struct p2p_host_area *)(w->m->host.mem + B * p2p_host_area_bytes(s));
+	w->door = segment(w, B, P2P_SEG_DOORBELL);
+	w->base = w->next = le32_load_acquire(&w->door->comp[0].w[P2P_CL_CONS]);
 }
 
 void hostile_close(struct hostile *w)
@@ -175,6 +180,17 @@ struct p2p_desc *hostile_publish(struct hostile *w, unsigned int r, const struct
 		sum = p2p_csum_words(d->payload, d->len, p2p_mix(d->seq), c->stride);
 	sum = p2p_crc32c_plain(p2p_crc32c_plain(p2p_crc32c_plain(sum, w0 & P2P_D0_SUMMED), where), d->seq);
 	p2p_desc_fill(&made, w0, ~sum, where, d->seq);
+	memcpy(at, &made, sizeof(made));
+	return at;
+}
+
+struct p2p_desc *hostile_recv(struct hostile *w, uint32_t flags, uint32_t nic, uint32_t port, uint8_t frame)
+{
+	uint32_t seq = w->next++, bufs = p2p_host_bufs(&w->m->shape);
+	uint32_t place = from_le32(w->door->ids[(seq - w->base) & (bufs - 1)]);
+	struct p2p_desc *at = &w->area->desc[seq & (w->m->cfg.slots - 1)], made;
+
+	p2p_desc_fill(&made, P2P_D0(200, flags, 0, port, nic), 0, P2P_DW(place, frame), seq);
 	memcpy(at, &made, sizeof(made));
 	return at;
 }

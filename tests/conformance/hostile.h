@@ -32,6 +32,9 @@ struct hostile {
 	uint8_t *buf[HOSTILE_PORTS + 1];         /* of a, for b */
 	uint8_t *rx[HOSTILE_PORTS];              /* of b, which rd reads */
 	const struct p2p_ring_head *back;        /* ring(a) of b, which a writes */
+	struct p2p_host_area *area;              /* bn: b's in main memory, else NULL */
+	const struct p2p_doorbell *door;         /* what the host writes for it */
+	uint32_t base, next;                     /* of receive ring 0: its first number, the next */
 	uint32_t prod[HOSTILE_PORTS + 1];
 	uint8_t frame[HOSTILE_PORTS + 1];
 	uint32_t sent[2], arrived[2];            /* honest: a to c, c to a */
@@ -64,6 +67,9 @@ uint8_t *hostile_payload(struct hostile *w, unsigned int r, uint32_t seq, uint32
 struct hostile_desc hostile_next(struct hostile *w, unsigned int r, uint32_t len, uint32_t flags);
 /* Publishes it, with the checksum that is right for all of it. */
 struct p2p_desc *hostile_publish(struct hostile *w, unsigned int r, const struct hostile_desc *d);
+
+/* bn: a descriptor in b's receive ring 0, with the buffer that is due, for a port of a NIC. */
+struct p2p_desc *hostile_recv(struct hostile *w, uint32_t flags, uint32_t nic, uint32_t port, uint8_t frame);
 
 /* Up to n frames of len bytes between a.0 and c.0, both ways, as far as there is room for them. */
 void hostile_honest(struct hostile *w, unsigned int n, uint32_t len);

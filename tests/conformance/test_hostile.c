@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a hostile NIC tries, by name (hostile.h), on every board, in wr and rd: NIC b is up, its firmware is replaced by one
+ * What a hostile NIC tries, by name (hostile.h), on every board, in every mode: NIC b is up, its firmware is replaced by one
  * attack, while the honest NIC c and a exchange frames.  Each of those must arrive, once, in order and whole; when b has
  * fallen silent nothing is held for it; the attack moves the counter of a that its row names; no descriptor is left open.
  *
@@ -24,7 +24,8 @@
 #define MS 1000000ull
 #define BUS_OF_B (2ull << 40) /* where mesh.c maps b for the others */
 
-enum only { ALL, RD = 1, CUT = 2, COPY = 4, WR = 8, MEMORY = 16 }; /* MEMORY: boards whose DMA goes to memory of files */
+/* ALL: wr and rd.  MEMORY: boards whose DMA goes to memory of files. */
+enum only { ALL, RD = 1, CUT = 2, COPY = 4, WR = 8, MEMORY = 16, BN = 32 };
 
 /* b lives on, the honest go on. */
 static void pump(struct hostile *w, unsigned int ms)
@@ -420,6 +421,84 @@ static void forgets_all(struct hostile *w)
 	publish_one(w, FLOOD_RING, &d);
 }
 
+/* ---- bn: the host moves the descriptors ---- */
+
+static void bn_one(struct hostile *w, uint32_t flags, uint32_t nic, uint32_t port, uint8_t frame)
+{
+	hostile_recv(w, flags, nic, port, frame);
+	pump(w, 3);
+}
+
+static void bn_no_such_nic(struct hostile *w)
+{
+	bn_one(w, 0, 31, 0, 0);
+}
+
+static void bn_no_such_port(struct hostile *w)
+{
+	bn_one(w, 0, A, 7, 0);
+}
+
+static void bn_buffer_of_another(struct hostile *w)
+{
+	struct p2p_desc *at = hostile_recv(w, 0, A, 1, 0);
+
+	hostile_put(&at->where, from_le32(at->where) + w->m->cfg.buf_size / P2P_DW_UNIT);
+	pump(w, 3);
+}
+
+static void bn_payload_unchecked(struct hostile *w)
+{
+	bn_one(w, 0, A, 1, 0);
+}
+
+static void bn_sequence_jump(struct hostile *w)
+{
+	w->next += 3;
+	bn_one(w, 0, A, 1, 3);
+}
+
+static void bn_end_without_begin(struct hostile *w)
+{
+	bn_one(w, P2P_DF_CONT, A, 1, 5);
+}
+
+static void bn_endless_frame(struct hostile *w)
+{
+	unsigned int k;
+
+	for (k = 0; k < P2P_MAX_SEGS + 4; k++)
+		hostile_recv(w, P2P_DF_MORE | (k ? P2P_DF_CONT : 0), A, 1, 0);
+	pump(w, 3);
+}
+
+static void bn_frame_number_jump(struct hostile *w)
+{
+	bn_one(w, 0, A, 1, 100);
+}
+
+static void bn_completes_unsent(struct hostile *w)
+{
+	le32 *line = w->area->send_comp[0].w;
+
+	feed(w, 4);
+	pump(w, 3);
+	hostile_put(&line[P2P_CL_CONS], le32_load_acquire(&line[P2P_CL_CONS]) + 9);
+	hostile_put(&line[P2P_CL_INC], le32_load_acquire(&w->door->peer.w[P2P_PL_INC]));
+	pump(w, 3);
+}
+
+static void bn_falls_silent(struct hostile *w)
+{
+	unsigned int k;
+
+	feed(w, 4);
+	for (k = 0; k < 200; k++) {
+		hostile_honest(w, 2, 500);
+		mesh_run(w->m, MS);
+	}
+}
+
 /* ---- memory ---- */
 
 /* What a maps as ring(a) of b, made from a file of b's own. */
@@ -456,7 +535,7 @@ static void memory_withdrawn(struct hostile *w)
 	pump(w, 60);
 }
 
-/* name, what it does, the counter of a that must move, where, how */
+/* name, what it does, the counter of a (bn: or of the host) that must move, where, how */
 static const struct attack {
 	const char *name, *what, *counter;
 	unsigned int only;
@@ -497,6 +576,17 @@ static const struct attack {
 	{ "half-open", "silence, then a heartbeat that never acknowledges", "peer_down", ALL, half_open },
 	{ "learns-thousands", "a thousand stations claimed", "learned", ALL, learns_thousands },
 	{ "forgets-all", "stations claimed and withdrawn", "flushed", ALL, forgets_all },
+	{ "bn-no-such-nic", "through main memory, to a NIC that there is not", "bad_desc", BN, bn_no_such_nic },
+	{ "bn-no-such-port", "to a port that there is not", "bad_desc", BN, bn_no_such_port },
+	{ "bn-buffer-of-another", "from a buffer that was not handed over for it", "bad_desc", BN, bn_buffer_of_another },
+	{ "bn-payload-unchecked", "a payload that the host hands on and a must not believe", "csum_mismatch", BN, bn_payload_unchecked },
+	{ "bn-sequence-jump", "three slots left out", "holes", BN, bn_sequence_jump },
+	{ "bn-end-without-begin", "the end of a frame that has not begun", "desc_lost", BN, bn_end_without_begin },
+	{ "bn-endless-frame", "a frame of more pieces than a frame may have", "desc_lost", BN, bn_endless_frame },
+	{ "bn-frame-number-jump", "a hundred frames that never were", "desc_lost", BN, bn_frame_number_jump },
+	{ "bn-completes-unsent", "a completion of more than was sent", "bad_line", BN, bn_completes_unsent },
+	{ "bn-never-completes", "frames taken and never given back", "pokes", BN, never_completes },
+	{ "bn-falls-silent", "no heartbeat, with frames under way", "peer_lost", BN, bn_falls_silent },
 	{ "memory-cut-short", "its memory shrunk under a's DMA", "dma_faults", MEMORY, memory_cut_short },
 	{ "memory-withdrawn", "its memory taken out of a's address map", "dma_faults", MEMORY, memory_withdrawn },
 };
@@ -509,16 +599,18 @@ static uint64_t counter(struct mesh *m, const char *name)
 	};
 	static const char *const events[] = { P2P_EVENTS(X) };
 #undef X
+	const struct bn_host_stats host = mesh_host_stats(m);
 	unsigned int k;
 
 	if (!strcmp(name, "dma_faults"))
 		return m->ops->faults(m->mb, A);
 	for (k = 0; k < P2P_ARRAY_SIZE(drops); k++)
 		if (!strcmp(name, drops[k]))
-			return mesh_drops(m, A, k);
+			return mesh_drops(m, A, k) + host.drops[k];
 	for (k = 0; k < P2P_ARRAY_SIZE(events); k++)
 		if (!strcmp(name, events[k]))
-			return mesh_event(m, A, k);
+			return mesh_event(m, A, k) + (k == P2P_EV_holes ? host.holes : k == P2P_EV_pokes ? host.pokes :
+						      k == P2P_EV_bad_line ? host.bad_line : 0);
 	mesh_fail(m, "there is no counter %s", name);
 	return 0;
 }
@@ -528,7 +620,7 @@ static bool applies(const struct attack *a, const struct mesh_ops *ops, enum p2p
 	bool memory = ops == &mesh_soft || ops == &mesh_cut;
 
 	/* NICs of the free board run by themselves: none of them can be replaced. */
-	if (ops == &mesh_free)
+	if (ops == &mesh_free || (mode == P2P_MODE_BN) != !!(a->only & BN))
 		return false;
 	return !((a->only & RD && mode != P2P_MODE_RD) || (a->only & WR && mode != P2P_MODE_WR) ||
 		 (a->only & CUT && !ops->cut) || (a->only & COPY && ops->cut) || (a->only & MEMORY && !memory));
@@ -581,7 +673,7 @@ int main(int argc, char **argv)
 		return 2;
 	for (i = 0; i < P2P_ARRAY_SIZE(attacks); i++)
 		for (k = 0; mesh_boards[k]; k++)
-			for (mode = P2P_MODE_WR; mode <= P2P_MODE_RD; mode++)
+			for (mode = P2P_MODE_WR; mode < P2P_NUM_MODES; mode++)
 				if (bench_wants(&b, attacks[i].name) && bench_wants_mode(&b, mesh_boards[k], mode) &&
 				    applies(&attacks[i], mesh_boards[k], mode))
 					attack(&b, &attacks[i], mesh_boards[k], mode);
