@@ -145,6 +145,7 @@ static void send(struct world *w, struct fuzz_in *in, uint8_t fix)
 {
 	struct sent *s = &w->sent[w->n++];
 	uint8_t where = fuzz_u8(in);
+	const uint8_t *from;
 	size_t n;
 
 	memset(s, 0, sizeof(*s));
@@ -152,7 +153,8 @@ static void send(struct world *w, struct fuzz_in *in, uint8_t fix)
 	s->len = fuzz_u16(in) % (fix & LONG ? P2P_MAX_FRAME : 192) + 1;
 	n = fuzz_u8(in) % 96;
 	memset(s->frame, where, sizeof(s->frame));
-	memcpy(s->frame, fuzz_bytes(in, &n), n);
+	from = fuzz_bytes(in, &n);
+	memcpy(s->frame, from, n);
 	mend(s->frame, s->len, s->nic, where >> 1 & 1, fix, where & 4);
 	rig_decide(&w->g, s->nic, where >> 1 & 1, s->frame, s->len, &s->fate);
 	mesh_send_raw(w->g.m, s->nic, where >> 1 & 1, s->frame, s->len);

@@ -82,12 +82,14 @@ static void reply(struct world *w, struct fuzz_in *in, enum call call, uint32_t 
 {
 	uint8_t how = fuzz_u8(in), all[sizeof(struct vfu_header) + BODY_MAX] = { 0 };
 	size_t n = fuzz_u16(in) % (BODY_MAX + 1), have = n;
+	const uint8_t *from;
 	struct vfu_header h = vfu_msg_header(w->id, call == CALL_SERVE ? VFU_DMA_READ : command_of[call], VFU_F_REPLY);
 	int fd = -1;
 
 	if (call == CALL_READ && how & 1)
 		n = have = sizeof(struct vfu_region_access) + (count < 64 ? count : 64);
-	memcpy(all + sizeof(h), fuzz_bytes(in, &have), have);
+	from = fuzz_bytes(in, &have);
+	memcpy(all + sizeof(h), from, have);
 	if (how & 1)
 		mend(all + sizeof(h), n, call, arg, count);
 	if (how & 2)
