@@ -674,7 +674,7 @@ void fib_counts(const struct fib *r, struct fib_counts *c)
 
 	*c = (struct fib_counts){
 		.hops = r->placed_vias, .neighbours = r->hosts.n, .objects = r->objects.n, .unplaced = r->unplaced,
-		.unplaced_rc = r->unplaced_rc, .dirty = r->dirty, .route_ops = r->route_ops, .hop_ops = r->hop_ops,
+		.unplaced_rc = r->unplaced_rc, .route_ops = r->route_ops, .hop_ops = r->hop_ops,
 	};
 	for (i = 0; i < 2; i++) {
 		c->routes[i] = r->fam[i].num_routes;

@@ -179,7 +179,6 @@ struct fib_counts {
 	size_t hops, neighbours, objects, links;
 	size_t unplaced;               /* prefixes that the sink refused */
 	int unplaced_rc;               /* why, the last */
-	bool dirty;                    /* next hops wait for fib_flush(), some that the sink refused perhaps */
 	uint64_t route_ops, hop_ops;   /* calls of the sink so far */
 };
 void fib_counts(const struct fib *r, struct fib_counts *c);

@@ -310,19 +310,6 @@ static void router_room(struct router *r)
 	r->refused = c.unplaced;
 }
 
-/* Next hops that the NICs had no room for. */
-static void router_hops(struct router *r)
-{
-	struct fib_counts c;
-
-	fib_counts(r->fib, &c);
-	if (!c.dirty)
-		return;
-	area_begin(r->area);
-	fib_flush(r->fib);
-	area_commit(r->area);
-}
-
 static void router_follow(struct router *r, bool events)
 {
 	char why[KERNEL_ERR_MAX];
@@ -359,7 +346,6 @@ static void *router_main(void *arg)
 			router_links(r);
 			router_lost(r);
 			area_poll(r->area);
-			router_hops(r);
 			router_room(r);
 		}
 		fd = p[2].revents ? router_accept(r) : -1;
