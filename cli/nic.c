@@ -98,15 +98,14 @@ static int nic_sandbox(const struct nic_run *n, const struct cli_nic_opts *o, ch
 	return rc;
 }
 
-static int nic_start(struct nic_run *n, const struct cli_nic_opts *o, char err[CLI_ERR_MAX])
+static int nic_start(struct nic_run *n, const struct cli_nic_opts *o, struct rig_opts ro, char err[CLI_ERR_MAX])
 {
-	struct rig_opts ro = { .poll = o->poll, .mem_bytes = o->mem };
 	const char *specs[CLI_LIST_MAX];
 	unsigned int k;
 	int rc;
 
-	if (rig_parse_faults(&ro, &o->fault, err))
-		return -EINVAL;
+	ro.poll = o->poll;
+	ro.mem_bytes = o->mem;
 	if (o->buf_size_set)
 		ro.buf_size = cli_buf_sizes[o->buf_size];
 	ro.queues = o->queues_set ? (unsigned int)o->queues : 1;
@@ -211,7 +210,7 @@ static void nic_say_stats(const struct nic_run *n, bool json)
 	json_object_put(workers);
 }
 
-static int nic_main(const struct cli_nic_opts *o)
+static int nic_main(const struct cli_nic_opts *o, const struct rig_opts *ro)
 {
 	static struct nic_run n;
 	char err[CLI_ERR_MAX];
@@ -228,7 +227,7 @@ static int nic_main(const struct cli_nic_opts *o)
 	else
 		nic_default_name(&n);
 	cli_signals_block();
-	rc = nic_start(&n, o, err);
+	rc = nic_start(&n, o, *ro, err);
 	if (rc) {
 		cli_error("nic", "%s", err);
 		nic_end(&n, false, err);
@@ -247,6 +246,7 @@ static int nic_main(const struct cli_nic_opts *o)
 int cli_nic(int argc, char **argv)
 {
 	static struct cli_nic_opts o;
+	struct rig_opts ro = { 0 };
 	char err[CLI_ERR_MAX];
 	unsigned int words;
 	bool help;
@@ -267,5 +267,9 @@ int cli_nic(int argc, char **argv)
 		cli_error("nic", "--core and --cores: give one of them");
 		return CLI_USAGE;
 	}
-	return nic_main(&o);
+	if (rig_parse_faults(&ro, &o.fault, err)) {
+		cli_error("nic", "%s", err);
+		return CLI_USAGE;
+	}
+	return nic_main(&o, &ro);
 }

@@ -21,6 +21,7 @@ CASES = [  # arguments, status, what the line must contain
     (['run', '--fault', 'drop:dsc:1'], 2, "no target 'dsc'"),
     (['run', '--fault', 'drop:desc:2'], 2, 'no rate'),
     (['run', '--fault', 'stall:desc:1'], 2, 'does not happen to desc'),
+    (['nic', '--socket', '/nowhere/a', '--port', 'null:', '--fault', 'drop:dsc:1'], 2, "no target 'dsc'"),
     (['run', '--stride', '3'], 2, 'power of two'),
     (['run', '--mode', 'xx'], 2, 'wr|rd|bn'),
     (['run', '--mode', 'rd', '--placement', 'cut'], 2, '--mode wr'),
