@@ -320,3 +320,20 @@ void rig_end(struct rig *g, struct bench *b, const char *name)
 		close(g->nic[i].fd);
 	}
 }
+
+int rig_main(int argc, char **argv, rig_fn all)
+{
+	static const enum p2p_mode modes[] = { P2P_MODE_WR, P2P_MODE_RD };
+	struct bench b;
+	unsigned int k, m;
+	uint64_t seed;
+
+	if (bench_init(&b, argc, argv))
+		return 2;
+	for (k = 0; mesh_boards[k]; k++)
+		for (m = 0; m < P2P_ARRAY_SIZE(modes); m++)
+			for (seed = bench_first_seed(&b); !mesh_boards[k]->cut && bench_wants_mode(&b, mesh_boards[k], modes[m]) &&
+			     seed <= bench_last_seed(&b, b.deep ? 10 : 2); seed++)
+				all(&b, mesh_boards[k], modes[m], seed);
+	return bench_exit(&b);
+}

@@ -92,4 +92,8 @@ uint32_t rig_frame(uint8_t *f, unsigned int nic, unsigned int port, const char *
 		   uint16_t sport);
 void rig_fix_sum(uint8_t *f);
 
+/* A test's main(): `all` on every board that routes, in wr and rd, by the seeds asked for. */
+typedef void (*rig_fn)(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode, uint64_t seed);
+int rig_main(int argc, char **argv, rig_fn all);
+
 #endif

@@ -17,10 +17,10 @@
 #include "bench.h"
 #include "hostile.h"
 
-#define A HOSTILE_A
-#define B HOSTILE_B
+#define A HONEST_A
+#define B HONEST_B
 #define RING 1u /* of a, that most attacks use: its frames leave at a.1 */
-#define FLOOD_RING HOSTILE_PORTS
+#define FLOOD_RING HONEST_PORTS
 #define MS 1000000ull
 #define BUS_OF_B (2ull << 40) /* where mesh.c maps b for the others */
 
@@ -32,7 +32,7 @@ static void pump(struct hostile *w, unsigned int ms)
 {
 	for (; ms; ms--) {
 		hostile_beat(w);
-		hostile_honest(w, 4, 64 + ms * 331 % 2400);
+		honest_send(&w->honest, 4, 64 + ms * 331 % 2400);
 		mesh_run(w->m, MS);
 	}
 }
@@ -143,7 +143,7 @@ static void checksum_wrong(struct hostile *w)
 	struct hostile_desc d = good(w, RING, 0);
 	struct p2p_desc *at = hostile_publish(w, RING, &d);
 
-	hostile_put(&at->csum, ~from_le32(at->csum));
+	honest_put(&at->csum, ~from_le32(at->csum));
 	pump(w, 3);
 }
 
@@ -225,7 +225,7 @@ static void rewritten_while_read(struct hostile *w)
 		struct hostile_desc d = good(w, RING, 0);
 		struct p2p_desc *at = hostile_publish(w, RING, &d);
 
-		hostile_put_later(w, k % 8, &at->w0, P2P_D0(0x3fff, 0, 7, 15, 31));
+		honest_put_later(&w->honest, k % 8, &at->w0, P2P_D0(0x3fff, 0, 7, 15, 31));
 		pump(w, 1);
 	}
 }
@@ -242,7 +242,7 @@ static void window_edge(struct hostile *w)
 {
 	struct hostile_desc d = good(w, RING, 0);
 
-	d.place = (uint32_t)(HOSTILE_PORTS * p2p_seg_bytes(&w->m->shape, P2P_SEG_RX) / P2P_DW_UNIT) - 1;
+	d.place = (uint32_t)(HONEST_PORTS * p2p_seg_bytes(&w->m->shape, P2P_SEG_RX) / P2P_DW_UNIT) - 1;
 	publish_one(w, RING, &d);
 }
 
@@ -255,8 +255,8 @@ static void complete(struct hostile *w, uint32_t ahead)
 
 	feed(w, 4);
 	pump(w, 2);
-	hostile_put(&line[P2P_CL_CONS], le32_load_acquire(&line[P2P_CL_CONS]) + ahead);
-	hostile_put(&line[P2P_CL_INC], le32_load_acquire(&w->back->peer.w[P2P_PL_INC]));
+	honest_put(&line[P2P_CL_CONS], le32_load_acquire(&line[P2P_CL_CONS]) + ahead);
+	honest_put(&line[P2P_CL_INC], le32_load_acquire(&w->back->peer.w[P2P_PL_INC]));
 	pump(w, 3);
 }
 
@@ -300,16 +300,16 @@ static void asks_without_end(struct hostile *w)
 	le32 *line = w->ring->ctrl[RING].w;
 	uint32_t k;
 
-	hostile_put(&line[P2P_RL_INC], le32_load_acquire(&w->ring->peer.w[P2P_PL_INC]));
+	honest_put(&line[P2P_RL_INC], le32_load_acquire(&w->ring->peer.w[P2P_PL_INC]));
 	for (k = 0; k < 30; k++) {
-		hostile_put(&line[P2P_RL_POKE], p2p_mix(k));
+		honest_put(&line[P2P_RL_POKE], p2p_mix(k));
 		pump(w, 1);
 	}
 }
 
 static void says_it_sleeps(struct hostile *w)
 {
-	hostile_put(&w->ring->peer.w[P2P_PL_ASLEEP], 3);
+	honest_put(&w->ring->peer.w[P2P_PL_ASLEEP], 3);
 	feed(w, 8);
 	pump(w, 3);
 }
@@ -320,11 +320,11 @@ static void begin_anew(struct hostile *w, uint32_t inc)
 {
 	le32 *line = w->ring->peer.w;
 
-	hostile_put(&line[P2P_PL_ACK], le32_load_acquire(&w->back->peer.w[P2P_PL_INC]));
-	hostile_put(&line[P2P_PL_INC], inc);
+	honest_put(&line[P2P_PL_ACK], le32_load_acquire(&w->back->peer.w[P2P_PL_INC]));
+	honest_put(&line[P2P_PL_INC], inc);
 	pump(w, 1);
 	/* a's incarnation may be another now. */
-	hostile_put(&line[P2P_PL_ACK], le32_load_acquire(&w->back->peer.w[P2P_PL_INC]));
+	honest_put(&line[P2P_PL_ACK], le32_load_acquire(&w->back->peer.w[P2P_PL_INC]));
 	pump(w, 1);
 }
 
@@ -340,8 +340,8 @@ static void acknowledges_another(struct hostile *w)
 {
 	le32 *line = w->ring->peer.w;
 
-	hostile_put(&line[P2P_PL_INC], 0x1234567);
-	hostile_put(&line[P2P_PL_ACK], 0x7654321);
+	honest_put(&line[P2P_PL_INC], 0x1234567);
+	honest_put(&line[P2P_PL_ACK], 0x7654321);
 	pump(w, 50);
 }
 
@@ -376,7 +376,7 @@ static void falls_silent(struct hostile *w)
 
 	feed(w, 4);
 	for (k = 0; k < 100; k++) {
-		hostile_honest(w, 2, 500);
+		honest_send(&w->honest, 2, 500);
 		mesh_run(w->m, MS);
 	}
 }
@@ -384,7 +384,7 @@ static void falls_silent(struct hostile *w)
 /* Lives on, but never acknowledges: down, heard again, never up. */
 static void half_open(struct hostile *w)
 {
-	hostile_put(&w->ring->peer.w[P2P_PL_ACK], 0);
+	honest_put(&w->ring->peer.w[P2P_PL_ACK], 0);
 	falls_silent(w);
 	pump(w, 50);
 }
@@ -443,7 +443,7 @@ static void bn_buffer_of_another(struct hostile *w)
 {
 	struct p2p_desc *at = hostile_recv(w, 0, A, 1, 0);
 
-	hostile_put(&at->where, from_le32(at->where) + w->m->cfg.buf_size / P2P_DW_UNIT);
+	honest_put(&at->where, from_le32(at->where) + w->m->cfg.buf_size / P2P_DW_UNIT);
 	pump(w, 3);
 }
 
@@ -483,8 +483,8 @@ static void bn_completes_unsent(struct hostile *w)
 
 	feed(w, 4);
 	pump(w, 3);
-	hostile_put(&line[P2P_CL_CONS], le32_load_acquire(&line[P2P_CL_CONS]) + 9);
-	hostile_put(&line[P2P_CL_INC], le32_load_acquire(&w->door->peer.w[P2P_PL_INC]));
+	honest_put(&line[P2P_CL_CONS], le32_load_acquire(&line[P2P_CL_CONS]) + 9);
+	honest_put(&line[P2P_CL_INC], le32_load_acquire(&w->door->peer.w[P2P_PL_INC]));
 	pump(w, 3);
 }
 
@@ -494,7 +494,7 @@ static void bn_falls_silent(struct hostile *w)
 
 	feed(w, 4);
 	for (k = 0; k < 200; k++) {
-		hostile_honest(w, 2, 500);
+		honest_send(&w->honest, 2, 500);
 		mesh_run(w->m, MS);
 	}
 }
@@ -632,7 +632,7 @@ static void attack(struct bench *b, const struct attack *a, const struct mesh_op
 	struct hostile w;
 	uint64_t before = 0;
 
-	mesh_cfg_default(&cfg, HOSTILE_NICS, HOSTILE_PORTS);
+	mesh_cfg_default(&cfg, HONEST_NICS, HONEST_PORTS);
 	cfg.mode = mode;
 	cfg.flags = P2P_FLAG_SCRUB | P2P_FLAG_BRIDGE;
 	cfg.rx_bufs = 512;
@@ -648,7 +648,7 @@ static void attack(struct bench *b, const struct attack *a, const struct mesh_op
 	}
 	if (!mesh_failure(w.m))
 		printf("%-22s %s %s: %s %llu, honest frames %u\n", a->name, ops->name, bench_mode(mode), a->counter,
-		       (unsigned long long)(counter(w.m, a->counter) - before), w.arrived[0] + w.arrived[1]);
+		       (unsigned long long)(counter(w.m, a->counter) - before), w.honest.arrived[0] + w.honest.arrived[1]);
 	bench_end(b, a->name, w.m);
 }
 

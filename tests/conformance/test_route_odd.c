@@ -182,17 +182,5 @@ static void all(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode,
 
 int main(int argc, char **argv)
 {
-	static const enum p2p_mode modes[] = { P2P_MODE_WR, P2P_MODE_RD };
-	struct bench b;
-	unsigned int k, m;
-	uint64_t seed;
-
-	if (bench_init(&b, argc, argv))
-		return 2;
-	for (k = 0; mesh_boards[k]; k++)
-		for (m = 0; m < P2P_ARRAY_SIZE(modes); m++)
-			for (seed = bench_first_seed(&b); !mesh_boards[k]->cut && bench_wants_mode(&b, mesh_boards[k], modes[m]) &&
-			     seed <= bench_last_seed(&b, b.deep ? 10 : 2); seed++)
-				all(&b, mesh_boards[k], modes[m], seed);
-	return bench_exit(&b);
+	return rig_main(argc, argv, all);
 }

@@ -15,16 +15,15 @@
 
 #include <p2pnic/csum.h>
 #include <tests/conformance/bench.h>
+#include <tests/conformance/honest.h>
 #include "fuzz.h"
 
-#define NICS 3
-#define PORTS 2
-#define A 0u
-#define B 1u
-#define C 2u
+#define NICS HONEST_NICS
+#define PORTS HONEST_PORTS
+#define A HONEST_A
+#define B HONEST_B
+#define C HONEST_C
 #define OPS_MAX 400
-#define HONEST_MAX 24 /* under way in each direction: fewer than slots, none is dropped */
-#define LATER_MAX 8
 #define MARK 0xa5
 
 enum op {
@@ -48,12 +47,6 @@ enum op {
 	OP_NUM
 };
 
-struct later {
-	uint32_t calls; /* of a's ports from now on */
-	le32 *at;
-	uint32_t value;
-};
-
 struct world {
 	struct mesh *m;
 	/* What b writes: ring(b) of a; in bn its area in main memory. */
@@ -71,76 +64,8 @@ struct world {
 	const struct p2p_doorbell *bell;       /* bn */
 	uint32_t prod[PORTS + 1], base[PORTS + 1];
 	uint8_t frame[PORTS + 1];
-	uint32_t sent[2], arrived[2];          /* honest: a to c, c to a */
-	uint32_t posted[NICS][PORTS];          /* receive buffers on the cables at first */
-	struct later later[LATER_MAX];
-	unsigned int laters;
+	struct honest honest;
 };
-
-static void put(le32 *at, uint32_t v)
-{
-	le32_store_release(at, v);
-}
-
-static uint32_t honest_word(uint32_t way, uint32_t number, uint32_t k)
-{
-	return p2p_mix(p2p_mix(number * 2 + way) ^ (k * 0x9e3779b9u + 0x5eed));
-}
-
-static void honest_make(uint8_t *f, uint32_t len, uint32_t way, uint32_t number)
-{
-	uint32_t k, v;
-
-	memset(f, 0, len);
-	memcpy(f, (uint8_t[6]){ 2, 0, 0, 0, 9, (uint8_t)way }, 6);
-	memcpy(f + 6, (uint8_t[6]){ 2, 0, 0, 0, 8, (uint8_t)way }, 6);
-	f[12] = 0x88;
-	f[13] = 0xb5;
-	memset(f + 14, MARK, 4);
-	memcpy(f + 18, &number, 4);
-	for (k = 22; k + 4 <= len; k += 4) {
-		v = honest_word(way, number, k);
-		memcpy(f + k, &v, 4);
-	}
-}
-
-static void frame_out(void *arg, unsigned int nic, unsigned int port, const uint8_t *data, uint32_t len)
-{
-	static uint8_t want[P2P_MAX_FRAME];
-	struct world *w = arg;
-	unsigned int way = nic == A;
-	uint32_t number;
-
-	if (port || nic == B || len < 64 || len > sizeof(want))
-		return;
-	memcpy(&number, data + 18, 4);
-	honest_make(want, len, way, number);
-	if (memcmp(data, want, len))
-		return;
-	if (number != w->arrived[way])
-		fuzz_fail("honest frame %u left %c.0, %u was expected", number, 'a' + nic, w->arrived[way]);
-	w->arrived[way]++;
-}
-
-static void ports_called(void *arg)
-{
-	struct world *w = arg;
-	unsigned int k = 0;
-
-	while (k < w->laters) {
-		if (w->later[k].calls--) {
-			k++;
-			continue;
-		}
-		put(w->later[k].at, w->later[k].value);
-		w->later[k] = w->later[--w->laters];
-	}
-}
-
-static void *segment(struct world *w, unsigned int nic, unsigned int seg)
-{
-	return w->m->ops->mem(w->m->mb, nic, p2p_seg_offset(&w->m->shape, seg));
-}
 
 /* As a producer finds them: where a's completion lines in b's memory say. */
 static void learn_prod(struct world *w)
@@ -157,8 +82,8 @@ static void learn_prod(struct world *w)
 static void places(struct world *w)
 {
 	const struct p2p_shape *s = &w->m->shape;
-	struct p2p_ring_head *ring = segment(w, A, p2p_seg_ring(s, B));
-	const struct p2p_ring_head *back = segment(w, B, p2p_seg_ring(s, A));
+	struct p2p_ring_head *ring = honest_segment(&w->honest, A, p2p_seg_ring(s, B));
+	const struct p2p_ring_head *back = honest_segment(&w->honest, B, p2p_seg_ring(s, A));
 	unsigned int r;
 
 	w->own = ring;
@@ -169,10 +94,10 @@ static void places(struct world *w)
 	w->rings = PORTS + 1;
 	for (r = 0; r <= PORTS; r++) {
 		w->desc[r] = (struct p2p_desc *)(ring + 1) + r * s->slots;
-		w->buf[r] = segment(w, A, p2p_seg_buf(s, r, B));
+		w->buf[r] = honest_segment(&w->honest, A, p2p_seg_buf(s, r, B));
 	}
 	for (r = 0; r < PORTS; r++)
-		w->rx[r] = segment(w, B, p2p_seg_rx(s, r));
+		w->rx[r] = honest_segment(&w->honest, B, p2p_seg_rx(s, r));
 	w->back_peer = back->peer.w;
 	w->back_comp = back->comp;
 	w->back_ctrl = back->ctrl;
@@ -196,7 +121,7 @@ static void places_host(struct world *w)
 		w->buf[r] = w->rx[r] = w->m->host.mem + w->m->host.pool_off + B * p2p_host_pool_bytes(s);
 	}
 	w->buf[PORTS] = w->buf[0];
-	w->bell = segment(w, B, P2P_SEG_DOORBELL);
+	w->bell = honest_segment(&w->honest, B, P2P_SEG_DOORBELL);
 	w->back_peer = w->bell->peer.w;
 	w->back_comp = w->bell->comp;
 	w->back_ctrl = w->bell->send;
@@ -207,7 +132,7 @@ static void world_make(struct world *w, uint8_t how)
 	static const struct mesh_ops *const boards[] = { &mesh_soft, &mesh_cut, &mesh_late, &mesh_plain };
 	const struct mesh_ops *ops = boards[how & 3];
 	struct mesh_cfg cfg;
-	unsigned int r, p;
+	unsigned int p;
 
 	memset(w, 0, sizeof(*w));
 	mesh_cfg_default(&cfg, NICS, PORTS);
@@ -219,8 +144,7 @@ static void world_make(struct world *w, uint8_t how)
 	cfg.prompt = how & 64;
 	cfg.silence_ms = P2P_SILENCE_MS_MIN;
 	w->m = mesh_create(ops, &cfg);
-	w->m->out = frame_out;
-	w->m->out_arg = w;
+	honest_watch(&w->honest, w->m);
 	if (mesh_configure(w->m))
 		fuzz_fail("%s", mesh_failure(w->m));
 	mesh_pair(w->m, A, 0, C, 0);
@@ -233,13 +157,9 @@ static void world_make(struct world *w, uint8_t how)
 		places_host(w);
 	else
 		places(w);
-	for (r = 0; r < NICS; r++)
-		for (p = 0; p < PORTS; p++)
-			w->posted[r][p] = script_port_posted(w->m->port[r][p].sp);
-	for (p = 0; p < PORTS; p++) {
-		script_port_each(w->m->port[A][p].sp, ports_called, w);
+	honest_up(&w->honest);
+	for (p = 0; p < PORTS; p++)
 		script_port_restless(w->m->port[A][p].sp, 1 + B);
-	}
 	learn_prod(w);
 	fuzz_race_watch(w->own, w->own_bytes);
 }
@@ -284,7 +204,7 @@ static void op_desc(struct world *w, struct fuzz_in *in, bool twist)
 		w->frame[r]++;
 	if (twist) {
 		k = fuzz_u8(in) & 3;
-		put(&word[k], le32_load_acquire(&word[k]) ^ fuzz_u32(in));
+		honest_put(&word[k], le32_load_acquire(&word[k]) ^ fuzz_u32(in));
 	}
 	memcpy(&w->desc[r][slot], &d, sizeof(d));
 }
@@ -297,11 +217,11 @@ static void op_poke(struct world *w, struct fuzz_in *in, enum op when)
 	if (value & 0x80000000u) /* near what is there */
 		value = le32_load_acquire(at) + (int32_t)(value << 1) / 2;
 	if (when == OP_POKE)
-		put(at, value);
+		honest_put(at, value);
 	else if (when == OP_RACE)
 		fuzz_race(fuzz_u8(in), at, to_le32(value).raw);
-	else if (w->laters < LATER_MAX)
-		w->later[w->laters++] = (struct later){ .calls = fuzz_u8(in), .at = at, .value = value };
+	else
+		honest_put_later(&w->honest, fuzz_u8(in), at, value);
 }
 
 static void op_buf(struct world *w, struct fuzz_in *in)
@@ -310,7 +230,7 @@ static void op_buf(struct world *w, struct fuzz_in *in)
 	uint8_t *base = which & 0x80 ? w->rx[which & 1] : w->buf[which % (PORTS + 1)];
 	uint32_t at = fuzz_u32(in) % (w->m->cfg.slots * w->m->cfg.buf_size / 4) * 4;
 
-	put((le32 *)(void *)(base + at), fuzz_u32(in) & 0x7f7f7f7fu);
+	honest_put((le32 *)(void *)(base + at), fuzz_u32(in) & 0x7f7f7f7fu);
 }
 
 static void op_line(struct world *w, struct fuzz_in *in)
@@ -318,11 +238,11 @@ static void op_line(struct world *w, struct fuzz_in *in)
 	uint8_t what = fuzz_u8(in);
 	le32 *line = w->peer;
 
-	put(&line[P2P_PL_BEAT], le32_load_acquire(&line[P2P_PL_BEAT]) + 1);
-	put(&line[P2P_PL_ASLEEP], what & 3);
-	put(&line[P2P_PL_ACK], what & 4 ? le32_load_acquire(&w->back_peer[P2P_PL_INC]) : fuzz_u32(in));
+	honest_put(&line[P2P_PL_BEAT], le32_load_acquire(&line[P2P_PL_BEAT]) + 1);
+	honest_put(&line[P2P_PL_ASLEEP], what & 3);
+	honest_put(&line[P2P_PL_ACK], what & 4 ? le32_load_acquire(&w->back_peer[P2P_PL_INC]) : fuzz_u32(in));
 	if (what & 8)
-		put(&line[P2P_PL_INC], fuzz_u32(in));
+		honest_put(&line[P2P_PL_INC], fuzz_u32(in));
 }
 
 static void op_comp(struct world *w, struct fuzz_in *in)
@@ -333,12 +253,12 @@ static void op_comp(struct world *w, struct fuzz_in *in)
 	uint32_t cons = le32_load_acquire(&line[P2P_CL_CONS]);
 
 	/* What a has told of: its control line; or a step on. */
-	put(&line[P2P_CL_POKE], le32_load_acquire(&w->back_ctrl[r].w[P2P_RL_POKE]));
-	put(&line[P2P_CL_CONS], what & 1 ? le32_load_acquire(&w->back_ctrl[r].w[P2P_RL_PROD]) : cons + fuzz_u8(in));
+	honest_put(&line[P2P_CL_POKE], le32_load_acquire(&w->back_ctrl[r].w[P2P_RL_POKE]));
+	honest_put(&line[P2P_CL_CONS], what & 1 ? le32_load_acquire(&w->back_ctrl[r].w[P2P_RL_PROD]) : cons + fuzz_u8(in));
 	if (what & 2)
-		put(&line[P2P_CL_INC], le32_load_acquire(&w->back_peer[P2P_PL_INC]));
+		honest_put(&line[P2P_CL_INC], le32_load_acquire(&w->back_peer[P2P_PL_INC]));
 	if (what & 4)
-		put(&line[P2P_CL_CONS], fuzz_u32(in));
+		honest_put(&line[P2P_CL_CONS], fuzz_u32(in));
 }
 
 static void op_ctrl(struct world *w, struct fuzz_in *in)
@@ -346,24 +266,16 @@ static void op_ctrl(struct world *w, struct fuzz_in *in)
 	unsigned int r = fuzz_u8(in) % w->rings;
 	le32 *line = w->ctrl[r].w;
 
-	put(&line[P2P_RL_PROD], w->prod[r]);
-	put(&line[P2P_RL_POKE], fuzz_u8(in));
-	put(&line[P2P_RL_INC], le32_load_acquire(&w->peer[P2P_PL_INC]));
+	honest_put(&line[P2P_RL_PROD], w->prod[r]);
+	honest_put(&line[P2P_RL_POKE], fuzz_u8(in));
+	honest_put(&line[P2P_RL_INC], le32_load_acquire(&w->peer[P2P_PL_INC]));
 }
 
 static void op_honest(struct world *w, struct fuzz_in *in)
 {
-	static uint8_t f[P2P_MAX_FRAME];
-	unsigned int k, n = fuzz_u8(in) % 8 + 1, way;
-	uint32_t len = 64 + fuzz_u16(in) % 4000;
+	unsigned int n = fuzz_u8(in) % 8 + 1;
 
-	for (k = 0; k < n; k++) {
-		way = k & 1;
-		if (w->sent[way] - w->arrived[way] >= HONEST_MAX / (1 + len / 2048))
-			continue;
-		honest_make(f, len, way, w->sent[way]++);
-		mesh_send_raw(w->m, way ? C : A, 0, f, len);
-	}
+	honest_send(&w->honest, n, 64 + fuzz_u16(in) % 4000);
 }
 
 static void op_flood(struct world *w, struct fuzz_in *in)
@@ -407,7 +319,7 @@ static void step(struct world *w, struct fuzz_in *in)
 		op_buf(w, in);
 		break;
 	case OP_BEAT:
-		put(beat, le32_load_acquire(beat) + 1);
+		honest_put(beat, le32_load_acquire(beat) + 1);
 		break;
 	case OP_LINE:
 		op_line(w, in);
@@ -442,41 +354,20 @@ static void step(struct world *w, struct fuzz_in *in)
 	}
 }
 
-/* All honest frames have come, and the receive buffers are back (with --placement cut a.1's lie in others' rings). */
-static bool quiet(struct world *w)
-{
-	unsigned int p;
-
-	for (p = 0; p < PORTS && !w->m->ops->cut; p++)
-		if (script_port_posted(w->m->port[A][p].sp) != w->posted[A][p] ||
-		    script_port_posted(w->m->port[C][p].sp) != w->posted[C][p])
-			return false;
-	return w->sent[0] == w->arrived[0] && w->sent[1] == w->arrived[1];
-}
-
 /* b is silent from here on, so that a gives it up; and then the driver takes it away: in rd it might still be reading. */
 static void finish(struct world *w)
 {
-	static uint8_t f[64];
-	unsigned int way, k;
+	unsigned int k;
 
 	script_port_link(w->m->port[A][1].sp, true);
-	for (way = 0; way < 2; way++) {
-		honest_make(f, sizeof(f), way, w->sent[way]++);
-		mesh_send_raw(w->m, way ? C : A, 0, f, sizeof(f));
-	}
+	honest_send(&w->honest, 2, 64);
 	for (k = 0; k < 8 && !w->m->failure[0]; k++)
 		mesh_run(w->m, 5000000);
 	reg(w, A, P2P_PEER_BLOCK + B * P2P_PEER_BLOCK_BYTES + P2P_PEER_CTRL, 0);
 	reg(w, C, P2P_PEER_BLOCK + B * P2P_PEER_BLOCK_BYTES + P2P_PEER_CTRL, 0);
-	for (k = 0; k < 100 && !quiet(w) && !w->m->failure[0]; k++)
-		mesh_run(w->m, 10000000);
+	honest_finish(&w->honest, NULL);
 	if (mesh_failure(w->m))
 		fuzz_fail("%s", mesh_failure(w->m));
-	if (!quiet(w))
-		fuzz_fail("after a second: a to c %u of %u, c to a %u of %u; receive buffers %u of %u, %u of %u", w->arrived[0],
-			  w->sent[0], w->arrived[1], w->sent[1], script_port_posted(w->m->port[A][0].sp), w->posted[A][0],
-			  script_port_posted(w->m->port[A][1].sp), w->posted[A][1]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
