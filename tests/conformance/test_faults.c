@@ -245,7 +245,8 @@ int main(int argc, char **argv)
 		for (mode = P2P_MODE_WR; mode < P2P_NUM_MODES; mode++)
 			for (c = 0; bench_wants_mode(&b, mesh_boards[k], mode) && c < P2P_ARRAY_SIZE(cases); c++)
 				for (seed = bench_first_seed(&b); seed <= bench_last_seed(&b, b.deep ? 4 : bench_share(1)); seed++)
-					run(&b, mesh_boards[k], mode, &cases[c], seed, b.deep ? 300 : bench_share(40));
+					run(&b, mesh_boards[k], mode, &cases[c], seed,
+					    b.deep ? 300 : cases[c].bells ? 40 : bench_share(40));
 	}
 	return bench_exit(&b);
 }
