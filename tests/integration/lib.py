@@ -24,6 +24,7 @@ BUILD = os.environ.get('P2PNIC_BUILD', os.path.join(TOP, 'build'))
 P2PNIC = os.path.join(BUILD, 'p2pnic')
 MEMIF_LOOP = os.path.join(BUILD, 'tests', 'unit', 'memif', 'memif_loop')
 CABLE = os.path.join(BUILD, 'tests', 'integration', 'cable')
+FAR = os.path.join(BUILD, 'tests', 'soak', 'far')
 MODES = ('wr', 'rd', 'bn')
 
 PR_SET_PDEATHSIG = 1
@@ -146,6 +147,51 @@ class Result:
             return json.loads(self.out)
         except ValueError:
             raise Failed(f'not JSON from {" ".join(self.argv)}: {self.out[:200]!r} {self.err[:300]!r}') from None
+
+
+class Far(Proc):
+    """tests/soak/far: numbered frames at the far ends of memif cables; its header says what it is told and tells."""
+
+    def __init__(self, bench, cables, flows, *args):
+        """cables: {name: spec}; flows: {name: 'FROM:TO:RATE,...'}"""
+        argv = [FAR]
+        for name, spec in cables.items():
+            argv += ['--cable', f'{name}={spec}']
+        for name, flow in flows.items():
+            argv += ['--flow', f'{name}:{flow}']
+        super().__init__(bench, 'far', argv + list(args), stdin=subprocess.PIPE)
+        bench.procs.append(self)
+        self.told = 0  # bytes of answers taken
+
+    def ask(self, *words, seconds=30):
+        """One command; its answer."""
+        line = ' '.join(str(w) for w in words)
+        try:
+            self.popen.stdin.write(line.encode() + b'\n')
+            self.popen.stdin.flush()
+        except OSError:
+            raise Failed(f'far is gone: {self.err.strip()}') from None
+        while True:
+            got = wait_for(f'far answers "{line}"', seconds, self._answer, 0.005)
+            if got['what'] == words[0]:
+                return got
+            if got['what'] == 'error':
+                raise Failed(f'far: {line}: {got["why"]}')
+
+    def _answer(self):
+        with open(self.out_path, 'rb') as f:
+            f.seek(self.told)
+            line = f.readline()
+        if not line.endswith(b'\n'):
+            if not self.alive():
+                raise Failed(f'far ended with status {self.popen.returncode}: {self.err.strip()}')
+            return None
+        self.told += len(line)
+        return json.loads(line)
+
+    def drain(self, quiet=200, most=20000):
+        """Closes an interval: sends no more, waits until all has settled."""
+        return self.ask('drain', quiet, most, seconds=most / 1000 + 30)
 
 
 class Netns:
