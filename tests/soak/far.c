@@ -25,8 +25,8 @@
  * this process did not run, "cables": {NAME: {"up", "sent", "received", "corrupted", "foreign", "unknown", and of the port
  * "tx_frames", "tx_lost", "rx_refused", "peer_errors", "link_changes"}}, "flows": {NAME: {"sent", "received": each number once,
  * "missing": sent - received, "holes": of those, numbers below one received, "duplicated", "reordered", "old": too old to tell
- * which of the two, "corrupted", "misrouted": at another cable than TO, "gap_ms": longest time without a frame while running,
- * without what is in late_ms, "silent_ms": the one now}}}.
+ * which of the two, "corrupted", "misrouted": at another cable than TO, "gap_ms": longest time without a frame while running
+ * at a rate above 0, without what is in late_ms, "silent_ms": the one now}}}.
  * sent: frames taken by the cable.  foreign: a kernel's ARP and the like on a cable of IP flows; anything else that no flow can
  * have sent is unknown, and counted as corrupted, too.  Numbers are never used twice, whatever happens to cables and NICs.
  *
@@ -95,12 +95,17 @@ static _Noreturn void far_usage(const char *what, const char *why)
 
 /* --- what comes --- */
 
-static void far_number(struct flow *f, uint64_t n, uint64_t now)
+static void far_gap(struct flow *f, uint64_t now)
 {
 	uint64_t gap = now - f->last_ns;
 
-	f->gap_ns = running && gap > f->gap_ns ? gap : f->gap_ns;
+	f->gap_ns = running && f->rate && gap > f->gap_ns ? gap : f->gap_ns;
 	f->last_ns = now;
+}
+
+static void far_number(struct flow *f, uint64_t n, uint64_t now)
+{
+	far_gap(f, now);
 	if (n < f->top && f->top - n > FAR_WINDOW) {
 		f->old++;
 		return;
@@ -251,7 +256,7 @@ static void far_report(const char *what, int settled)
 	printf("}, \"flows\": {");
 	for (unsigned int i = 0; i < flows; i++) {
 		struct flow *f = &flow[i];
-		uint64_t silent = running ? now - f->last_ns : 0;
+		uint64_t silent = running && f->rate ? now - f->last_ns : 0;
 
 		printf("%s\"%s\": {\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"missing\": %" PRIu64 ", \"holes\": %" PRIu64
 		       ", \"duplicated\": %" PRIu64 ", \"reordered\": %" PRIu64 ", \"old\": %" PRIu64, i ? ", " : "", f->name,
@@ -289,11 +294,8 @@ static void far_pause(void)
 {
 	uint64_t now = env_now_ns();
 
-	for (unsigned int i = 0; running && i < flows; i++) {
-		uint64_t gap = now - flow[i].last_ns;
-
-		flow[i].gap_ns = gap > flow[i].gap_ns ? gap : flow[i].gap_ns;
-	}
+	for (unsigned int i = 0; running && i < flows; i++)
+		far_gap(&flow[i], now);
 	running = false;
 }
 
@@ -342,6 +344,15 @@ static bool far_taken(void)
 			return false;
 	}
 	return true;
+}
+
+static void far_rate(struct flow *f, uint64_t rate)
+{
+	uint64_t now = env_now_ns();
+
+	far_gap(f, now);
+	f->due_ns = now;
+	f->rate = rate;
 }
 
 static void far_drain(uint64_t quiet_ms, uint64_t max_ms)
@@ -407,8 +418,10 @@ static void far_command(char *line)
 		return;
 	}
 	if (!strcmp(what, "rate") && b) {
-		for (unsigned int i = 0; i < flows; i++)
-			flow[i].rate = strcmp(flow[i].name, a) ? flow[i].rate : strtoull(b, NULL, 10);
+		for (unsigned int i = 0; i < flows; i++) {
+			if (!strcmp(flow[i].name, a))
+				far_rate(&flow[i], strtoull(b, NULL, 10));
+		}
 	} else if (!strcmp(what, "resume")) {
 		far_resume();
 	} else if (!strcmp(what, "pause")) {
