@@ -46,6 +46,7 @@ const struct cli_usage cli_bench_forward_usage = {
 		"Exit status 1 also if p2pnic lost a frame below saturation, or corrupted, reordered or duplicated one.",
 	.examples = "  p2pnic bench forward\n"
 		    "  p2pnic bench forward --native --frames 64,1518 --json\n"
+		    "  p2pnic bench forward --subjects p2pnic-wr,p2pnic-cut --against ../before/build/p2pnic --rounds 9\n"
 		    "  p2pnic bench forward --subjects p2pnic-wr,testpmd-io --generator testpmd --frames 64\n",
 	.table = { forward_opts, sizeof(forward_opts) / sizeof(forward_opts[0]) },
 };
@@ -204,6 +205,10 @@ int cli_bench_forward(int argc, char **argv)
 		rc = bench_frames(&r, o.frames_set ? o.frames : "64,128,256,512,1024,1518", err);
 	if (!rc && o.subjects_set)
 		rc = bench_subjects(&r, "--subjects", o.subjects, err);
+	if (!rc && o.against_set && access(o.against, X_OK)) {
+		snprintf(err, sizeof(err), "--against %.300s: %s; give the p2pnic program of another build", o.against, strerror(errno));
+		rc = -EINVAL;
+	}
 	if (!rc)
 		rc = bench_cores(&r, o.cores, err);
 	if (rc) {
@@ -220,6 +225,7 @@ int cli_bench_forward(int argc, char **argv)
 	r.latency = (!o.latency_set || o.latency) && !r.testpmd_drives;
 	r.check_only = o.check;
 	r.routes = o.routes_set ? o.routes : NULL;
+	r.against = o.against_set ? o.against : NULL;
 	r.csv = o.csv;
 	r.svg = o.svg;
 	return bench_end("bench forward", fwd_forward(&r, stdout, err), err);

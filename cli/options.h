@@ -186,6 +186,8 @@
 	  "what drives them; with testpmd only busy cycles per frame tell them apart (tester)") \
 	X(STR, routes, "routes", 0, "FILE", 0, 0, \
 	  "the full table, and where many destinations are drawn from: prefixes, one a line, or what `location dump` wrote (`location dump`)") \
+	X(STR, against, "against", 0, "PROGRAM", 0, 0, \
+	  "another build of p2pnic: each of p2pnic's subjects is measured with both, and this one's ratio to it told") \
 	X(ONOFF, latency, "latency", 0, "on|off", 0, 0, "measure latency too (on)") \
 	X(SECONDS, patience, "patience", 0, "S", 0, 0, \
 	  "to wait in all, on a virtual machine, for cores that are as near and as fast as at their best (180 for each of --seconds)") \

@@ -41,6 +41,7 @@ struct fwd_entry {
 	const struct fwd_subject *subject; /* NULL: the generator, looped to its sink */
 	bool zero_copy;
 	bool spread;                /* with many destinations */
+	bool against;               /* p2pnic: the request's other build */
 	bool by_rate;               /* cycles are the core's whole time, for want of a counter */
 	bool gone;                  /* not measured, or no further */
 	char why[FWD_ERR_MAX];      /* then */
@@ -67,11 +68,15 @@ void fwd_bench_destroy(struct fwd_bench *b);
 int fwd_bench_tune(struct fwd_bench *b, struct fwd_entry *e, char err[FWD_ERR_MAX]);
 
 const char *fwd_entry_name(const struct fwd_entry *e);
-/* With what else tells it apart: "l3fwd zero-copy, many destinations". */
+/* With what else tells it apart: "l3fwd zero-copy, many destinations", "p2pnic-wr against". */
 #define FWD_LABEL_MAX 64
 const char *fwd_entry_label(const struct fwd_entry *e, char label[FWD_LABEL_MAX]);
+/* What tables say of it beside its name: "yes" for zero-copy, "other" for the other build, or "". */
+const char *fwd_entry_variant(const struct fwd_entry *e);
 /* Destinations of its frames. */
 unsigned int fwd_entry_destinations(const struct fwd_entry *e);
+/* The entry of the same subject, of this build; NULL: there is none. */
+const struct fwd_entry *fwd_entry_own(const struct fwd_bench *b, const struct fwd_entry *against);
 bool fwd_stopped(const struct fwd_bench *b);
 double fwd_common_pps(unsigned int frame_bytes);
 
@@ -135,15 +140,17 @@ struct fwd_row {
 };
 /* Of entry k at frame f: false if nothing was measured. */
 bool fwd_row(const struct fwd_bench *b, unsigned int k, unsigned int f, struct fwd_row *row);
-/* Frames lost below saturation, corrupted, reordered, duplicated or foreign, of all rows of p2pnic's. */
+/* Frames lost below saturation, corrupted, reordered, duplicated or foreign, of all rows of this build's. */
 bool fwd_clean(const struct fwd_bench *b);
 
 /* ---- goals.c ---- */
 struct fwd_goal_result {
 	const char *what;
 	unsigned int frame_bytes;
+	unsigned int destinations;
 	const char *by;   /* "mpps", "cycles" where a row is generator-bound, "p50_ns" */
 	double value;     /* NAN: something of it was not measured, and then it is left out */
+	struct fwd_spread rounds; /* of the rounds' ratios; its median is value */
 	double goal;      /* 0: only reported */
 	bool at_most;
 	bool reached;

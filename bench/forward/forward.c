@@ -16,9 +16,24 @@ const char *fwd_entry_name(const struct fwd_entry *e)
 
 const char *fwd_entry_label(const struct fwd_entry *e, char label[FWD_LABEL_MAX])
 {
-	snprintf(label, FWD_LABEL_MAX, "%s%s%s", fwd_entry_name(e), e->zero_copy ? " zero-copy" : "",
-		 e->spread ? ", many destinations" : "");
+	snprintf(label, FWD_LABEL_MAX, "%s%s%s%s", fwd_entry_name(e), e->zero_copy ? " zero-copy" : "",
+		 e->against ? " of --against" : "", e->spread ? ", many destinations" : "");
 	return label;
+}
+
+const char *fwd_entry_variant(const struct fwd_entry *e)
+{
+	return e->zero_copy ? "yes" : e->against ? "other" : "";
+}
+
+const struct fwd_entry *fwd_entry_own(const struct fwd_bench *b, const struct fwd_entry *against)
+{
+	unsigned int k;
+
+	for (k = 0; k < b->n; k++)
+		if (b->entry[k].subject == against->subject && b->entry[k].spread == against->spread && !b->entry[k].against)
+			return &b->entry[k];
+	return NULL;
 }
 
 unsigned int fwd_entry_destinations(const struct fwd_entry *e)
@@ -49,12 +64,12 @@ static void cell_init(struct fwd_cell *c)
 	}
 }
 
-static int bench_add(struct fwd_bench *b, const struct fwd_subject *s, bool zero_copy, bool spread)
+static int bench_add(struct fwd_bench *b, const struct fwd_subject *s, bool zero_copy, bool spread, bool against)
 {
 	struct fwd_entry *e = &b->entry[b->n];
 	unsigned int f;
 
-	*e = (struct fwd_entry){ .subject = s, .zero_copy = zero_copy, .spread = spread };
+	*e = (struct fwd_entry){ .subject = s, .zero_copy = zero_copy, .spread = spread, .against = against };
 	e->by_rate = s && s->dpdk && !s->counts;
 	e->cell = calloc(b->req->num_frames, sizeof(*e->cell));
 	if (!e->cell)
@@ -92,7 +107,9 @@ static int bench_add_subject(struct fwd_bench *b, unsigned int k)
 
 	for (spread = s->full; spread <= bench_spreads(b, k) && !rc; spread++)
 		for (zero_copy = 0; zero_copy <= s->lends && !rc; zero_copy++)
-			rc = bench_add(b, s, zero_copy, spread);
+			rc = bench_add(b, s, zero_copy, spread, false);
+	for (spread = s->full; b->req->against && s->p2pnic && spread <= bench_spreads(b, k) && !rc; spread++)
+		rc = bench_add(b, s, false, spread, true);
 	return rc;
 }
 
@@ -114,9 +131,9 @@ static int bench_entries(struct fwd_bench *b, char err[FWD_ERR_MAX])
 		rc = 0;
 	}
 	if (!b->req->testpmd_drives)
-		rc = bench_add(b, NULL, false, false);
+		rc = bench_add(b, NULL, false, false, false);
 	if (!rc && b->env.dst)
-		rc = bench_add(b, NULL, false, true);
+		rc = bench_add(b, NULL, false, true, false);
 	for (k = 0; !rc && fwd_subjects[k].name; k++)
 		if (bench_wanted(b, k))
 			rc = bench_add_subject(b, k);
@@ -192,6 +209,16 @@ static void bench_first_setup(struct fwd_bench *b, struct fwd_entry *e)
 	fwd_setups(&b->env, e->subject, setup);
 	for (f = 0; f < b->req->num_frames; f++)
 		e->cell[f].setup = setup[0];
+}
+
+/* Two builds are compared with the same rings and buffers. */
+static void bench_own_setup(const struct fwd_bench *b, struct fwd_entry *e)
+{
+	const struct fwd_entry *own = fwd_entry_own(b, e);
+	unsigned int f;
+
+	for (f = 0; f < b->req->num_frames; f++)
+		e->cell[f].setup = own->cell[f].setup;
 }
 
 /* ---- one pass over the frame sizes: each setup that is used is started once ---- */
@@ -281,7 +308,10 @@ static int bench_prepare(struct fwd_bench *b, char err[FWD_ERR_MAX])
 			bench_first_setup(b, e);
 			continue;
 		}
-		rc = bench_outcome(b, e, fwd_bench_tune(b, e, err), err);
+		if (e->against)
+			bench_own_setup(b, e);
+		else
+			rc = bench_outcome(b, e, fwd_bench_tune(b, e, err), err);
 		if (!rc && !e->gone)
 			rc = bench_outcome(b, e, bench_pass(b, e, 0, step_check, err), err);
 	}
@@ -295,7 +325,8 @@ static void bench_raw_rings(struct fwd_bench *b)
 	unsigned int k, f;
 
 	for (k = 0; k < b->n; k++)
-		if (b->entry[k].subject && !strcmp(b->entry[k].subject->name, "p2pnic-wr") && !b->entry[k].gone)
+		if (b->entry[k].subject && !strcmp(b->entry[k].subject->name, "p2pnic-wr") && !b->entry[k].gone &&
+		    !b->entry[k].against)
 			wr = &b->entry[k];
 	for (k = 0; wr && k < b->n; k++)
 		for (f = 0; f < b->req->num_frames && b->entry[k].subject && !bench_has_setups(&b->entry[k]); f++)

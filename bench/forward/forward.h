@@ -30,10 +30,11 @@
 #define FWD_MAX_ROUNDS 101
 #define FWD_MIN_FRAME 64u
 #define FWD_MAX_FRAME 1518u
-#define FWD_MAX_ENTRIES 24 /* subjects, each zero-copy variant apart */
+#define FWD_MAX_ENTRIES 32 /* subjects, each variant apart */
 
 struct fwd_request {
 	const char *self; /* the p2pnic program */
+	const char *against; /* another build of it, each p2pnic subject's is measured beside; NULL: none */
 	unsigned int frames[FWD_MAX_FRAMES], num_frames;
 	unsigned int rounds;
 	double seconds;        /* of each measurement, after a warm-up */

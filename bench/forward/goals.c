@@ -46,7 +46,7 @@ static bool goal_row(const struct fwd_bench *b, const char *name, bool zero_copy
 
 	for (k = 0; k < b->n; k++)
 		if (b->entry[k].subject && !strcmp(b->entry[k].subject->name, name) && b->entry[k].zero_copy == zero_copy &&
-		    b->entry[k].spread == spread)
+		    b->entry[k].spread == spread && !b->entry[k].against)
 			return fwd_row(b, k, f, r) && r->mpps.n;
 	return false;
 }
@@ -56,11 +56,12 @@ static void goal_rate(const struct fwd_bench *b, const struct fwd_row *num, cons
 {
 	if (num->generator_bound || den->generator_bound) {
 		g->by = "cycles";
-		g->value = fwd_ratio(den->cell->cycles, num->cell->cycles, b->rounds);
+		fwd_ratio_of(&g->rounds, den->cell->cycles, num->cell->cycles, b->rounds);
 	} else {
 		g->by = "mpps";
-		g->value = fwd_ratio(num->cell->mpps, den->cell->mpps, b->rounds);
+		fwd_ratio_of(&g->rounds, num->cell->mpps, den->cell->mpps, b->rounds);
 	}
+	g->value = g->rounds.median;
 }
 
 /* The faster of two rows: by what can be compared. */
@@ -81,7 +82,7 @@ static bool goal_best(const struct fwd_bench *b, unsigned int f, struct fwd_goal
 	for (k = 0; k < b->n; k++) {
 		const struct fwd_subject *s = b->entry[k].subject;
 
-		if (!s || b->entry[k].spread || !fwd_row(b, k, f, &r) || !r.mpps.n)
+		if (!s || b->entry[k].spread || b->entry[k].against || !fwd_row(b, k, f, &r) || !r.mpps.n)
 			continue;
 		if (s->p2pnic && (!strcmp(s->name, "p2pnic-wr") || s->cut) && goal_faster(&r, &ours))
 			ours = r;
@@ -99,7 +100,8 @@ static bool goal_judge(const struct fwd_bench *b, const struct goal *goal, unsig
 	const bool spread = goal->kind == GOAL_SPREAD;
 	struct fwd_row num, den;
 
-	*g = (struct fwd_goal_result){ .what = goal->what, .frame_bytes = b->req->frames[f], .goal = goal->goal };
+	*g = (struct fwd_goal_result){ .what = goal->what, .frame_bytes = b->req->frames[f],
+					.destinations = spread ? FWD_SPREAD : 1, .goal = goal->goal };
 	if ((goal->kind == GOAL_DRIVEN) != b->req->testpmd_drives)
 		return false;
 	if (goal->kind == GOAL_BEST) {
@@ -112,7 +114,8 @@ static bool goal_judge(const struct fwd_bench *b, const struct goal *goal, unsig
 		if (goal->kind == GOAL_LATENCY) {
 			g->by = "p50_ns";
 			g->at_most = true;
-			g->value = fwd_ratio(num.cell->p50[FWD_LOAD_COMMON], den.cell->p50[FWD_LOAD_COMMON], b->rounds);
+			fwd_ratio_of(&g->rounds, num.cell->p50[FWD_LOAD_COMMON], den.cell->p50[FWD_LOAD_COMMON], b->rounds);
+			g->value = g->rounds.median;
 		} else {
 			goal_rate(b, &num, &den, g);
 		}
@@ -124,6 +127,26 @@ static bool goal_judge(const struct fwd_bench *b, const struct goal *goal, unsig
 	return !isnan(g->value);
 }
 
+/* This build beside the other: by rate, if the generator was not the limit, and by cycles. */
+static unsigned int goal_against(const struct fwd_bench *b, const struct fwd_entry *e, unsigned int f, struct fwd_goal_result g[2])
+{
+	const struct fwd_entry *own = fwd_entry_own(b, e);
+	struct fwd_row num, den;
+	unsigned int n = 0;
+
+	if (!own || !fwd_row(b, (unsigned int)(own - b->entry), f, &num) || !fwd_row(b, (unsigned int)(e - b->entry), f, &den))
+		return 0;
+	g[0] = g[1] = (struct fwd_goal_result){ .what = e->subject->against, .destinations = fwd_entry_destinations(e),
+						.frame_bytes = b->req->frames[f] };
+	if (!num.generator_bound && !den.generator_bound) {
+		goal_rate(b, &num, &den, &g[0]);
+		n += !isnan(g[0].value);
+	}
+	num.generator_bound = true;
+	goal_rate(b, &num, &den, &g[n]);
+	return n + !isnan(g[n].value);
+}
+
 unsigned int fwd_goals(const struct fwd_bench *b, struct fwd_goal_result g[FWD_MAX_GOALS])
 {
 	unsigned int i, f, n = 0;
@@ -133,5 +156,8 @@ unsigned int fwd_goals(const struct fwd_bench *b, struct fwd_goal_result g[FWD_M
 			if ((!goals[i].frame_bytes || goals[i].frame_bytes == b->req->frames[f]) &&
 			    goal_judge(b, &goals[i], f, &g[n]))
 				n++;
+	for (i = 0; i < b->n; i++)
+		for (f = 0; f < b->req->num_frames && b->entry[i].against && n + 2 <= FWD_MAX_GOALS; f++)
+			n += goal_against(b, &b->entry[i], f, &g[n]);
 	return n;
 }

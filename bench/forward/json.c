@@ -48,6 +48,7 @@ static struct json_object *json_row(const struct fwd_bench *b, const struct fwd_
 
 	put_text(o, "subject", fwd_entry_name(r->e));
 	put_bool(o, "zero_copy", r->e->zero_copy);
+	put_bool(o, "against", r->e->against);
 	put_u64(o, "destinations", fwd_entry_destinations(r->e));
 	put_u64(o, "frame_bytes", r->frame_bytes);
 	put_number(o, "mpps_median", r->mpps.median, 4);
@@ -86,6 +87,7 @@ static struct json_object *json_skipped(const struct fwd_bench *b)
 		o = json_object_new_object();
 		put_text(o, "subject", fwd_entry_name(&b->entry[k]));
 		put_bool(o, "zero_copy", b->entry[k].zero_copy);
+		put_bool(o, "against", b->entry[k].against);
 		put_u64(o, "destinations", fwd_entry_destinations(&b->entry[k]));
 		put_text(o, "reason", b->entry[k].why);
 		json_object_array_add(list, o);
@@ -103,8 +105,13 @@ static struct json_object *json_goals(const struct fwd_bench *b)
 		o = json_object_new_object();
 		put_text(o, "ratio", g[i].what);
 		put_u64(o, "frame_bytes", g[i].frame_bytes);
+		put_u64(o, "destinations", g[i].destinations);
 		put_text(o, "by", g[i].by);
 		put_number(o, "value", g[i].value, 3);
+		put_number(o, "q1", g[i].rounds.q1, 3);
+		put_number(o, "q3", g[i].rounds.q3, 3);
+		put_number(o, "min", g[i].rounds.min, 3);
+		put_number(o, "max", g[i].rounds.max, 3);
 		if (g[i].goal > 0) {
 			put_number(o, "goal", g[i].goal, 2);
 			put_bool(o, "at_most", g[i].at_most);
@@ -128,6 +135,8 @@ struct json_object *fwd_json(const struct fwd_bench *b)
 	json_object_object_add(o, "rows", rows);
 	json_object_object_add(o, "goals", json_goals(b));
 	json_object_object_add(o, "skipped", json_skipped(b));
+	if (b->req->against)
+		put_text(o, "against", b->req->against);
 	put_text(o, "generator", b->req->testpmd_drives ? "testpmd" : "tester");
 	put_text(o, "role", b->req->server ? "server" : "client");
 	put_u64(o, "rounds", b->rounds);

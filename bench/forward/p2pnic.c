@@ -62,7 +62,7 @@ int fwd_p2pnic_start(struct fwd_forwarder *f, char err[FWD_ERR_MAX])
 
 	snprintf(log, sizeof(log), "%s/p2pnic.log", f->env->dir);
 	o.log = log;
-	fwd_arg(&a, "%s", req->self);
+	fwd_arg(&a, "%s", f->against ? req->against : req->self);
 	fwd_arg(&a, "run");
 	fwd_arg(&a, "--mode");
 	fwd_arg(&a, "%s", f->subject->mode);

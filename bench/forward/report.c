@@ -28,12 +28,13 @@ void fwd_progress_end(const struct fwd_bench *b)
 		fprintf(stderr, "\r\033[K");
 }
 
-enum { COL_SUBJECT, COL_ZERO_COPY, COL_DST, COL_BYTES, COL_RING, COL_BUF, COL_MEDIAN, COL_MIN, COL_MAX, COL_CYCLES, COL_BOUND, COL_LOST,
-       COL_FULL, COL_CORRUPTED, COL_REORDERED, COL_REPEATED, COL_LATENCY, COL_NUM = COL_LATENCY + 2 * FWD_NUM_LOADS };
+enum { COL_SUBJECT, COL_ZERO_COPY, COL_AGAINST, COL_DST, COL_BYTES, COL_RING, COL_BUF, COL_MEDIAN, COL_MIN, COL_MAX, COL_CYCLES, COL_BOUND,
+       COL_LOST, COL_FULL, COL_CORRUPTED, COL_REORDERED, COL_REPEATED, COL_LATENCY, COL_NUM = COL_LATENCY + 2 * FWD_NUM_LOADS };
 
 static const struct exp_col columns[COL_NUM] = {
 	{ "subject", EXP_TEXT, 0 },
 	{ "zero_copy", EXP_TEXT, 0 },
+	{ "against", EXP_TEXT, 0 },
 	{ "destinations", EXP_NUMBER, 0 },
 	{ "frame_bytes", EXP_NUMBER, 0 },
 	{ "ring", EXP_NUMBER, 0 },
@@ -68,6 +69,7 @@ static int report_row(const struct fwd_row *r, struct exp_table *t)
 		return -ENOMEM;
 	exp_cell_text(&c[COL_SUBJECT], fwd_entry_name(r->e));
 	exp_cell_text(&c[COL_ZERO_COPY], r->e->zero_copy ? "yes" : "no");
+	exp_cell_text(&c[COL_AGAINST], r->e->against ? "yes" : "no");
 	exp_cell_number(&c[COL_DST], fwd_entry_destinations(r->e));
 	exp_cell_number(&c[COL_BYTES], r->frame_bytes);
 	exp_cell_number(&c[COL_RING], r->cell->setup.ring);
@@ -129,13 +131,13 @@ static void print_throughput(const struct fwd_bench *b, FILE *to)
 	struct fwd_row r;
 	unsigned int k, f;
 
-	fprintf(to, "%-17s %-4s %6s %5s %10s %17s %7s %8s %6s %6s %9s %9s\n", "subject", "zc", "dst", "bytes", "Mpps", "min - max", "Gb/s",
+	fprintf(to, "%-17s %-5s %6s %5s %10s %17s %7s %8s %6s %6s %9s %9s\n", "subject", "zc", "dst", "bytes", "Mpps", "min - max", "Gb/s",
 		"cycles", "ring", "buf", "lost", "bad");
 	for (f = 0; f < b->req->num_frames; f++) {
 		for (k = 0; k < b->n; k++) {
 			if (!fwd_row(b, k, f, &r))
 				continue;
-			fprintf(to, "%-17s %-4s %6u %5u", fwd_entry_name(r.e), r.e->zero_copy ? "yes" : "", fwd_entry_destinations(r.e),
+			fprintf(to, "%-17s %-5s %6u %5u", fwd_entry_name(r.e), fwd_entry_variant(r.e), fwd_entry_destinations(r.e),
 				r.frame_bytes);
 			print_number(to, 10, 3, r.mpps.median);
 			print_number(to, 8, 3, r.mpps.min);
@@ -159,7 +161,7 @@ static void print_latency(const struct fwd_bench *b, FILE *to)
 	struct fwd_row r;
 	unsigned int k, f, l;
 
-	fprintf(to, "\nlatency, us (p50 p99), at percent of each one's own maximum and at 1 Gb/s\n%-17s %-4s %6s %5s", "subject", "zc",
+	fprintf(to, "\nlatency, us (p50 p99), at percent of each one's own maximum and at 1 Gb/s\n%-17s %-5s %6s %5s", "subject", "zc",
 		"dst", "bytes");
 	for (l = 0; l < FWD_NUM_LOADS; l++)
 		fprintf(to, " %18s", fwd_load_keys[l]);
@@ -168,7 +170,7 @@ static void print_latency(const struct fwd_bench *b, FILE *to)
 		for (k = 0; k < b->n; k++) {
 			if (!fwd_row(b, k, f, &r) || (r.e->subject && !r.e->subject->p2pnic && !r.e->subject->dpdk))
 				continue;
-			fprintf(to, "%-17s %-4s %6u %5u", fwd_entry_name(r.e), r.e->zero_copy ? "yes" : "", fwd_entry_destinations(r.e),
+			fprintf(to, "%-17s %-5s %6u %5u", fwd_entry_name(r.e), fwd_entry_variant(r.e), fwd_entry_destinations(r.e),
 				r.frame_bytes);
 			for (l = 0; l < FWD_NUM_LOADS; l++) {
 				print_number(to, 8, 2, r.p50[l] / 1e3);
@@ -186,9 +188,10 @@ static void print_goals(const struct fwd_bench *b, FILE *to)
 
 	if (!n)
 		return;
-	fprintf(to, "\n%-56s %5s %7s %7s %7s\n", "ratio (median of the rounds')", "bytes", "by", "is", "goal");
+	fprintf(to, "\n%-56s %6s %5s %7s %7s %17s %7s\n", "ratio (median of the rounds')", "dst", "bytes", "by", "is", "quartiles", "goal");
 	for (i = 0; i < n; i++) {
-		fprintf(to, "%-56s %5u %7s %7.2f", g[i].what, g[i].frame_bytes, g[i].by, g[i].value);
+		fprintf(to, "%-56s %6u %5u %7s %7.3f %8.3f %8.3f", g[i].what, g[i].destinations, g[i].frame_bytes, g[i].by, g[i].value,
+			g[i].rounds.q1, g[i].rounds.q3);
 		if (g[i].goal > 0)
 			fprintf(to, " %7.2f %s\n", g[i].goal, g[i].reached ? "reached" : "not reached");
 		else
@@ -215,6 +218,8 @@ static void print_notes(const struct fwd_bench *b, FILE *to)
 	fprintf(to, "\ngenerator and sink on core %d, forwarder on core %d, memif %s; %u rounds of %g s; busy cycles a frame,"
 		" empty polls not counted\n", b->req->cpu_gen, b->req->cpu_fwd, b->req->server ? "server" : "client", b->rounds,
 		b->req->seconds);
+	if (b->req->against)
+		fprintf(to, "other (zc): %s\n", b->req->against);
 	if (dpdk)
 		fprintf(to, "DPDK %s, %s build, %s pages\n", b->env.dpdk_version, b->env.dpdk_build, b->env.huge ? "2 MiB" : "4 KiB");
 	if (l3fwd)

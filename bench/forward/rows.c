@@ -62,7 +62,7 @@ bool fwd_clean(const struct fwd_bench *b)
 		for (f = 0; f < b->req->num_frames; f++) {
 			const struct fwd_cell *c = &b->entry[k].cell[f];
 
-			if (b->entry[k].subject && b->entry[k].subject->p2pnic &&
+			if (b->entry[k].subject && b->entry[k].subject->p2pnic && !b->entry[k].against &&
 			    (c->lost || c->corrupted || c->reordered || c->duplicated || c->foreign))
 				return false;
 		}

@@ -141,6 +141,7 @@ int fwd_session_open(struct fwd_session *s, struct fwd_bench *b, struct fwd_entr
 	s->f.subject = e->subject;
 	s->f.zero_copy = e->zero_copy;
 	s->f.spread = e->spread;
+	s->f.against = e->against;
 	s->f.setup = *setup;
 	s->f.sleeps = sleeps;
 	s->f.proc.in = s->f.proc.log = -1;

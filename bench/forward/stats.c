@@ -12,6 +12,15 @@ static int stats_compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* The value at a share of the way from the first to the last. */
+static double stats_at(const double *sorted, unsigned int n, double share)
+{
+	double at = share * (n - 1);
+	unsigned int k = (unsigned int)at;
+
+	return k + 1 < n ? sorted[k] + (at - k) * (sorted[k + 1] - sorted[k]) : sorted[k];
+}
+
 void fwd_spread_of(struct fwd_spread *s, const double *v, unsigned int n)
 {
 	double sorted[FWD_STATS_MAX];
@@ -20,13 +29,15 @@ void fwd_spread_of(struct fwd_spread *s, const double *v, unsigned int n)
 	for (i = 0; i < n && i < FWD_STATS_MAX; i++)
 		if (!isnan(v[i]))
 			sorted[k++] = v[i];
-	*s = (struct fwd_spread){ NAN, NAN, NAN, k };
+	*s = (struct fwd_spread){ .median = NAN, .min = NAN, .max = NAN, .q1 = NAN, .q3 = NAN, .n = k };
 	if (!k)
 		return;
 	qsort(sorted, k, sizeof(sorted[0]), stats_compare);
 	s->min = sorted[0];
 	s->max = sorted[k - 1];
-	s->median = k % 2 ? sorted[k / 2] : (sorted[k / 2 - 1] + sorted[k / 2]) / 2;
+	s->median = stats_at(sorted, k, 0.5);
+	s->q1 = stats_at(sorted, k, 0.25);
+	s->q3 = stats_at(sorted, k, 0.75);
 }
 
 double fwd_median(const double *v, unsigned int n)
@@ -37,14 +48,14 @@ double fwd_median(const double *v, unsigned int n)
 	return s.median;
 }
 
-double fwd_ratio(const double *a, const double *b, unsigned int n)
+void fwd_ratio_of(struct fwd_spread *s, const double *a, const double *b, unsigned int n)
 {
 	double ratio[FWD_STATS_MAX];
 	unsigned int i;
 
 	for (i = 0; i < n && i < FWD_STATS_MAX; i++)
 		ratio[i] = b[i] == 0 ? NAN : a[i] / b[i];
-	return fwd_median(ratio, i);
+	fwd_spread_of(s, ratio, i);
 }
 
 void fwd_shuffle(unsigned int *order, unsigned int n, unsigned int seed)

@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define AGAINST(n) n " / the same of --against"
 #define P2PNIC(n, m, c, h) \
-	{ .name = n, .help = h, .mode = m, .p2pnic = true, .cut = c, .available = fwd_p2pnic_available, \
+	{ .name = n, .help = h, .mode = m, .against = AGAINST(n), .p2pnic = true, .cut = c, .available = fwd_p2pnic_available, \
 	  .start = fwd_p2pnic_start, .counts = fwd_p2pnic_counts }
 #define TESTPMD(n, m, r, h) \
 	{ .name = n, .help = h, .mode = m, .dpdk = true, .lends = true, .routed = r, .available = fwd_dpdk_available, \
@@ -16,12 +17,12 @@ const struct fwd_subject fwd_subjects[] = {
 	P2PNIC("p2pnic-rd", "rd", false, "the egress NIC reads"),
 	P2PNIC("p2pnic-bn", "bn", false, "through main memory and a host thread"),
 	P2PNIC("p2pnic-cut", "wr", true, "received where it is sent from"),
-	{ .name = "p2pnic-route", .help = "the ingress NIC routes, and writes", .mode = "wr", .p2pnic = true, .route = true,
-	  .spreads = true, .routed = true, .available = fwd_p2pnic_available, .start = fwd_p2pnic_start,
+	{ .name = "p2pnic-route", .help = "the ingress NIC routes, and writes", .mode = "wr", .against = AGAINST("p2pnic-route"),
+	  .p2pnic = true, .route = true, .spreads = true, .routed = true, .available = fwd_p2pnic_available, .start = fwd_p2pnic_start,
 	  .counts = fwd_p2pnic_counts },
-	{ .name = "p2pnic-route-full", .help = "the same with the full table", .mode = "wr", .p2pnic = true, .route = true,
-	  .full = true, .spreads = true, .routed = true, .available = fwd_p2pnic_available, .start = fwd_p2pnic_start,
-	  .counts = fwd_p2pnic_counts },
+	{ .name = "p2pnic-route-full", .help = "the same with the full table", .mode = "wr",
+	  .against = AGAINST("p2pnic-route-full"), .p2pnic = true, .route = true, .full = true, .spreads = true, .routed = true,
+	  .available = fwd_p2pnic_available, .start = fwd_p2pnic_start, .counts = fwd_p2pnic_counts },
 	TESTPMD("testpmd-io", "io", false, "DPDK's, frames as they are"),
 	TESTPMD("testpmd-mac", "mac", true, "DPDK's, MAC addresses changed"),
 	{ .name = "l3fwd", .help = "DPDK's example router", .dpdk = true, .lends = true, .spreads = true,

@@ -51,7 +51,7 @@ struct fwd_subject;
 struct fwd_forwarder {
 	const struct fwd_env *env;
 	const struct fwd_subject *subject;
-	bool zero_copy, spread;
+	bool zero_copy, spread, against;
 	struct fwd_setup setup;
 	bool sleeps; /* p2pnic without --poll */
 	char sock[2][FWD_PATH_MAX], ctl[FWD_PATH_MAX];
@@ -61,6 +61,7 @@ struct fwd_forwarder {
 struct fwd_subject {
 	const char *name, *help;
 	const char *mode;  /* p2pnic's, testpmd's */
+	const char *against; /* p2pnic: what its ratio to the other build's is called */
 	bool p2pnic, dpdk; /* neither: raw-copy */
 	bool cut;
 	bool route;        /* p2pnic: with routes instead of a pair */

@@ -5,6 +5,7 @@ import ipaddress
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 
@@ -77,6 +78,23 @@ def checked(b, subjects):
                 f' frames checked, {faults}')
 
 
+def against(b):
+    """Another build beside this one: here a copy of it, under another name."""
+    other = b.path('other')
+    shutil.copy(P2PNIC, other)
+    o = bench(b, 'forward', '--rounds', '2', '--frames', '64', '--subjects', 'p2pnic-wr', '--seconds', '0.1', '--ring', '1024',
+              '--patience', '1', '--latency', 'off', '--against', other)
+    rows = {r['against']: r for r in o['rows'] if r['subject'] == 'p2pnic-wr'}
+    b.equal(sorted(rows), [False, True], 'rows of p2pnic-wr')
+    b.equal(rows[False]['buf_bytes'], rows[True]['buf_bytes'], 'buffers of both')
+    ratios = {g['by']: g for g in o['goals'] if g['ratio'] == 'p2pnic-wr / the same of --against'}
+    b.check('cycles' in ratios and all(g['min'] <= g['q1'] <= g['value'] <= g['q3'] <= g['max'] for g in ratios.values()),
+            f'ratios to the other build: {ratios}')
+    os.rename(other, other + '.gone')
+    r = b.call([P2PNIC, 'bench', 'forward', '--subjects', 'p2pnic-wr', '--against', other], 20)
+    b.check(r.status == 2 and other in r.err, f'a program that is not there: {r.err.strip()}')
+
+
 def soak(b):
     o = bench(b, 'soak', '--seconds', '0.3', '--load', '50', '--ring', '1024')
     b.check(o['received'] == o['sent'] > 0 and o['lost'] == o['corrupted'] == o['reordered'] == 0 and
@@ -111,6 +129,7 @@ def main(b):
         o = bench(b, 'forward', '--role', 'server', '--rounds', '1', '--frames', '64', '--subjects', 'p2pnic-wr', '--seconds', '0.1',
                   '--ring', '1024', '--patience', '1', '--latency', 'off')
         b.equal(sorted(r['subject'] for r in o['rows']), ['generator', 'p2pnic-wr'], 'rows as server')
+        against(b)
         checked(b, ['p2pnic-wr', 'p2pnic-rd', 'p2pnic-bn', 'p2pnic-cut', 'p2pnic-route', 'p2pnic-route-full'])
         return
     forward(b)

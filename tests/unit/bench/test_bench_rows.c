@@ -149,6 +149,40 @@ static void test_spread(void **state)
 	assert_true(fwd_row(&bench, 2, 0, &row) && !row.generator_bound);
 }
 
+/* Two builds: their rows stand apart, by rate and by cycles, and what was aimed at is this one's affair. */
+static void test_against(void **state)
+{
+	static struct fwd_goal_result g[FWD_MAX_GOALS];
+	const struct fwd_goal_result *r;
+	unsigned int n, k, found = 0;
+
+	made_up(NULL, false, 100, NAN);
+	made_up("p2pnic-wr", false, 40, 50);
+	made_up("p2pnic-wr", false, 10, 75)->against = true;
+	made_up("testpmd-io", false, 20, 100);
+	n = fwd_goals(&bench, g);
+	r = find(g, n, "wr / testpmd io", 64);
+	assert_true(r && fabs(r->value - 41.0 / 21) < 1e-9);
+	for (k = 0; k < n; k++) {
+		if (strcmp(g[k].what, "p2pnic-wr / the same of --against"))
+			continue;
+		found++;
+		if (!strcmp(g[k].by, "mpps"))
+			assert_true(fabs(g[k].value - 41.0 / 11) < 1e-9 && fabs(g[k].rounds.max - 4) < 1e-9);
+		else
+			assert_true(g[k].value == 1.5);
+	}
+	assert_int_equal(found, 2 * req.num_frames);
+	assert_ptr_equal(fwd_entry_own(&bench, &bench.entry[2]), &bench.entry[1]);
+	bench.entry[2].cell[0].lost = 1;
+	assert_true(fwd_clean(&bench));
+	/* Only cycles tell, where the generator is the limit. */
+	bench.entry[1].cell[0].busy[0] = bench.entry[1].cell[0].busy[1] = 0.5;
+	n = fwd_goals(&bench, g);
+	r = find(g, n, "p2pnic-wr / the same of --against", 64);
+	assert_true(r && !strcmp(r->by, "cycles"));
+}
+
 static void test_clean(void **state)
 {
 	struct fwd_entry *wr, *io;
@@ -208,6 +242,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_rows, begin, end),
 		cmocka_unit_test_setup_teardown(test_goals, begin, end),
 		cmocka_unit_test_setup_teardown(test_spread, begin, end),
+		cmocka_unit_test_setup_teardown(test_against, begin, end),
 		cmocka_unit_test_setup_teardown(test_clean, begin, end),
 		cmocka_unit_test_setup_teardown(test_json, begin, end),
 	};

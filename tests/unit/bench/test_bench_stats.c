@@ -21,7 +21,11 @@ static void test_median(void **state)
 	assert_true(fwd_median(even, 4) == 2.5);
 	assert_true(isnan(fwd_median(odd, 0)));
 	fwd_spread_of(&s, holes, 5);
-	assert_true(s.n == 3 && s.median == 6 && s.min == 5 && s.max == 7);
+	assert_true(s.n == 3 && s.median == 6 && s.min == 5 && s.max == 7 && s.q1 == 5.5 && s.q3 == 6.5);
+	fwd_spread_of(&s, even, 4);
+	assert_true(s.q1 == 1.75 && s.q3 == 3.25);
+	fwd_spread_of(&s, odd, 1);
+	assert_true(s.q1 == 3 && s.q3 == 3);
 	assert_true(isnan(fwd_median(holes, 1)));
 }
 
@@ -29,11 +33,16 @@ static void test_median(void **state)
 static void test_ratio(void **state)
 {
 	const double a[] = { 10, 20, 90 }, b[] = { 10, 5, 30 }, zero[] = { 0, 5, 30 }, hole[] = { NAN, 5, NAN };
+	struct fwd_spread s;
 
-	assert_true(fwd_ratio(a, b, 3) == 3);
-	assert_true(fwd_ratio(a, zero, 3) == 3.5);
-	assert_true(fwd_ratio(a, hole, 3) == 4);
-	assert_true(isnan(fwd_ratio(a, hole, 1)));
+	fwd_ratio_of(&s, a, b, 3);
+	assert_true(s.median == 3 && s.min == 1 && s.max == 4);
+	fwd_ratio_of(&s, a, zero, 3);
+	assert_true(s.median == 3.5 && s.n == 2);
+	fwd_ratio_of(&s, a, hole, 3);
+	assert_true(s.median == 4);
+	fwd_ratio_of(&s, a, hole, 1);
+	assert_true(isnan(s.median));
 }
 
 static void test_shuffle(void **state)

@@ -98,6 +98,7 @@ CASES = [  # arguments, status, what the line must contain
     (['bench', 'forward', '--frames', '63'], 2, '64 to 1518'),
     (['bench', 'forward', '--frames', '64,1519'], 2, '64 to 1518'),
     (['bench', 'forward', '--frames', 'x'], 2, '64 to 1518'),
+    (['bench', 'forward', '--against', '/nowhere/p2pnic'], 2, 'another build'),
     (['bench', 'forward', '--cores', '0'], 2, 'two different cores'),
     (['bench', 'forward', '--cores', '0,0'], 2, 'two different cores'),
     (['bench', 'forward', '--cores', '0,4000'], 2, 'two different cores'),
