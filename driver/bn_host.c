@@ -260,6 +260,7 @@ static void bn_watch(struct bn_host *h, struct bn_nic *nic)
 static void bn_overdue(struct bn_host *h, struct bn_nic *nic)
 {
 	const struct p2p_line *ctrl;
+	uint32_t poke;
 	struct bn_send *s;
 	unsigned int r;
 
@@ -275,10 +276,12 @@ static void bn_overdue(struct bn_host *h, struct bn_nic *nic)
 	}
 	for (r = 0; r < nic->o.shape.ports; r++) {
 		ctrl = &nic->o.area->recv_ctrl[r];
-		if (le32_load_acquire(&ctrl->w[P2P_RL_INC]) != nic->seen ||
-		    le32_load_acquire(&ctrl->w[P2P_RL_POKE]) == nic->recv[r].poke)
+		if (le32_load_acquire(&ctrl->w[P2P_RL_INC]) != nic->seen)
 			continue;
-		nic->recv[r].poke = le32_load_acquire(&ctrl->w[P2P_RL_POKE]);
+		poke = le32_load_acquire(&ctrl->w[P2P_RL_POKE]);
+		if (poke == nic->recv[r].poke)
+			continue;
+		nic->recv[r].poke = poke;
 		bn_recv_tell(h, nic, r);
 	}
 }

@@ -107,6 +107,11 @@ static void memif_closed(struct memif_port *m)
 			memif_queue_close(&l->rx[i]);
 			memif_queue_close(&l->tx[i]);
 		}
+		/* Of a lane that the handshake never came to. */
+		if (l) {
+			free(l->order);
+			l->order = NULL;
+		}
 	}
 	m->total_rx = m->total_tx = 0;
 	m->broken = false;

@@ -90,13 +90,16 @@ static void step(struct memif_rig *g, struct fuzz_in *in)
 		send_raw(g, in, k);
 		break;
 	case OP_CONTROL:
-		memif_rig_control(g, arg & 0x80 ? arg * 40u : arg & 0x7f);
+		if (arg & 0x40)
+			memif_rig_control_first(g, arg & 0x80 ? arg * 40u : arg & 0x7f);
+		else
+			memif_rig_control(g, arg & 0x80 ? arg * 40u : arg & 0x7f);
 		break;
 	case OP_TRAFFIC:
-		memif_rig_receive(g, 16);
-		memif_rig_transmit(g, 1 + arg % 8, 1 + arg / 64, 64);
+		memif_rig_receive(g, arg >> 3, 16);
+		memif_rig_transmit(g, arg >> 4, 1 + arg % 8, 1 + arg / 64, 64);
 		memif_rig_done(g);
-		g->m->port.ops->arm(&g->m->port, arg & 1);
+		memif_rig_arm(g, arg >> 5, arg & 1);
 		break;
 	case OP_HANG_UP:
 		memif_rig_hang_up(g, k);

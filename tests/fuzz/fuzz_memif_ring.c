@@ -23,7 +23,7 @@ enum op {
 	OP_CUT,     /* the far end's memory, where it is not sealed */
 	OP_ARM,
 	OP_INPLACE, /* a server's rings without a copy (ports/memif.h) */
-	OP_RACE,    /* OP_WORD, before one of the next loads of the port's from there (fuzz_race()) */
+	OP_RACE,    /* OP_WORD, or a word of the descriptors that come next, before one of the port's next loads (fuzz_race()) */
 	OP_NUM
 };
 
@@ -43,7 +43,7 @@ static void fill(struct memif_rig *g, struct fuzz_in *in, bool bent)
 {
 	uint8_t what = fuzz_u8(in), n = fuzz_u8(in) % 8 + 1, k;
 	bool c2s = what & 1;
-	struct memif_ring *r = memif_rig_ring(g, c2s, what >> 1 & 1);
+	struct memif_ring *r = memif_rig_ring(g, c2s, (what >> 1 & 1) | (what >> 2 & 2));
 	uint32_t len = fuzz_u16(in) % 600, *word;
 	uint16_t room, *index = far_index(g, r, c2s, &room), i = *index;
 
@@ -68,9 +68,14 @@ static void fill(struct memif_rig *g, struct fuzz_in *in, bool bent)
 static void word(struct memif_rig *g, struct fuzz_in *in, bool race)
 {
 	uint8_t what = fuzz_u8(in);
-	struct memif_ring *r = memif_rig_ring(g, what & 1, what >> 1 & 1);
+	unsigned int index = (what >> 1 & 1) | (what >> 2 & 2), next;
+	struct memif_ring *r = memif_rig_ring(g, what & 1, index);
 	uint32_t k = fuzz_u8(in) % (memif_ring_bytes(RIG_LOG2) / 4), v = fuzz_u32(in);
 
+	if (race && what & 16) {
+		next = memif_lane_queue(g->m, (what & 1) == g->server, index % g->queues)->tail + (what >> 6);
+		k = (uint32_t)(offsetof(struct memif_ring, desc) + next % (1u << RIG_LOG2) * sizeof(struct memif_desc)) / 4 + (k & 3);
+	}
 	v = what & 4 ? v : ((uint32_t *)(void *)r)[k] ^ 1u << (v & 31);
 	if (race)
 		fuzz_race(fuzz_u8(in) & 31, (uint32_t *)(void *)r + k, v);
@@ -81,7 +86,7 @@ static void word(struct memif_rig *g, struct fuzz_in *in, bool race)
 static void move_index(struct memif_rig *g, struct fuzz_in *in)
 {
 	uint8_t what = fuzz_u8(in);
-	struct memif_ring *r = memif_rig_ring(g, what & 1, what >> 1 & 1);
+	struct memif_ring *r = memif_rig_ring(g, what & 1, (what >> 1 & 1) | (what >> 3 & 2));
 	uint16_t *index = what & 4 ? &r->head : &r->tail;
 
 	memif_index_store(index, what & 8 ? fuzz_u16(in) : (uint16_t)(*index + (int8_t)fuzz_u8(in)));
@@ -148,26 +153,32 @@ static void step(struct memif_rig *g, struct fuzz_in *in, bool inplace)
 		move_index(g, in);
 		break;
 	case OP_RECEIVE:
-		if (!inplace)
-			memif_rig_receive(g, fuzz_u8(in) % RIG_BUFS + 1);
+		if (inplace)
+			break;
+		arg = fuzz_u8(in);
+		memif_rig_receive(g, arg / RIG_BUFS, arg % RIG_BUFS + 1);
 		break;
 	case OP_TRANSMIT:
 		arg = fuzz_u8(in);
 		if (!inplace)
-			memif_rig_transmit(g, 1 + arg % 16, 1 + (arg >> 4) % 6, 1 + fuzz_u8(in));
+			memif_rig_transmit(g, arg >> 7, 1 + arg % 16, 1 + (arg >> 4) % 6, 1 + fuzz_u8(in));
 		break;
 	case OP_DONE:
 		memif_rig_done(g);
 		break;
 	case OP_CONTROL:
-		memif_rig_control(g, fuzz_u8(in));
+		arg = fuzz_u8(in);
+		if (arg & 1)
+			memif_rig_control_first(g, arg);
+		else
+			memif_rig_control(g, arg);
 		break;
 	case OP_CUT:
 		cut(g, fuzz_u8(in));
 		break;
 	case OP_ARM:
-		g->m->port.ops->arm(&g->m->port, fuzz_u8(in) & 1);
-		g->m->port.ops->next_event(&g->m->port, g->now_ns);
+		arg = fuzz_u8(in);
+		memif_rig_arm(g, arg >> 1, arg & 1);
 		break;
 	case OP_INPLACE:
 		if (inplace)
@@ -190,12 +201,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		step(&g, &in, how & 16);
 	fuzz_race_watch(NULL, 0);
 	memif_rig_control(&g, 1);
-	if (!g.cut && !g.m->port.ops->link_up(&g.m->port)) {
+	if (!g.cut && !memif_rig_is_up(&g)) {
 		memif_rig_hang_up(&g, 0);
 		memif_rig_control(&g, 1100); /* drained, and the client tries again */
 		memif_rig_control(&g, 200);
 		if (g.server) /* its memory is as it was */
-			for (ops = 0; ops < RIG_MAX_RINGS * 2; ops++)
+			for (ops = 0; ops < 2 * RIG_MAX_RINGS; ops++)
 				*(struct memif_ring *)(g.base + ops * RIG_RING) = (struct memif_ring){ .cookie = MEMIF_COOKIE };
 		memif_rig_up(&g);
 	}

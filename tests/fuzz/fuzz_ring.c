@@ -46,6 +46,8 @@ enum op {
 	OP_AGAIN,    /* the sequence numbers that a expects, as b would find them */
 	OP_NUM
 };
+/* Of an operation's number modulo OP_NUM; OP_RACE from here on aims at the descriptors that b wrote last. */
+#define OP_AIMED 128
 
 struct world {
 	struct mesh *m;
@@ -209,9 +211,19 @@ static void op_desc(struct world *w, struct fuzz_in *in, bool twist)
 	memcpy(&w->desc[r][slot], &d, sizeof(d));
 }
 
-static void op_poke(struct world *w, struct fuzz_in *in, enum op when)
+/* A word of one of the descriptors that b wrote last. */
+static le32 *aim(const struct world *w, uint16_t where)
 {
-	le32 *at = (le32 *)w->own + fuzz_u16(in) % (w->own_bytes / 4);
+	unsigned int r = (where & 15) % w->rings;
+	uint32_t slot = (w->prod[r] - 1 - (where >> 4 & 7)) & (w->m->cfg.slots - 1);
+
+	return &w->desc[r][slot].w0 + (where >> 8 & 3);
+}
+
+static void op_poke(struct world *w, struct fuzz_in *in, enum op when, bool aimed)
+{
+	uint16_t where = fuzz_u16(in);
+	le32 *at = aimed ? aim(w, where) : (le32 *)w->own + where % (w->own_bytes / 4);
 	uint32_t value = fuzz_u32(in);
 
 	if (value & 0x80000000u) /* near what is there */
@@ -298,8 +310,9 @@ static void reg(struct world *w, unsigned int nic, uint32_t off, uint32_t v)
 static void step(struct world *w, struct fuzz_in *in)
 {
 	le32 *beat = &w->peer[P2P_PL_BEAT];
+	uint8_t op = fuzz_u8(in);
 
-	switch (fuzz_u8(in) % OP_NUM) {
+	switch (op % OP_NUM) {
 	case OP_DESC:
 		op_desc(w, in, false);
 		break;
@@ -307,13 +320,13 @@ static void step(struct world *w, struct fuzz_in *in)
 		op_desc(w, in, true);
 		break;
 	case OP_POKE:
-		op_poke(w, in, OP_POKE);
+		op_poke(w, in, OP_POKE, false);
 		break;
 	case OP_POKE_SOON:
-		op_poke(w, in, OP_POKE_SOON);
+		op_poke(w, in, OP_POKE_SOON, false);
 		break;
 	case OP_RACE:
-		op_poke(w, in, OP_RACE);
+		op_poke(w, in, OP_RACE, op >= OP_AIMED);
 		break;
 	case OP_BUF:
 		op_buf(w, in);

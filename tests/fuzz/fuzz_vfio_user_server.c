@@ -3,10 +3,12 @@
  * The vfio-user server and the PCI function behind it, a software NIC, under a hostile client: messages of every kind,
  * whole, in pieces and out of step, with descriptors of all kinds; the NIC is stepped in between.
  *
- * Server and NIC are new for each input; their one thread is this one, so that DMA by message ends with an error.
+ * Server and NIC are new for each input; their one thread is this one.  A NIC that waits for the client's answer to a DMA
+ * message gets it within the wait (pthread_cond_timedwait() is linked to answer()), or the clock jumps past the timeout.
  *
- *   input   operations (enum op) with what they take
+ *   input   one byte: not greeted, two queues; operations (enum op) with what they take
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -30,7 +32,7 @@ enum op {
 	OP_MAP,
 	OP_UNMAP,
 	OP_IRQ,
-	OP_STEP,
+	OP_STEP,    /* DMA by message ends with an error, or is answered */
 	OP_GO_ON,   /* the rest of a message sent in pieces */
 	OP_GREET,
 	OP_LEAVE,
@@ -47,7 +49,19 @@ struct world {
 	uint64_t now_ns;
 	uint8_t left[sizeof(struct vfu_header) + BODY_MAX];
 	size_t left_n;
+	struct fuzz_in *answers; /* of the step that waits; else NULL */
+	bool detach;             /* when the step is over */
 };
+static struct world world;
+static int64_t skew_ms;
+
+/* The clock of timeouts, but for sending (vfio_user/msg.c). */
+int64_t __real_vfu_now_ms(void);
+int64_t __wrap_vfu_now_ms(void);
+int64_t __wrap_vfu_now_ms(void)
+{
+	return __real_vfu_now_ms() + skew_ms;
+}
 
 static void pump(struct world *w)
 {
@@ -83,6 +97,95 @@ static void arrive(struct world *w)
 	pump(w);
 	if (w->s->conn.fd < 0)
 		fuzz_fail("the server takes no client any more");
+}
+
+/* The DMA request that lies on the client's socket; false: none. */
+static bool take_request(struct world *w, struct vfu_header *h, struct vfu_dma_access *a)
+{
+	static uint8_t buf[1 << 18];
+	ssize_t n = recv(w->sock, buf, sizeof(buf), MSG_DONTWAIT), at;
+	bool found = false;
+
+	for (at = 0; n - at >= (ssize_t)(sizeof(*h) + sizeof(*a)); at += from_le32(h->size)) {
+		memcpy(h, buf + at, sizeof(*h));
+		if (from_le32(h->size) < sizeof(*h))
+			fuzz_fail("the server sent a message of %u bytes", from_le32(h->size));
+		found = (from_le32(h->flags) & VFU_F_TYPE_MASK) == VFU_F_COMMAND;
+		if (!found)
+			continue;
+		memcpy(a, buf + at + sizeof(*h), sizeof(*a));
+		if (from_le64(a->count) > XFER_MAX || from_le32(h->size) > sizeof(*h) + sizeof(*a) + XFER_MAX)
+			fuzz_fail("a DMA message of %llu bytes", (unsigned long long)from_le64(a->count));
+	}
+	return found;
+}
+
+/* The client's answer, right or not; false: there is none. */
+static bool send_answer(struct world *w, struct fuzz_in *in)
+{
+	static uint8_t all[sizeof(struct vfu_header) + sizeof(struct vfu_dma_access) + XFER_MAX];
+	uint8_t how = fuzz_u8(in), fill;
+	struct vfu_dma_access a;
+	struct vfu_header h;
+	size_t n = sizeof(a), data = 0;
+
+	/* What is half sent would swallow it. */
+	if (w->sock < 0 || w->left_n || w->s->conn.have || !take_request(w, &h, &a) || (how & 0x81) == 0x81)
+		return false;
+	if (from_le16(h.command) == VFU_DMA_READ) {
+		data = from_le64(a.count);
+		fill = fuzz_u8(in);
+		memset(all + sizeof(h) + n, fill, data);
+		fuzz_fill(in, all + sizeof(h) + n, how >> 5 & 3 ? data < 16 ? data : 16 : 0);
+	}
+	h.flags = to_le32(VFU_F_REPLY);
+	if (how & 1) {
+		if (how & 2)
+			h.id = to_le16((uint16_t)(from_le16(h.id) ^ fuzz_u8(in)));
+		if (how & 4)
+			h.command = to_le16(fuzz_u8(in));
+		if (how & 8)
+			h.flags = to_le32(VFU_F_REPLY | VFU_F_ERROR);
+		if (how & 16)
+			((uint8_t *)&a)[fuzz_u8(in) % sizeof(a)] ^= fuzz_u8(in);
+		if (how & 32)
+			n = fuzz_u8(in) % (sizeof(a) + 1);
+		if (how & 64)
+			data = fuzz_u16(in) % (XFER_MAX + 1);
+	}
+	h.size = to_le32((uint32_t)(sizeof(h) + n + data));
+	memcpy(all, &h, sizeof(h));
+	memcpy(all + sizeof(h), &a, n);
+	return fuzz_send(w->sock, all, sizeof(h) + n + data, NULL, 0);
+}
+
+/* In place of the wait for an answer (server_dma.c): the server's own thread would take it meanwhile. */
+int __real_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock, const struct timespec *until);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock, const struct timespec *until);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock, const struct timespec *until)
+{
+	struct world *w = &world;
+
+	if (lock != &w->s->lock || !w->answers)
+		return __real_pthread_cond_timedwait(cond, lock, until);
+	pthread_mutex_unlock(lock);
+	if (send_answer(w, w->answers)) {
+		while (w->s->conn.fd >= 0 && fuzz_readable(w->s->conn.fd))
+			vfu_server_turn(w->s);
+	} else {
+		skew_ms += w->s->cfg.dma_timeout_ms;
+	}
+	pthread_mutex_lock(lock);
+	return 0;
+}
+
+/* As a worker has it that is within a step: later. */
+static void detached(void *fn)
+{
+	if (world.answers)
+		world.detach = true;
+	else
+		soft_function_ops.detached(fn);
 }
 
 static void send_message(struct world *w, struct fuzz_in *in, uint16_t command, const void *body, size_t n, uint8_t how)
@@ -250,7 +353,7 @@ static void introduce(struct world *w, const struct p2p_shape *s, unsigned int p
 		{ P2P_PEER_RX, 8, p2p_seg_offset(s, p2p_seg_rx(s, 0)) },
 		{ P2P_PEER_RX_BYTES, 8, s->ports * p2p_seg_bytes(s, P2P_SEG_RX) },
 		{ P2P_PEER_PORTS, 4, s->ports }, { P2P_PEER_SLOTS, 4, s->slots }, { P2P_PEER_BUF_SIZE, 4, s->buf_size },
-		{ P2P_PEER_CTRL, 4, 1 },
+		{ P2P_PEER_QUEUE_STEP, 8, p2p_plane_bytes(s) }, { P2P_PEER_CTRL, 4, 1 },
 	};
 	unsigned int k;
 
@@ -261,10 +364,11 @@ static void introduce(struct world *w, const struct p2p_shape *s, unsigned int p
 static void op_bring_up(struct world *w, struct fuzz_in *in)
 {
 	uint8_t mode = fuzz_u8(in) % 3, flags = fuzz_u8(in), nics = 1 + fuzz_u8(in) % 2;
-	struct p2p_shape s = { .nics = nics, .ports = 2, .slots = 64, .buf_size = 2048, .rx_bufs = 64,
+	struct p2p_shape s = { .nics = nics, .ports = 2, .slots = 64, .buf_size = 2048, .rx_bufs = 64, .queues = w->nic->queues,
 			       .route_bytes = flags & P2P_FLAG_ROUTE ? 1u << 20 : 0 };
 	const struct { uint32_t reg, bytes; uint64_t v; } regs[] = {
 		{ P2P_CONTROL, 4, P2P_CTL_RESET }, { P2P_MODE, 4, mode }, { P2P_NIC_INDEX, 4, 0 }, { P2P_NUM_NICS, 4, nics },
+		{ P2P_QUEUES, 4, s.queues },
 		{ P2P_SLOTS, 4, s.slots }, { P2P_RX_BUFS, 4, s.rx_bufs }, { P2P_FLAGS, 4, flags & 0x1f },
 		{ P2P_ROUTE_BYTES, 8, s.route_bytes }, { P2P_CONTROL, 4, P2P_CTL_CONFIGURE },
 	};
@@ -280,15 +384,25 @@ static void op_bring_up(struct world *w, struct fuzz_in *in)
 
 static void op_step(struct world *w, struct fuzz_in *in)
 {
-	unsigned int k, q, steps = fuzz_u8(in) % 16 + 1;
+	uint8_t how = fuzz_u8(in);
+	unsigned int k, q, steps = how % 16 + 1;
 
-	for (k = 0; k < steps; k++) {
+	if (how & 0x80 && w->nic->queues == 1) {
+		w->answers = in;
+		w->s->self = (pthread_t){ 0 };
+	}
+	for (k = 0; k < steps && !w->detach; k++) {
 		w->now_ns += 1000000;
 		for (q = 0; q < w->nic->queues; q++) {
 			soft_context_step(&w->nic->context[q], w->now_ns);
 			soft_context_control(&w->nic->context[q], w->now_ns);
 		}
 	}
+	w->answers = NULL;
+	w->s->self = pthread_self();
+	if (w->detach)
+		soft_function_ops.detached(w->nic);
+	w->detach = false;
 }
 
 static void step(struct world *w, struct fuzz_in *in)
@@ -339,16 +453,19 @@ static void step(struct world *w, struct fuzz_in *in)
 	}
 }
 
-static void world_make(struct world *w)
+static void world_make(struct world *w, unsigned int queues)
 {
-	struct soft_nic_opts opts = { .name = "fuzz", .mem_bytes = 8u << 20, .ports = 2, .queues = 1 };
-	struct vfu_server_config cfg = { .ops = &soft_function_ops, .max_data_xfer_bytes = XFER_MAX, .max_dma_maps = 16 };
+	struct soft_nic_opts opts = { .name = "fuzz", .mem_bytes = 8u << 20, .ports = 2, .queues = queues };
+	static struct p2p_function_ops ops;
+	struct vfu_server_config cfg = { .ops = &ops, .max_data_xfer_bytes = XFER_MAX, .max_dma_maps = 16 };
 	char path[128], err[SOFT_ERR_MAX];
 	unsigned int p;
 
+	ops = soft_function_ops;
+	ops.detached = detached;
 	*w = (struct world){ .sock = -1, .now_ns = 1000000000 };
 	for (p = 0; p < 2; p++) {
-		if (port_open(&w->port[p], "null:", err))
+		if (port_open(&w->port[p], queues > 1 ? "gen:,queues=2,rate=1000" : "null:", err))
 			fuzz_fail("%s", err);
 		opts.port[p] = w->port[p];
 	}
@@ -367,24 +484,24 @@ static void world_make(struct world *w)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_in in = fuzz_in(data, size);
-	static struct world w;
 	unsigned int ops, p;
 	uint8_t how = fuzz_u8(&in);
+	struct world *w = &world;
 
-	world_make(&w);
-	arrive(&w);
+	world_make(w, how & 2 ? 2 : 1);
+	arrive(w);
 	if (!(how & 1)) {
 		struct fuzz_in greeting = fuzz_in((const uint8_t *)"\x80", 1);
 
-		op_greet(&w, &greeting);
+		op_greet(w, &greeting);
 	}
 	for (ops = 0; fuzz_left(&in) && ops < OPS_MAX; ops++)
-		step(&w, &in);
-	arrive(&w); /* the next client is served */
-	leave(&w);
-	vfu_server_destroy(w.s);
-	soft_nic_destroy(w.nic);
+		step(w, &in);
+	arrive(w); /* the next client is served */
+	leave(w);
+	vfu_server_destroy(w->s);
+	soft_nic_destroy(w->nic);
 	for (p = 0; p < 2; p++)
-		w.port[p]->ops->close(w.port[p]);
+		w->port[p]->ops->close(w->port[p]);
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include <ports/schemes.h>
 #include "memif_rig.h"
 
-static struct port_memory lent; /* of all inputs */
+static struct port_memory lent[RIG_LANES]; /* of all inputs */
 static int listener = -1;
 
 static struct sockaddr_un address(socklen_t *len)
@@ -36,11 +36,14 @@ static void lend(struct port_region *r, size_t size)
 static void once(void)
 {
 	struct sockaddr_un sa;
+	unsigned int k;
 	socklen_t len;
 
-	lent = (struct port_memory){ .n = 2, .buf_size = RIG_STRIDE, .rx_bufs = RIG_BUFS, .queues = 1 };
-	lend(&lent.region[0], RIG_BUFS * RIG_STRIDE);
-	lend(&lent.region[1], RIG_BUFS * RIG_STRIDE);
+	for (k = 0; k < RIG_LANES; k++) {
+		lent[k] = (struct port_memory){ .n = 2, .buf_size = RIG_STRIDE, .rx_bufs = RIG_BUFS };
+		lend(&lent[k].region[0], RIG_BUFS * RIG_STRIDE);
+		lend(&lent[k].region[1], RIG_BUFS * RIG_STRIDE);
+	}
 	sa = address(&len);
 	sa.sun_path[1] = 'P'; /* the far end's, when it is the server */
 	listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -48,15 +51,29 @@ static void once(void)
 		fuzz_fail("can't listen: %s", strerror(errno));
 }
 
-static void post(struct memif_rig *g, uint32_t k)
+static void post(struct memif_lane *l, uint32_t k)
 {
-	struct p2p_seg seg = { .data = g->mem.region[0].base + k * RIG_STRIDE, .len = RIG_STRIDE, .cookie = k };
+	struct p2p_seg seg = { .data = l->mem.region[0].base + k * RIG_STRIDE, .len = RIG_STRIDE, .cookie = k };
 
-	if (g->posted[k])
+	if (l->posted[k])
 		fuzz_fail("buffer %u came back twice", k);
-	g->posted[k] = g->m->port.ops->rx_post(&g->m->port, &seg, 1) == 1;
-	if (!g->posted[k])
+	l->posted[k] = l->port->ops->rx_post(l->port, &seg, 1) == 1;
+	if (!l->posted[k])
 		fuzz_fail("buffer %u is not taken back", k);
+}
+
+static void start(struct memif_rig *g, unsigned int lane)
+{
+	struct memif_lane *l = &g->lane[lane];
+	uint32_t k;
+
+	l->mem = lent[lane];
+	l->mem.queues = g->lanes;
+	l->port = lane ? g->m->port.ops->queue(&g->m->port, lane) : &g->m->port;
+	if (!l->port || l->port->ops->start(l->port, &l->mem))
+		fuzz_fail("lane %u of %u does not start", lane, g->lanes);
+	for (k = 0; k < RIG_BUFS; k++)
+		post(l, k);
 }
 
 /* The far end's memory as client: rings one behind the other, buffers behind them. */
@@ -69,7 +86,7 @@ static void far_memory(struct memif_rig *g)
 	g->base = mmap(NULL, g->size, PROT_READ | PROT_WRITE, MAP_SHARED, g->memfd, 0);
 	if (g->base == MAP_FAILED)
 		fuzz_fail("no memory of the far end's");
-	for (k = 0; k < RIG_MAX_RINGS * 2; k++)
+	for (k = 0; k < 2 * RIG_MAX_RINGS; k++)
 		((struct memif_ring *)(g->base + k * RIG_RING))->cookie = MEMIF_COOKIE;
 }
 
@@ -82,8 +99,9 @@ void memif_rig_open(struct memif_rig *g, uint8_t how)
 
 	if (listener < 0)
 		once();
-	*g = (struct memif_rig){ .server = how & 1, .queues = how & 2 ? 2 : 1, .sealed = !(how & 8), .memfd = -1, .mem = lent,
-				 .now_ns = 1000000000, .sock = { -1, -1, -1, -1 } };
+	*g = (struct memif_rig){ .server = how & 1, .lanes = (how & 0x30) == 0x20 ? RIG_LANES : 1, .sealed = !(how & 8),
+				 .memfd = -1, .now_ns = 1000000000, .sock = { -1, -1, -1, -1 } };
+	g->queues = g->lanes * (how & 2 ? 2 : 1);
 	snprintf(spec, sizeof(spec), "memif:@%c2pnic-fuzz-%d,role=%s,id=7,queues=%u%s%s", g->server ? 'p' : 'P', getpid(),
 		 g->server ? "server" : "client", g->queues, g->server ? "" : ",rings=8", how & 4 ? ",secret=psst" : "");
 	if (port_spec_parse(&s, spec, err) || port_memif_ops.open(&p, &s, err))
@@ -91,10 +109,8 @@ void memif_rig_open(struct memif_rig *g, uint8_t how)
 	g->m = memif_of(p);
 	if (g->server)
 		far_memory(g);
-	if (p->ops->start(p, &g->mem))
-		fuzz_fail("%s does not start", spec);
-	for (k = 0; k < RIG_BUFS; k++)
-		post(g, k);
+	for (k = 0; k < g->lanes; k++)
+		start(g, k);
 }
 
 void memif_rig_close(struct memif_rig *g)
@@ -103,7 +119,8 @@ void memif_rig_close(struct memif_rig *g)
 	unsigned int k;
 	int fd;
 
-	p->ops->stop(p);
+	for (k = g->lanes; k--;)
+		g->lane[k].port->ops->stop(g->lane[k].port);
 	p->ops->close(p);
 	for (k = 0; k < RIG_SOCKS; k++)
 		memif_rig_hang_up(g, k);
@@ -117,29 +134,60 @@ void memif_rig_close(struct memif_rig *g)
 
 /* ---- the port ---- */
 
-void memif_rig_control(struct memif_rig *g, uint32_t ms)
+void memif_rig_control_first(struct memif_rig *g, uint32_t ms)
 {
 	g->now_ns += ms * 1000000ull;
 	g->m->port.ops->control(&g->m->port, g->now_ns);
 }
 
-void memif_rig_receive(struct memif_rig *g, unsigned int n)
+/* What a lane has been asked for it does in its own; that it has done so is seen in the first's next. */
+void memif_rig_control(struct memif_rig *g, uint32_t ms)
 {
+	unsigned int k;
+
+	memif_rig_control_first(g, ms);
+	for (k = 1; k < g->lanes; k++) {
+		g->lane[k].port->ops->control(g->lane[k].port, g->now_ns);
+		memif_rig_control_first(g, 0);
+	}
+}
+
+bool memif_rig_is_up(const struct memif_rig *g)
+{
+	unsigned int k;
+
+	for (k = 0; k < g->lanes; k++)
+		if (!g->lane[k].port->ops->link_up(g->lane[k].port))
+			return false;
+	return true;
+}
+
+void memif_rig_arm(struct memif_rig *g, unsigned int lane, bool sleeping)
+{
+	struct port *p = g->lane[lane % g->lanes].port;
+
+	p->ops->arm(p, sleeping);
+	p->ops->next_event(p, g->now_ns);
+}
+
+void memif_rig_receive(struct memif_rig *g, unsigned int lane, unsigned int n)
+{
+	struct memif_lane *l = &g->lane[lane % g->lanes];
 	struct p2p_seg segs[RIG_BUFS];
-	unsigned int got = g->m->port.ops->rx_burst(&g->m->port, segs, n), k, run = 0;
+	unsigned int got = l->port->ops->rx_burst(l->port, segs, n), k, run = 0;
 
 	if (got > n)
 		fuzz_fail("%u segments for %u", got, n);
 	for (k = 0; k < got; k++) {
 		const struct p2p_seg *s = &segs[k];
 
-		if (s->cookie >= RIG_BUFS || s->region || s->data != g->mem.region[0].base + s->cookie * RIG_STRIDE)
+		if (s->cookie >= RIG_BUFS || s->region || s->data != l->mem.region[0].base + s->cookie * RIG_STRIDE)
 			fuzz_fail("a segment that is no buffer: cookie %u, region %u", s->cookie, s->region);
-		if (!g->posted[s->cookie])
+		if (!l->posted[s->cookie])
 			fuzz_fail("buffer %u received, which the port has not", s->cookie);
 		if (!s->len || s->len > RIG_STRIDE || s->flags & ~P2P_SEG_MORE)
 			fuzz_fail("a segment of %u bytes, flags %x", s->len, s->flags);
-		g->posted[s->cookie] = false;
+		l->posted[s->cookie] = false;
 		run = s->flags & P2P_SEG_MORE ? run + 1 : 0;
 		if (run >= P2P_MAX_SEGS)
 			fuzz_fail("a frame of more than %u segments", P2P_MAX_SEGS);
@@ -147,32 +195,37 @@ void memif_rig_receive(struct memif_rig *g, unsigned int n)
 	if (run)
 		fuzz_fail("a burst ends within a frame");
 	for (k = 0; k < got; k++)
-		post(g, segs[k].cookie);
+		post(l, segs[k].cookie);
 }
 
-void memif_rig_transmit(struct memif_rig *g, unsigned int frames, unsigned int segs, uint32_t len)
+void memif_rig_transmit(struct memif_rig *g, unsigned int lane, unsigned int frames, unsigned int segs, uint32_t len)
 {
+	struct memif_lane *l = &g->lane[lane % g->lanes];
 	struct p2p_seg s[RIG_BUFS];
 	unsigned int n = 0, took;
 
-	for (; frames && n + segs <= RIG_BUFS - (g->tx_head - g->tx_tail); frames--) {
+	for (; frames && n + segs <= RIG_BUFS - (l->tx_head - l->tx_tail); frames--) {
 		for (unsigned int k = 0; k < segs; k++, n++)
-			s[n] = (struct p2p_seg){ .data = g->mem.region[1].base + (g->tx_head + n) % RIG_BUFS * RIG_STRIDE, .region = 1,
+			s[n] = (struct p2p_seg){ .data = l->mem.region[1].base + (l->tx_head + n) % RIG_BUFS * RIG_STRIDE, .region = 1,
 						 .len = len, .flags = k + 1 < segs ? P2P_SEG_MORE : 0 };
 	}
-	took = n ? g->m->port.ops->tx_burst(&g->m->port, s, n) : 0;
+	took = n ? l->port->ops->tx_burst(l->port, s, n) : 0;
 	if (took > n || took % segs)
 		fuzz_fail("%u of %u segments taken, frames have %u", took, n, segs);
-	g->tx_head += took;
+	l->tx_head += took;
 }
 
 void memif_rig_done(struct memif_rig *g)
 {
-	unsigned int n = g->m->port.ops->tx_done(&g->m->port);
+	struct memif_lane *l;
+	unsigned int n;
 
-	if (n > g->tx_head - g->tx_tail)
-		fuzz_fail("%u segments done, %u were under way", n, g->tx_head - g->tx_tail);
-	g->tx_tail += n;
+	for (l = g->lane; l != g->lane + g->lanes; l++) {
+		n = l->port->ops->tx_done(l->port);
+		if (n > l->tx_head - l->tx_tail)
+			fuzz_fail("%u segments done, %u were under way", n, l->tx_head - l->tx_tail);
+		l->tx_tail += n;
+	}
 }
 
 /* ---- the far end ---- */
@@ -319,11 +372,11 @@ static bool try_up(struct memif_rig *g)
 		memif_rig_control(g, 200); /* unsealed memory is held back */
 	} else {
 		say(g, MEMIF_MSG_HELLO);
-		for (k = 0; k < 1 + 1 + g->mem.n + 2 * g->queues; k++)
+		for (k = 0; k < 1 + 1 + g->lanes * lent[0].n + 2 * g->queues; k++)
 			say(g, MEMIF_MSG_ACK);
 		say(g, MEMIF_MSG_CONNECTED);
 	}
-	return g->m->port.ops->link_up(&g->m->port);
+	return memif_rig_is_up(g);
 }
 
 /* A connection that waited to be accepted may be one that the port is about to give up: the next one is new. */

@@ -15,15 +15,23 @@
 #define RIG_LOG2 3u
 #define RIG_RING 512u    /* from one ring to the next, as far end that is the client */
 #define RIG_DATA 8192u   /* where its buffers begin */
-#define RIG_MAX_RINGS 6u /* of both directions */
+#define RIG_MAX_RINGS 4u /* of a direction */
+#define RIG_LANES 2u
+
+/* A queue of the NIC's: a port with buffers of its own (ports/port.h, "QUEUES"). */
+struct memif_lane {
+	struct port *port;
+	struct port_memory mem;
+	bool posted[RIG_BUFS]; /* the port has it */
+	uint32_t tx_head, tx_tail;
+};
 
 struct memif_rig {
 	struct memif_port *m;
 	bool server; /* the port is */
 	uint64_t now_ns;
-	struct port_memory mem;
-	bool posted[RIG_BUFS]; /* the port has it */
-	uint32_t tx_head, tx_tail;
+	unsigned int lanes;
+	struct memif_lane lane[RIG_LANES]; /* the first is m's own */
 
 	int sock[RIG_SOCKS]; /* of the far end; -1: none */
 	/* Far end as client: its memory.  As server: the port's ring memory, once it was lent. */
@@ -37,15 +45,23 @@ struct memif_rig {
 	uint8_t log2[2][RIG_MAX_RINGS];
 };
 
-/* how: bit 0 the port is the server, 1 two queues, 2 a secret, 3 the far end's memory is not sealed. */
+/*
+ * how: bit 0 the port is the server, 1 two queues for each lane, 2 a secret, 3 the far end's memory is not sealed, 5 two
+ * lanes, but for a port whose rings are used in place (4).
+ */
 void memif_rig_open(struct memif_rig *g, uint8_t how);
 void memif_rig_close(struct memif_rig *g);
 
-/* The port.  Time passes, control() is called. */
+/* The port.  Time passes, control() is called, of all lanes or of the first. */
 void memif_rig_control(struct memif_rig *g, uint32_t ms);
-void memif_rig_receive(struct memif_rig *g, unsigned int n);
-void memif_rig_transmit(struct memif_rig *g, unsigned int frames, unsigned int segs, uint32_t len);
+void memif_rig_control_first(struct memif_rig *g, uint32_t ms);
+/* A lane: any number means one. */
+void memif_rig_receive(struct memif_rig *g, unsigned int lane, unsigned int n);
+void memif_rig_transmit(struct memif_rig *g, unsigned int lane, unsigned int frames, unsigned int segs, uint32_t len);
+void memif_rig_arm(struct memif_rig *g, unsigned int lane, bool sleeping);
+/* All lanes. */
 void memif_rig_done(struct memif_rig *g);
+bool memif_rig_is_up(const struct memif_rig *g);
 
 /* The far end.  connect: as client to the port; as server the place takes whoever has come. */
 void memif_rig_connect(struct memif_rig *g, unsigned int k);

@@ -4,12 +4,16 @@
 
 run.py [--seconds N] [--jobs N] [--keep DIR] [TARGET...]
 run.py --coverage [--keep DIR] [TARGET...]
+run.py --reads
 
 Each begins with its committed corpus; what it finds on the way is thrown away, or goes to DIR/TARGET.  An input that it
 does not come through is kept in build-fuzz/found/.  Exit 1: there is one.
 
 --coverage fuzzes nothing: it tells how many lines of the files that a target is about its corpus runs (build-cover/),
 with --keep the one in DIR/TARGET, too.
+
+--reads tells whether a field that is read twice, once to be checked and once to be used, is found, and one that is read
+once is not (reads.c).
 """
 import argparse
 import concurrent.futures
@@ -31,8 +35,9 @@ LONGEST = {'sysfs': 24000}  # bytes of an input; others: 4096
 # What a target is about.
 ABOUT = {
     'config': ['cli/config.c', 'cli/opts.c'],
-    'memif_control': ['ports/memif.c', 'ports/memif_ctl.c', 'ports/memif_client.c', 'ports/memif_server.c'],
-    'memif_ring': ['ports/memif.c', 'ports/memif_client.c', 'ports/memif_server.c', 'ports/memif_inplace.c', 'ports/guard.c'],
+    'memif_control': ['ports/memif.c', 'ports/memif_ctl.c', 'ports/memif_client.c', 'ports/memif_server.c', 'ports/memif_lane.c'],
+    'memif_ring': ['ports/memif.c', 'ports/memif_client.c', 'ports/memif_server.c', 'ports/memif_lane.c',
+                   'ports/memif_inplace.c', 'ports/guard.c'],
     'netlink': ['router/kernel_parse.c', 'router/fib.c', 'router/fib_state.c', 'router/fib_via.c', 'router/trie.c'],
     'pcap': ['ports/pcap.c'],
     'ring': ['firmware/cons.c', 'firmware/peer.c', 'firmware/prod.c', 'firmware/cut.c', 'firmware/egress.c', 'firmware/ingress.c',
@@ -43,7 +48,7 @@ ABOUT = {
     'sysfs': ['doctor/tree.c', 'doctor/read.c', 'doctor/config.c', 'doctor/pair.c', 'doctor/acs.c', 'doctor/save.c'],
     'topology': ['experiments/spec.c', 'experiments/spec_file.c', 'experiments/topo.c', 'experiments/profile.c', 'experiments/conf.c'],
     'vfio_user_client': ['vfio_user/client.c', 'vfio_user/msg.c', 'vfio_user/caps.c'],
-    'vfio_user_server': ['vfio_user/server.c', 'vfio_user/server_dispatch.c', 'vfio_user/caps.c', 'boards/soft/function.c',
+    'vfio_user_server': ['vfio_user/server.c', 'vfio_user/server_dispatch.c', 'vfio_user/server_dma.c', 'vfio_user/caps.c', 'boards/soft/function.c',
                          'boards/soft/iommu.c', 'boards/soft/pci_config.c', 'firmware/regs.c'],
 }
 
@@ -85,6 +90,24 @@ def fuzz(target, seconds, keep):
     return p.returncode == 0, line, p.stdout
 
 
+def reads():
+    """How many of reads.c's readers were not judged as they should be."""
+    bad = 0
+    for count in ('1', '2'):
+        for width in ('1', '2', '4', '8'):
+            p = subprocess.run([os.path.join(BUILD, 'tests', 'fuzz', 'fuzz-reads-' + count), '-seed=1', '-runs=200000', '-max_len=16',
+                                f'-artifact_prefix={BUILD}/reads-'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding='utf-8',
+                               errors='replace', env=dict(os.environ, FUZZ_BYTES=width))
+            found = re.search(r'^FAILED: .*', p.stdout, re.M)
+            done = re.search(r'^Done (\d+) runs', p.stdout, re.M)
+            right = bool(found) if count == '2' else p.returncode == 0 and bool(done)
+            print(f'{width} bytes, {count} load{"s"[int(count) < 2:]}: ' +
+                  (f'found: {found[0]}' if found else f'nothing found in {done[1]} runs' if done else f'exit status {p.returncode}') +
+                  ('' if right else ': WRONG'), flush=True)
+            bad += not right
+    return bad
+
+
 def cover(target, keep):
     """A line of how much of what the target is about was run."""
     exe = os.path.join(TOP, 'build-cover', 'tests', 'fuzz', 'replay-' + target)
@@ -110,6 +133,7 @@ def main():
     p.add_argument('--jobs', type=int, default=2, help='at a time (2)')
     p.add_argument('--keep', metavar='DIR', help='where what they find goes')
     p.add_argument('--coverage', action='store_true', help='how many lines the corpora run, and no fuzzing')
+    p.add_argument('--reads', action='store_true', help='only whether what is read twice is found')
     p.add_argument('targets', nargs='*', metavar='TARGET')
     opts = p.parse_args()
     for t in opts.targets:
@@ -126,6 +150,8 @@ def main():
     if why:
         print(why)
         return 77
+    if opts.reads:
+        return 1 if reads() else 0
     bad = 0
     with concurrent.futures.ThreadPoolExecutor(opts.jobs) as pool:
         for ok, line, output in pool.map(lambda t: fuzz(t, opts.seconds, opts.keep), opts.targets or targets()):
