@@ -76,6 +76,7 @@ static void prod_place(struct fw_nic *n, struct arena *a, struct fw_prod *p)
 	if (n->mode == P2P_MODE_RD)
 		p->src = arena_take(a, slots * sizeof(uint32_t));
 	p->mask = n->shape.slots - 1;
+	p->buf_size = n->shape.buf_size; /* a frame is cut into pieces before anybody looks whether the peer was introduced */
 }
 
 static void cons_place(struct fw_nic *n, struct arena *a, unsigned int i, unsigned int ring)

@@ -16,6 +16,7 @@ struct bench {
 	const char *only;    /* --case */
 	const char *mode;    /* --mode */
 	unsigned int runs, fails;
+	unsigned int deaths, leaves; /* of test_crash */
 };
 
 /* 0, or 2 for bad usage. */

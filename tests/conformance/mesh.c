@@ -349,7 +349,7 @@ int mesh_wait_up(struct mesh *m, uint64_t max_ns)
 	uint64_t end = *m->now + max_ns;
 
 	while (!all_up(m)) {
-		if (*m->now >= end) {
+		if (*m->now >= end || m->failure[0]) {
 			mesh_fail(m, "not all peers came up");
 			return -ETIMEDOUT;
 		}
