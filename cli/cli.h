@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "cli/opts.h"
+#include "sock/sock.h"
 
 #define CLI_OK 0
 #define CLI_FAILED 1
@@ -76,11 +77,13 @@ void cli_note(const char *command, const char *fmt, ...) __attribute__((format(p
 /*
  * rundir.c: the directory of this user's sockets, ${P2PNIC_RUNTIME_DIR}, else
  * /run/p2pnic for root, else ${XDG_RUNTIME_DIR}/p2pnic, else /tmp/p2pnic-UID.
- * make: create it (0700) and refuse one that another user owns.
+ * make not NULL: create it (0700; 0710 with the group) and refuse one that another user owns.
  */
-int cli_rundir(char *path, size_t size, bool make, char err[CLI_ERR_MAX]);
+int cli_rundir(char *path, size_t size, const struct sock_trust *make, char err[CLI_ERR_MAX]);
 /* A socket's name without a slash stands for a file in that directory. */
-int cli_socket_path(char *path, size_t size, const char *name, bool make, char err[CLI_ERR_MAX]);
+int cli_socket_path(char *path, size_t size, const char *name, const struct sock_trust *make, char err[CLI_ERR_MAX]);
+/* --group; not set: nobody but us.  -EINVAL: no such group, -EPERM: not ours to give files to. */
+int cli_trust(struct sock_trust *t, bool set, const char *group, char err[CLI_ERR_MAX]);
 
 /* signals.c: SIGINT and SIGTERM are held back from now on, in threads made later as well; SIGPIPE is ignored. */
 void cli_signals_block(void);

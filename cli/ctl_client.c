@@ -4,36 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "cli/ctl_client.h"
+#include "sock/sock.h"
 
 #define CTL_ANSWER_MAX (16u << 20)
 #define CTL_TIMEOUT_S 5
 
 static int ctl_connect(const char *path, int *out)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct timeval tv = { CTL_TIMEOUT_S, 0 };
-	int fd, rc;
+	struct sock_name name;
+	int rc = sock_name(&name, path, false);
 
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(addr.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
-		rc = -errno;
-		close(fd);
-		return rc;
-	}
-	*out = fd;
-	return 0;
+	return rc ? rc : sock_connect(&name, SOCK_STREAM, CTL_TIMEOUT_S, out);
 }
 
 static int ctl_send(int fd, const char *request)
@@ -103,7 +87,7 @@ static const char *ctl_hint(int rc)
 	case -EACCES:
 	case -EPERM:
 	case -ECONNRESET:
-		return "refused; run as the user that started the NIC";
+		return "refused; run as the user that started the NIC, or in its --group";
 	default:
 		return strerror(-rc);
 	}

@@ -33,7 +33,7 @@ const struct cli_usage cli_gen_usage = {
 	.description =
 		"Sends frames out of the first port and takes in what comes back by the second, one run for each size of --frames:"
 		" throughput, what was lost, corrupted, reordered or duplicated, and latency as this end sees it. Both ports are"
-		" memif:PATH[,id=N][,role=server|client][,rings=N]; as server (the default) frames are written and looked at in the"
+		" memif:PATH[,id=N][,role=server|client][,rings=N][,group=NAME]; as server (the default) frames are written and looked at in the"
 		" forwarder's own buffers. --loop needs no ports and no forwarder: it measures this end by itself.\n\n"
 		"Gear bench looks at the descriptors of all frames and at one frame of 64 on average, check at every byte of each."
 		" Each frame has a sequence number of its flow and the time; addresses are IPv4 from 198.18.0.0/15 (RFC 2544)."
@@ -80,13 +80,14 @@ static int gen_port(struct gen_cmd *g, unsigned int i, const char *text, char er
 		return rc;
 	}
 	role = port_spec_get(s, "role");
+	g->tester.group[i] = port_spec_get(s, "group");
 	if (role && strcmp(role, "server") && strcmp(role, "client")) {
 		snprintf(err, CLI_ERR_MAX, "--port %.80s: use role=server or role=client", text);
 		return -EINVAL;
 	}
 	for (unsigned int k = 0; k < s->n; k++) {
 		if (!s->opt[k].used) {
-			snprintf(err, CLI_ERR_MAX, "--port %.80s: gen knows no %.40s=; use id=, role= and rings=", text,
+			snprintf(err, CLI_ERR_MAX, "--port %.80s: gen knows no %.40s=; use id=, role=, rings= and group=", text,
 				 s->opt[k].key);
 			return -EINVAL;
 		}

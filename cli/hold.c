@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/hold.h"
@@ -19,7 +20,8 @@
 struct hold_watch {
 	struct drv *d;
 	struct hold *h;
-	int signal_fd, listen_fd, conn_fd;
+	struct sock_listener listener;
+	int signal_fd, conn_fd;
 	pid_t conn_pid;
 	int req_fd[P2P_MAX_NICS], err_fd[P2P_MAX_NICS]; /* by the order of d->nic */
 	unsigned int links;
@@ -31,7 +33,7 @@ static const char *hold_addr(const struct drv_nic *nic)
 	return nic->name + strlen(HOLD_SCHEME);
 }
 
-static int hold_path(char *path, size_t size, const char *addr, bool make)
+static int hold_path(char *path, size_t size, const char *addr, const struct sock_trust *make)
 {
 	char name[64], err[CLI_ERR_MAX];
 
@@ -48,7 +50,7 @@ static int hold_from_holder(struct hold *h, struct vfio_container *c, const stru
 	unsigned int n;
 	int rc;
 
-	if (hold_path(path, sizeof(path), a->path, false) || handover_connect(path, &h->former))
+	if (hold_path(path, sizeof(path), a->path, NULL) || handover_connect(path, &h->former))
 		return 0; /* nobody holds it, or nobody of ours: opening it will tell */
 	rc = handover_recv(h->former, fds, &n);
 	if (rc)
@@ -190,30 +192,49 @@ static void hold_events(struct hold_watch *w)
 
 /* --- giving up --- */
 
+/* What a dead holder of several NICs has left: a link to a socket that nobody serves, or that socket. */
+static void hold_clear(const char *path)
+{
+	struct stat st;
+	int fd, rc;
+
+	if (lstat(path, &st) || (!S_ISSOCK(st.st_mode) && !S_ISLNK(st.st_mode)))
+		return;
+	rc = handover_connect(path, &fd);
+	if (!rc)
+		close(fd);
+	else if (rc == -ECONNREFUSED || (rc == -ENOENT && S_ISLNK(st.st_mode)))
+		unlink(path);
+}
+
 static void hold_serve(struct hold_watch *w)
 {
+	char *path;
 	unsigned int i;
+	int rc;
 
 	for (i = 0; i < w->d->n; i++) {
-		if (hold_path(w->path[w->links], PATH_MAX, hold_addr(&w->d->nic[i]), true))
+		path = w->path[w->links];
+		if (hold_path(path, PATH_MAX, hold_addr(&w->d->nic[i]), &w->h->trust))
 			continue;
-		if (!w->links) {
-			if (handover_listen(w->path[0], &w->listen_fd))
-				return;
-		} else {
-			unlink(w->path[w->links]);
-			if (symlink(w->path[0], w->path[w->links]))
-				continue;
+		hold_clear(path);
+		rc = w->links ? (symlink(w->path[0], path) ? -errno : 0) : handover_listen(&w->listener, path, &w->h->trust);
+		if (!rc) {
+			w->links++;
+			continue;
 		}
-		w->links++;
+		cli_note(w->h->who, "%s: %s; nobody can take over there", path, strerror(-rc));
+		if (!w->links)
+			return;
 	}
 }
 
 static void hold_unserve(struct hold_watch *w)
 {
-	while (w->links)
+	while (w->links > 1)
 		unlink(w->path[--w->links]);
-	hold_close(&w->listen_fd);
+	w->links = 0;
+	sock_close(&w->listener);
 }
 
 static void hold_offer(struct hold_watch *w)
@@ -221,7 +242,7 @@ static void hold_offer(struct hold_watch *w)
 	struct vfio_fd fds[VFIO_MAX_FDS];
 	unsigned int n;
 
-	if (handover_accept(w->listen_fd, &w->conn_fd, &w->conn_pid))
+	if (handover_accept(&w->listener, &w->conn_fd, &w->conn_pid))
 		return;
 	n = vfio_container_export(drv_vfio(w->d), fds);
 	if (handover_send(w->conn_fd, fds, n))
@@ -235,7 +256,7 @@ static unsigned int hold_poll_set(const struct hold_watch *w, struct pollfd *p)
 	unsigned int i, n = 0;
 
 	p[n++] = (struct pollfd){ .fd = w->signal_fd, .events = POLLIN };
-	p[n++] = (struct pollfd){ .fd = w->conn_fd < 0 ? w->listen_fd : w->conn_fd, .events = POLLIN };
+	p[n++] = (struct pollfd){ .fd = w->conn_fd < 0 ? w->listener.fd : w->conn_fd, .events = POLLIN };
 	for (i = 0; i < w->d->n; i++) {
 		p[n++] = (struct pollfd){ .fd = w->req_fd[i], .events = POLLIN };
 		p[n++] = (struct pollfd){ .fd = w->err_fd[i], .events = POLLIN };
@@ -283,7 +304,7 @@ bool hold_run(struct hold *h, struct drv *d, void (*monitor)(struct drv *d, void
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	w = (struct hold_watch){ .d = d, .h = h, .listen_fd = -1, .conn_fd = -1 };
+	w = (struct hold_watch){ .d = d, .h = h, .listener.fd = -1, .conn_fd = -1 };
 	w.signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
 	memset(w.req_fd, -1, sizeof(w.req_fd));
 	memset(w.err_fd, -1, sizeof(w.err_fd));

@@ -21,6 +21,7 @@ struct hold {
 	int former;  /* connection to the former holder, -1: none */
 	int heir;    /* likewise to who has taken over, which waits until hold_end() closes it */
 	bool stored; /* the service manager has the descriptors */
+	struct sock_trust trust; /* who may take over */
 	bool alone;  /* bn: whoever took over would find no host part; nothing is offered */
 	const char *who; /* holds them: the command that notes are of */
 	void (*quiet)(void *arg); /* called before a function is let go of: what else uses the NICs stops.  May be NULL */

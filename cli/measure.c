@@ -267,7 +267,7 @@ static int measure_nics(struct measure *m, unsigned int nics, char err[CLI_ERR_M
 		rc = rig_add_nic(m->r, name, &spec, 1, err);
 	}
 	if (!rc)
-		rc = run_ctl_path(ctl, sizeof(ctl), m->o, err);
+		rc = run_ctl_path(ctl, sizeof(ctl), m->o, &m->r->opts.trust, err);
 	if (!rc)
 		rc = rig_serve(m->r, ctl, err);
 	return rc ? rc : run_sandbox(m->o, ctl, err);

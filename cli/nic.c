@@ -40,7 +40,8 @@ struct nic_run {
 
 static int nic_server(struct nic_run *n, char err[CLI_ERR_MAX])
 {
-	struct vfu_server_config cfg = { .path = n->path, .ops = &soft_function_ops, .fn = n->rig->nic[0].soft };
+	struct vfu_server_config cfg = { .path = n->path, .ops = &soft_function_ops, .fn = n->rig->nic[0].soft,
+					 .trust = n->rig->opts.trust };
 	const char *why;
 	int rc;
 
@@ -216,7 +217,7 @@ static int nic_main(const struct cli_nic_opts *o, const struct rig_opts *ro)
 	char err[CLI_ERR_MAX];
 	int rc;
 
-	rc = cli_socket_path(n.path, sizeof(n.path), o->socket, true, err);
+	rc = cli_socket_path(n.path, sizeof(n.path), o->socket, &ro->trust, err);
 	if (rc) {
 		cli_error("nic", "%s", err);
 		return CLI_FAILED;
@@ -267,7 +268,7 @@ int cli_nic(int argc, char **argv)
 		cli_error("nic", "--core and --cores: give one of them");
 		return CLI_USAGE;
 	}
-	if (rig_parse_faults(&ro, &o.fault, err)) {
+	if (rig_parse_faults(&ro, &o.fault, err) || cli_trust(&ro.trust, o.group_set, o.group, err)) {
 		cli_error("nic", "%s", err);
 		return CLI_USAGE;
 	}

@@ -46,6 +46,9 @@
 	X(BYTES, mem, "mem", 0, "SIZE", 2097152, 68719476736u, "device memory of a NIC, a power of two (64M)") \
 	X(CHOICE, buf_size, "buf-size", 0, "2048|2112|4096|9728", 0, 0, "bytes of a packet buffer (2048)") \
 	X(FLAG, poll, "poll", 0, "", 0, 0, "never sleep: lowest latency, all of a core each") \
+	X(STR, group, "group", 0, "NAME", 0, 0, \
+	  "let the members of this group (or its number) connect to the sockets made here: 0660 instead of 0600 for the NIC's vfio-user socket," \
+	  " control sockets, the router's, and those of memif ports with role=server and without a group= of their own (docs/trust.md)") \
 	X(LIST, fault, "fault", 0, "RULE", 0, 0, \
 	  "for tests: what shall go wrong, as drop:desc:1e-3,seed=7, repeat for more (docs/reliability.md); the NICs' DMA is slower then") \
 	X(ONOFF, sandbox, "sandbox", 0, "on|off", 0, 0, \
@@ -88,6 +91,9 @@
 #define CLI_UP_OPTIONS(X) \
 	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH, or vfio:DDDD:BB:DD.F for a PCI function; repeat for all of the mesh; they are nic0, nic1, ...") \
 	CLI_DRIVER_OPTIONS(X) \
+	X(STR, group, "group", 0, "NAME", 0, 0, \
+	  "vfio: let the members of this group (or its number) take the NICs over: the socket hold-ADDRESS.sock gets 0660 instead of 0600" \
+	  " (docs/trust.md)") \
 	X(FLAG, monitor, "monitor", 0, "", 0, 0, "stay and report peers that go down or come back, until SIGINT or SIGTERM") \
 	X(SECONDS, timeout, "timeout", 0, "S", 0, 0, "wait so long for the NICs to see each other (5)") \
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
@@ -96,6 +102,9 @@
 	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH, or vfio:DDDD:BB:DD.F for a PCI function; repeat for all of the mesh, in the order in which `up` had them") \
 	CLI_DRIVER_OPTIONS(X) \
 	CLI_ROUTING_OPTIONS(X) \
+	X(STR, group, "group", 0, "NAME", 0, 0, \
+	  "let the members of this group (or its number) ask the router: its socket gets 0660 instead of 0600, those by which PCI functions" \
+	  " are taken over stay as they are (docs/trust.md)") \
 	X(FLAG, keep, "keep", 0, "", 0, 0, "at the end leave the ports' devices in the kernel, with their addresses and routes, for the next router") \
 	X(SECONDS, timeout, "timeout", 0, "S", 0, 0, "wait so long for the NICs to see each other (5)")
 
@@ -150,7 +159,7 @@
 	X(STR, out, "out", 0, "DIR", 0, 0, "sweep: where finished points are kept; a sweep begun again goes on from there (FILE.sweep)")
 
 #define CLI_GEN_OPTIONS(X) \
-	X(LIST, port, "port", 'p', "SPEC", 0, 0, "memif:PATH[,id=N][,role=server|client][,rings=N]; the first one sends, the second takes in") \
+	X(LIST, port, "port", 'p', "SPEC", 0, 0, "memif:PATH[,id=N][,role=server|client][,rings=N][,group=NAME]; the first one sends, the second takes in") \
 	X(FLAG, loop, "loop", 0, "", 0, 0, "no ports: what goes out comes back at once") \
 	X(STR, frames, "frames", 'f', "LIST", 0, 0, "frame sizes in bytes, FCS included, as 64,1518: a run each (64)") \
 	X(CHOICE, gear, "gear", 'g', "bench|check", 0, 0, "look at one frame of 64 (bench, the default) or at every byte of all (check)") \

@@ -65,6 +65,22 @@ static uint64_t rig_name_hash(const char *name)
 	return h;
 }
 
+/* --group is for memif servers, too, where their spec does not name one. */
+static int rig_open_port(const struct rig *r, struct port **out, const char *text, char err[PORT_ERR_MAX])
+{
+	struct port_spec spec;
+	char longer[sizeof(spec.text) + 32];
+	const char *role;
+
+	if (!r->opts.trust.group || port_spec_parse(&spec, text, err) || strcmp(spec.scheme, "memif"))
+		return port_open(out, text, err);
+	role = port_spec_get(&spec, "role");
+	if (!role || strcmp(role, "server") || port_spec_get(&spec, "group"))
+		return port_open(out, text, err);
+	snprintf(longer, sizeof(longer), "%s,group=%u", text, r->opts.trust.gid);
+	return port_open(out, longer, err);
+}
+
 int rig_add_nic(struct rig *r, const char *name, const char *const *specs, unsigned int n, char err[CLI_ERR_MAX])
 {
 	struct rig_nic *nic = &r->nic[r->n];
@@ -85,7 +101,7 @@ int rig_add_nic(struct rig *r, const char *name, const char *const *specs, unsig
 	memset(nic, 0, sizeof(*nic));
 	snprintf(nic->name, sizeof(nic->name), "%s", name);
 	for (; nic->ports < n; nic->ports++) {
-		rc = port_open(&nic->port[nic->ports], specs[nic->ports], why);
+		rc = rig_open_port(r, &nic->port[nic->ports], specs[nic->ports], why);
 		if (rc) {
 			snprintf(err, CLI_ERR_MAX, "%s", why);
 			goto close_ports;
@@ -234,7 +250,7 @@ int rig_serve(struct rig *r, const char *path, char err[CLI_ERR_MAX])
 	unsigned int i;
 	int rc;
 
-	rc = soft_ctl_create(&r->ctl, path, why);
+	rc = soft_ctl_create(&r->ctl, path, &r->opts.trust, why);
 	if (rc) {
 		snprintf(err, CLI_ERR_MAX, "%s", why);
 		return rc;

@@ -28,6 +28,7 @@ struct rig_opts {
 	bool poll;
 	uint64_t mem_bytes; /* 0: default */
 	uint32_t buf_size;  /* 0: default */
+	struct sock_trust trust; /* who may connect to sockets, memif servers' too */
 	struct fault_set faults; /* what shall go wrong; no rules: nothing */
 };
 

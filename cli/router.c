@@ -99,8 +99,10 @@ static void router_stay(struct hold *h, struct drv *d, struct router *router)
 		drv_down(d);
 }
 
-static int router_run(struct drv *d, const struct up_addr *a, const struct cli_router_opts *o, char err[CLI_ERR_MAX])
+static int router_run(struct drv *d, const struct up_addr *a, const struct cli_router_opts *o, const struct sock_trust *trust,
+		      char err[CLI_ERR_MAX])
 {
+	struct sock_listener questions = { .fd = -1 };
 	const char *names[P2P_MAX_NICS];
 	struct router *router = NULL;
 	struct hold h = HOLD_INIT;
@@ -116,14 +118,19 @@ static int router_run(struct drv *d, const struct up_addr *a, const struct cli_r
 	for (i = 0; i < d->n; i++)
 		names[i] = a[i].name;
 	if (!rc)
-		rc = routing_start(&router, d, names, &o->tap, o->router_socket_set ? o->router_socket : NULL, o->keep, err);
-	if (rc)
+		rc = routing_listen(&questions, o->router_socket_set ? o->router_socket : NULL, trust, err);
+	if (!rc)
+		rc = routing_start(&router, d, names, &o->tap, &questions, o->keep, err);
+	if (rc) {
+		sock_close(&questions);
 		return rc;
+	}
 	if (*d->note)
 		cli_note("router", "%s", d->note);
 	printf("routing: %u NIC%s, %u introduced, %u adopted\n", d->n, d->n == 1 ? "" : "s", d->introduced, d->adopted);
 	fflush(stdout);
 	router_stay(&h, d, router);
+	sock_close(&questions);
 	hold_end(&h);
 	return 0;
 }
@@ -134,6 +141,7 @@ int cli_router(int argc, char **argv)
 	static struct up_addr a[P2P_MAX_NICS];
 	char err[CLI_ERR_MAX];
 	unsigned int words;
+	struct sock_trust trust;
 	struct drv *d;
 	bool help;
 	int rc;
@@ -150,7 +158,7 @@ int cli_router(int argc, char **argv)
 		cli_error("router", "%s", err);
 		return CLI_FAILED;
 	}
-	if (up_addrs(a, &o.nic, err)) {
+	if (up_addrs(a, &o.nic, err) || cli_trust(&trust, o.group_set, o.group, err)) {
 		cli_error("router", "%s", err);
 		return CLI_USAGE;
 	}
@@ -159,7 +167,7 @@ int cli_router(int argc, char **argv)
 		cli_error("router", "out of memory");
 		return CLI_FAILED;
 	}
-	rc = router_run(d, a, &o, err);
+	rc = router_run(d, a, &o, &trust, err);
 	if (rc)
 		cli_error("router", "%s", err);
 	drv_destroy(d);

@@ -4,30 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "cli/router_client.h"
 #include "cli/routing.h"
+#include "sock/sock.h"
 
 #define CLIENT_PATIENCE_S 20
 
 static int client_connect(const char *path, char err[CLI_ERR_MAX])
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	struct timeval tv = { .tv_sec = CLIENT_PATIENCE_S };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sock_name name;
+	int fd, rc;
 
-	snprintf(a.sun_path, sizeof(a.sun_path), "%.107s", path);
-	if (fd >= 0 && !connect(fd, (struct sockaddr *)&a, sizeof(a))) {
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	rc = sock_name(&name, path, false);
+	if (!rc)
+		rc = sock_connect(&name, SOCK_STREAM, CLIENT_PATIENCE_S, &fd);
+	if (!rc)
 		return fd;
-	}
 	snprintf(err, CLI_ERR_MAX, "no router answers at %.200s: %s; start `p2pnic router` or `p2pnic run --route`, or name its socket with"
-		 " --router-socket", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
+		 " --router-socket", path, strerror(-rc));
 	return -ENOENT;
 }
 
@@ -58,7 +54,7 @@ int router_ask(const char *socket, const char *question, router_line_fn fn, void
 	FILE *f;
 	int fd, rc;
 
-	rc = cli_socket_path(path, sizeof(path), socket ? socket : ROUTING_SOCKET, false, err);
+	rc = cli_socket_path(path, sizeof(path), socket ? socket : ROUTING_SOCKET, NULL, err);
 	if (rc)
 		return rc;
 	fd = client_connect(path, err);

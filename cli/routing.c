@@ -47,28 +47,42 @@ static int routing_tap(struct router_opts *o, const struct drv *d, const char *t
 	return 0;
 }
 
-int routing_start(struct router **out, struct drv *d, const char *const *names, const struct cli_list *taps, const char *socket,
-		  bool keep, char err[CLI_ERR_MAX])
+int routing_listen(struct sock_listener *l, const char *socket, const struct sock_trust *trust, char err[CLI_ERR_MAX])
+{
+	char path[PATH_MAX], why[ROUTER_ERR_MAX];
+	int rc;
+
+	l->fd = -1;
+	rc = cli_socket_path(path, sizeof(path), socket ? socket : ROUTING_SOCKET, trust, err);
+	if (rc)
+		return rc;
+	rc = router_listen(l, path, trust, why);
+	if (rc)
+		snprintf(err, CLI_ERR_MAX, "%s", why);
+	return rc;
+}
+
+int routing_start(struct router **out, struct drv *d, const char *const *names, const struct cli_list *taps,
+		  struct sock_listener *questions, bool keep, char err[CLI_ERR_MAX])
 {
 	static struct router_opts o;
-	char path[PATH_MAX], why[ROUTER_ERR_MAX];
+	char why[ROUTER_ERR_MAX];
 	unsigned int i;
-	int rc;
+	int rc = 0;
 
 	memset(&o, 0, sizeof(o));
 	for (i = 0; i < d->n; i++)
 		o.nic_name[i] = names[i];
-	rc = cli_socket_path(path, sizeof(path), socket ? socket : ROUTING_SOCKET, true, err);
 	for (i = 0; !rc && i < taps->n; i++)
 		rc = routing_tap(&o, d, taps->item[i].text, err);
 	if (rc)
 		return rc;
-	o.socket = strdup(path); /* as long as the process */
+	o.listener = questions;
 	o.keep = keep;
 	o.note = routing_note;
-	rc = o.socket ? router_create(out, d, &o, why) : -ENOMEM;
+	rc = router_create(out, d, &o, why);
 	if (rc)
-		snprintf(err, CLI_ERR_MAX, "%s", o.socket ? why : "out of memory");
+		snprintf(err, CLI_ERR_MAX, "%s", why);
 	return rc;
 }
 

@@ -12,12 +12,11 @@
 /* 0; -EOPNOTSUPP with one line in err: this build has no routing. */
 int routing_built(char err[CLI_ERR_MAX]);
 
-/*
- * A router for d's NICs, which are called names.  socket NULL: ROUTING_SOCKET in the runtime directory.
- * Returns 0 or -errno with one line in err.
- */
-int routing_start(struct router **out, struct drv *d, const char *const *names, const struct cli_list *taps, const char *socket,
-		  bool keep, char err[CLI_ERR_MAX]);
+/* Where the router will answer.  socket NULL: ROUTING_SOCKET in the runtime directory.  0 or -errno with one line in err. */
+int routing_listen(struct sock_listener *l, const char *socket, const struct sock_trust *trust, char err[CLI_ERR_MAX]);
+/* A router for d's NICs, which are called names; questions is closed after routing_stop().  0 or -errno with one line in err. */
+int routing_start(struct router **out, struct drv *d, const char *const *names, const struct cli_list *taps,
+		  struct sock_listener *questions, bool keep, char err[CLI_ERR_MAX]);
 void routing_stop(struct router *r); /* NULL: nothing */
 
 #endif

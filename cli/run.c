@@ -74,14 +74,14 @@ void run_progress_end(const struct cli_run_opts *o)
 		fprintf(stderr, "\r\033[K");
 }
 
-int run_ctl_path(char *path, size_t size, const struct cli_run_opts *o, char err[CLI_ERR_MAX])
+int run_ctl_path(char *path, size_t size, const struct cli_run_opts *o, const struct sock_trust *trust, char err[CLI_ERR_MAX])
 {
 	char name[64];
 
 	if (o->ctl_set)
-		return cli_socket_path(path, size, o->ctl, true, err);
+		return cli_socket_path(path, size, o->ctl, trust, err);
 	snprintf(name, sizeof(name), "run-%d.ctl", (int)getpid());
-	return cli_socket_path(path, size, name, true, err);
+	return cli_socket_path(path, size, name, trust, err);
 }
 
 static int run_check_name(struct rig *r, const char *name, char err[CLI_ERR_MAX])
@@ -309,8 +309,25 @@ int run_sandbox(const struct cli_run_opts *o, const char *ctl, char err[CLI_ERR_
 	return rc;
 }
 
+/* All that has a name: ports, then the sockets; and what is needed no more once they are open is given up. */
+static int run_open(struct rig *r, const struct cli_run_opts *o, char ctl[PATH_MAX], struct sock_listener *questions,
+		    char err[CLI_ERR_MAX])
+{
+	int rc;
+
+	rc = run_nics(r, o, err);
+	if (!rc)
+		rc = run_ctl_path(ctl, PATH_MAX, o, &r->opts.trust, err);
+	if (!rc)
+		rc = rig_serve(r, ctl, err);
+	if (!rc && run_routes(o))
+		rc = routing_listen(questions, o->router_socket_set ? o->router_socket : NULL, &r->opts.trust, err);
+	return rc ? rc : run_sandbox(o, ctl, err);
+}
+
 /* *router stays NULL where none is wanted. */
-static int run_router(struct rig *r, const struct cli_run_opts *o, struct router **router, char err[CLI_ERR_MAX])
+static int run_router(struct rig *r, const struct cli_run_opts *o, struct sock_listener *questions, struct router **router,
+		      char err[CLI_ERR_MAX])
 {
 	const char *names[P2P_MAX_NICS];
 	unsigned int i;
@@ -320,11 +337,12 @@ static int run_router(struct rig *r, const struct cli_run_opts *o, struct router
 		return 0;
 	for (i = 0; i < r->n; i++)
 		names[i] = r->nic[i].name;
-	return routing_start(router, r->drv, names, &o->tap, o->router_socket_set ? o->router_socket : NULL, false, err);
+	return routing_start(router, r->drv, names, &o->tap, questions, false, err);
 }
 
 static int run_traffic(struct rig *r, const struct cli_run_opts *o, char err[CLI_ERR_MAX])
 {
+	struct sock_listener questions = { .fd = -1 };
 	struct router *router = NULL;
 	char ctl[PATH_MAX];
 	uint64_t start;
@@ -332,19 +350,15 @@ static int run_traffic(struct rig *r, const struct cli_run_opts *o, char err[CLI
 	bool drained;
 	int rc, end;
 
-	rc = run_nics(r, o, err);
-	if (!rc)
-		rc = run_ctl_path(ctl, sizeof(ctl), o, err);
-	if (!rc)
-		rc = rig_serve(r, ctl, err);
-	if (!rc)
-		rc = run_sandbox(o, ctl, err);
+	rc = run_open(r, o, ctl, &questions, err);
 	if (!rc)
 		rc = run_bring_up(r, o, err);
 	if (!rc)
-		rc = run_router(r, o, &router, err);
-	if (rc)
+		rc = run_router(r, o, &questions, &router, err);
+	if (rc) {
+		sock_close(&questions);
 		return rc;
+	}
 	rig_go(r);
 	start = soft_now_ns();
 	run_loop(r, o, start);
@@ -352,6 +366,7 @@ static int run_traffic(struct rig *r, const struct cli_run_opts *o, char err[CLI
 	run_progress_end(o);
 	drained = rig_drain(r, RUN_DRAIN_NS);
 	routing_stop(router);
+	sock_close(&questions);
 	rc = run_print(r, o, ctl, seconds, drained, err);
 	rig_down(r);
 	if (rc)
@@ -413,6 +428,8 @@ static int run_check(const struct cli_run_opts *o, struct rig_opts *ro, char err
 		snprintf(err, CLI_ERR_MAX, "--queues %" PRIu64 ": not with bn; without ports give --mode wr or --mode rd", o->queues);
 		return -EINVAL;
 	}
+	if (cli_trust(&ro->trust, o->group_set, o->group, err))
+		return -EINVAL;
 	ro->queues = o->queues_set ? (unsigned int)o->queues : 1;
 	ro->poll = o->poll;
 	ro->mem_bytes = o->mem;

@@ -11,7 +11,7 @@ int run_forward(const struct cli_run_opts *o, const struct rig_opts *ro);
 int run_measure(const struct cli_run_opts *o, const struct rig_opts *ro);
 
 /* run's control socket, by default run-PID.ctl in the runtime directory. */
-int run_ctl_path(char *path, size_t size, const struct cli_run_opts *o, char err[CLI_ERR_MAX]);
+int run_ctl_path(char *path, size_t size, const struct cli_run_opts *o, const struct sock_trust *trust, char err[CLI_ERR_MAX]);
 
 /* Gives up what --sandbox says; the ports and the control socket ctl are open, and nothing runs yet. */
 int run_sandbox(const struct cli_run_opts *o, const char *ctl, char err[CLI_ERR_MAX]);

@@ -23,6 +23,7 @@
 
 #include "cli/cli.h"
 #include "cli/sandbox_calls.h"
+#include "ports/port.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANDBOX_SANITIZER true
@@ -42,47 +43,64 @@ bool sandbox_sanitizer(void)
 
 /* --- what it must be able to do --- */
 
-void sandbox_port(struct sandbox *s, const char *spec)
+static void sandbox_dir(struct sandbox *s, const char *path, bool rename)
 {
-	const char *out;
-
-	if (!strncmp(spec, "xdp:", 4))
-		s->needs |= SANDBOX_XDP | (strstr(spec, "netns=") ? SANDBOX_NETNS : 0);
-	if (!strncmp(spec, "memif:", 6) && spec[6] != '@')
-		sandbox_file(s, spec + 6);
-	if (strncmp(spec, "pcap:", 5))
-		return;
-	/* pcap:IN[,OUT][,key=value...] */
-	s->needs |= SANDBOX_PCAP;
-	out = strchr(spec, ',');
-	if (out && out[1])
-		sandbox_file(s, out + 1);
-}
-
-/* Up to the first comma, as in a port's spec. */
-void sandbox_file(struct sandbox *s, const char *path)
-{
-	char *text = strndup(path, strcspn(path, ",")), *slash, *dir;
+	char *text = realpath(path, NULL), *slash, *dir; /* an output goes where a link points to */
 	unsigned int i;
 
 	if (!text)
-		return;
-	dir = realpath(text, NULL); /* an output goes where a link points to */
-	if (dir) {
-		free(text);
-		text = dir;
-	}
-	slash = strrchr(text, '/');
+		text = strdup(path);
+	slash = text ? strrchr(text, '/') : NULL;
 	if (slash)
 		slash[slash == text] = '\0';
-	dir = strdup(slash ? text : ".");
+	dir = text ? strdup(slash ? text : ".") : NULL;
 	free(text);
-	for (i = 0; dir && i < s->dirs && strcmp(s->dir[i], dir); i++)
+	if (!dir)
+		return;
+	for (i = 0; i < s->dirs && strcmp(s->dir[i], dir); i++)
 		;
-	if (dir && i == s->dirs && i < SANDBOX_DIRS)
-		s->dir[s->dirs++] = dir;
-	else
+	if (i == SANDBOX_DIRS || i < s->dirs) {
 		free(dir);
+	} else {
+		s->rename[i] = false;
+		s->dir[s->dirs++] = dir;
+	}
+	if (i < s->dirs)
+		s->rename[i] |= rename;
+}
+
+/* pcap:[IN][,OUT][,out=OUT]... */
+static const char *sandbox_output(const struct port_spec *spec)
+{
+	const char *out = port_spec_get(spec, "out");
+
+	return out ? out : spec->n && !*spec->opt[0].value ? spec->opt[0].key : NULL;
+}
+
+void sandbox_port(struct sandbox *s, const char *text)
+{
+	const char *role, *out;
+	struct port_spec spec;
+	char err[PORT_ERR_MAX];
+
+	if (port_spec_parse(&spec, text, err))
+		return; /* no port was opened by it */
+	role = port_spec_get(&spec, "role");
+	if (!strcmp(spec.scheme, "xdp"))
+		s->needs |= SANDBOX_XDP | (port_spec_get(&spec, "netns") ? SANDBOX_NETNS : 0);
+	if (!strcmp(spec.scheme, "memif") && *spec.target != '@' && role && !strcmp(role, "server"))
+		sandbox_dir(s, spec.target, false);
+	if (strcmp(spec.scheme, "pcap"))
+		return;
+	s->needs |= SANDBOX_PCAP;
+	out = sandbox_output(&spec);
+	if (out && *out)
+		sandbox_dir(s, out, true);
+}
+
+void sandbox_file(struct sandbox *s, const char *path)
+{
+	sandbox_dir(s, path, false);
 }
 
 void sandbox_free(struct sandbox *s)
@@ -157,10 +175,10 @@ static int sandbox_allow(int set, const char *dir, uint64_t what)
 }
 
 /* Kernels before 5.13, and those started without it, have none: no error. */
-static int sandbox_files(const struct sandbox *s)
+int sandbox_files(const struct sandbox *s)
 {
 	const struct landlock_ruleset_attr attr = { .handled_access_fs = SANDBOX_FS_ALL };
-	uint64_t own = LANDLOCK_ACCESS_FS_REMOVE_FILE | (s->needs & SANDBOX_PCAP ? LANDLOCK_ACCESS_FS_MAKE_REG : 0);
+	const uint64_t own = LANDLOCK_ACCESS_FS_REMOVE_FILE;
 	unsigned int i;
 	int set, rc;
 
@@ -171,7 +189,7 @@ static int sandbox_files(const struct sandbox *s)
 		return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
 	rc = sandbox_allow(set, "/", SANDBOX_FS_READ);
 	for (i = 0; !rc && i < s->dirs; i++)
-		rc = sandbox_allow(set, s->dir[i], own);
+		rc = sandbox_allow(set, s->dir[i], own | (s->rename[i] ? LANDLOCK_ACCESS_FS_MAKE_REG : 0));
 	if (!rc && syscall(SYS_landlock_restrict_self, set, 0))
 		rc = -errno;
 	close(set);

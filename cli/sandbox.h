@@ -35,12 +35,13 @@ enum sandbox_need {
 struct sandbox {
 	unsigned int needs;
 	unsigned int dirs;
-	char *dir[SANDBOX_DIRS]; /* where files that we made are removed or, with a pcap port, renamed */
+	char *dir[SANDBOX_DIRS]; /* where files that we made are removed */
+	bool rename[SANDBOX_DIRS]; /* and renamed: outputs of pcap ports lie there */
 };
 
 /* What a port of this spec needs. */
-void sandbox_port(struct sandbox *s, const char *spec);
-/* The directory in which the file path lies; no effect if there is none. */
+void sandbox_port(struct sandbox *s, const char *text);
+/* A socket of ours: the directory in which the file path lies; no effect if there is none. */
 void sandbox_file(struct sandbox *s, const char *path);
 void sandbox_free(struct sandbox *s);
 
@@ -49,6 +50,9 @@ void sandbox_free(struct sandbox *s);
  * had, which the line names; the other parts are in force.
  */
 int sandbox_enter(const struct sandbox *s, char err[CLI_ERR_MAX]);
+
+/* The part that Landlock does, for tests: the calling thread alone, which has no new privileges.  0 also where there is none. */
+int sandbox_files(const struct sandbox *s);
 
 /* Does what --sandbox says; given: it was said, and what can't be had is an error (-errno, err), else a note. */
 int sandbox_option(const struct sandbox *s, const char *command, bool given, bool on, char err[CLI_ERR_MAX]);

@@ -50,8 +50,7 @@
 	X(socket, SANDBOX_XDP, IS(0, AF_XDP), "xdp: at every start") \
 	X(socket, SANDBOX_XDP | SANDBOX_ROUTER, IS(0, AF_INET), "ioctls on interfaces") \
 	X(socket, SANDBOX_XDP | SANDBOX_ROUTER, IS(0, AF_NETLINK), "xdp: query of a foreign program; router: all it knows") \
-	X(bind, SANDBOX_XDP | SANDBOX_ROUTER, ALWAYS, "xdp sockets to queues; netlink; router socket") \
-	X(listen, SANDBOX_ROUTER, ALWAYS, "router socket") \
+	X(bind, SANDBOX_XDP | SANDBOX_ROUTER, ALWAYS, "xdp sockets to queues; netlink") \
 	X(shutdown, 0, ALWAYS, "a vfio-user client is cut off") \
 	X(getsockname, 0, ALWAYS, "netlink port numbers") \
 	X(getsockopt, 0, ALWAYS, "peer credentials, xdp rings") \
@@ -85,7 +84,6 @@
 	  "/proc/self/fd: device memory for readers only; pcap input that begins again; route file; namespace") \
 	X(open, 0, BITS(1, SANDBOX_OPEN_BITS, O_RDONLY), "the same") \
 	X(openat, SANDBOX_ROUTER, ALWAYS, "/dev/net/tun, sysctls of its devices") \
-	X(flock, 0, ALWAYS, "two that start on one path") \
 	X(unlink, 0, ALWAYS, "our sockets at the end") \
 	X(unlinkat, 0, ALWAYS, "the same") \
 	X(fdatasync, SANDBOX_PCAP, ALWAYS, "is all of the output on the disk?") \
@@ -95,8 +93,6 @@
 	X(rename, SANDBOX_PCAP, ALWAYS, "the output gets its name") \
 	X(renameat, SANDBOX_PCAP, ALWAYS, "the same") \
 	X(renameat2, SANDBOX_PCAP, ALWAYS, "the same") \
-	X(mkdir, SANDBOX_ROUTER, ALWAYS, "runtime directory of the router socket") \
-	X(umask, SANDBOX_ROUTER, ALWAYS, "router socket") \
 	X(setns, SANDBOX_NETNS, BITS(1, 0xffffffff, CLONE_NEWNET), "xdp: a socket in the port's namespace, and back") \
 	X(bpf, SANDBOX_XDP, IS(0, BPF_MAP_UPDATE_ELEM), "xdp: a queue's socket") \
 	X(bpf, SANDBOX_XDP, IS(0, BPF_MAP_CREATE), "xdp: an interface that was away gets its program again") \

@@ -67,7 +67,7 @@ static int show_socket(const char *name, bool regs, struct shown *s, char err[CL
 	size_t len;
 	int rc;
 
-	rc = cli_socket_path(path, sizeof(path), name, false, err);
+	rc = cli_socket_path(path, sizeof(path), name, NULL, err);
 	if (rc)
 		return rc;
 	len = strlen(path);
@@ -91,7 +91,7 @@ static int show_all(bool regs, struct shown *s, char err[CLI_ERR_MAX])
 	char dir[512], path[1024];
 	int i, n, rc, first = 0;
 
-	rc = cli_rundir(dir, sizeof(dir), false, err);
+	rc = cli_rundir(dir, sizeof(dir), NULL, err);
 	if (rc)
 		return rc;
 	n = scandir(dir, &list, show_is_ctl, versionsort);

@@ -88,7 +88,7 @@ static int up_addr_parse(struct up_addr *a, const char *text, char err[CLI_ERR_M
 			 "DDDD:BB:DD.F, the address of a PCI function", text);
 		return -EINVAL;
 	}
-	rc = cli_socket_path(a->path, sizeof(a->path), text + strlen(UP_SCHEME), false, err);
+	rc = cli_socket_path(a->path, sizeof(a->path), text + strlen(UP_SCHEME), NULL, err);
 	if (rc)
 		return -EINVAL;
 	base = strrchr(a->path, '/');
@@ -297,7 +297,8 @@ int up_open_all(struct hold *h, struct drv *d, const struct up_addr *a, unsigned
 	return rc;
 }
 
-static int up_run(struct drv *d, const struct up_addr *a, const struct cli_up_opts *o, char err[CLI_ERR_MAX])
+static int up_run(struct drv *d, const struct up_addr *a, const struct cli_up_opts *o, const struct sock_trust *trust,
+		  char err[CLI_ERR_MAX])
 {
 	double timeout = o->timeout_set ? o->timeout : UP_READY_S;
 	struct cli_driver_opts part = { 0 };
@@ -305,6 +306,7 @@ static int up_run(struct drv *d, const struct up_addr *a, const struct cli_up_op
 	struct hold h = HOLD_INIT;
 	int rc;
 
+	h.trust = *trust;
 	rc = up_open_all(&h, d, a, o->nic.n, err);
 	cli_driver_part(&part, o);
 	if (!rc)
@@ -338,9 +340,20 @@ static int up_run(struct drv *d, const struct up_addr *a, const struct cli_up_op
 	return rc;
 }
 
+/* Of `up` alone those have a socket that it holds. */
+static int up_trust(struct sock_trust *t, const struct cli_up_opts *o, const struct up_addr *a, char err[CLI_ERR_MAX])
+{
+	if (o->group_set && !a[0].vfio) {
+		snprintf(err, CLI_ERR_MAX, "--group is for NICs of vfio:; for those of vfio-user: give it to `p2pnic nic`");
+		return -EINVAL;
+	}
+	return cli_trust(t, o->group_set, o->group, err);
+}
+
 int cli_up(int argc, char **argv)
 {
 	static struct cli_up_opts o;
+	struct sock_trust trust;
 	static struct up_addr a[P2P_MAX_NICS];
 	char err[CLI_ERR_MAX];
 	unsigned int words;
@@ -361,6 +374,8 @@ int cli_up(int argc, char **argv)
 		snprintf(err, CLI_ERR_MAX, "--mode bn needs this process as its host part; add --monitor");
 		rc = -EINVAL;
 	}
+	if (!rc)
+		rc = up_trust(&trust, &o, a, err);
 	if (rc) {
 		cli_error("up", "%s", err);
 		return CLI_USAGE;
@@ -370,7 +385,7 @@ int cli_up(int argc, char **argv)
 		cli_error("up", "out of memory");
 		return CLI_FAILED;
 	}
-	rc = up_run(d, a, &o, err);
+	rc = up_run(d, a, &o, &trust, err);
 	if (rc)
 		cli_error("up", "%s", err);
 	drv_destroy(d);

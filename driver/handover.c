@@ -2,18 +2,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "driver/handover.h"
 
 #define LISTEN_FDS_START 3
+#define HANDOVER_BACKLOG 4
 
 /* --- the service manager --- */
 
@@ -43,17 +41,21 @@ unsigned int handover_listen_fds(struct vfio_fd *out)
 }
 
 /* One message with at most one descriptor. */
-static int handover_message(int sock, const struct sockaddr_un *to, socklen_t to_len, const void *text, size_t len, int fd)
+static int handover_message(int sock, const struct sock_name *to, const void *text, size_t len, int fd)
 {
 	union {
 		char raw[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control = { { 0 } };
 	struct iovec iov = { (void *)(uintptr_t)text, len };
-	struct msghdr m = { .msg_name = (void *)(uintptr_t)to, .msg_namelen = to_len, .msg_iov = &iov, .msg_iovlen = 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct cmsghdr *h;
 	ssize_t n;
 
+	if (to) {
+		m.msg_name = (void *)(uintptr_t)&to->sa;
+		m.msg_namelen = to->len;
+	}
 	if (fd >= 0) {
 		m.msg_control = control.raw;
 		m.msg_controllen = sizeof(control.raw);
@@ -69,109 +71,52 @@ static int handover_message(int sock, const struct sockaddr_un *to, socklen_t to
 	return n < 0 ? -errno : 0;
 }
 
-static int handover_address(struct sockaddr_un *sa, socklen_t *len, const char *path)
-{
-	size_t n = strlen(path);
-
-	memset(sa, 0, sizeof(*sa));
-	sa->sun_family = AF_UNIX;
-	if (n >= sizeof(sa->sun_path))
-		return -ENAMETOOLONG;
-	memcpy(sa->sun_path, path, n);
-	*len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1);
-	if (path[0] == '@') { /* the abstract namespace, which service managers write so */
-		sa->sun_path[0] = '\0';
-		--*len;
-	}
-	return 0;
-}
-
 int handover_notify(const char *text, int fd)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un sa;
-	socklen_t len;
+	struct sock_name name;
 	int sock, rc;
 
 	if (!path || !*path)
 		return -ENOENT;
-	rc = handover_address(&sa, &len, path);
+	rc = sock_name(&name, path, true);
 	if (rc)
 		return rc;
 	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (sock < 0)
 		return -errno;
-	rc = handover_message(sock, &sa, len, text, strlen(text), fd);
+	rc = handover_message(sock, &name, text, strlen(text), fd);
 	close(sock);
 	return rc;
 }
 
 /* --- the socket --- */
 
-int handover_listen(const char *path, int *out)
+int handover_listen(struct sock_listener *l, const char *path, const struct sock_trust *trust)
 {
-	struct sockaddr_un sa;
-	socklen_t len;
-	struct stat st;
-	int fd, rc, probe;
+	struct sock_name name;
+	int rc = sock_name(&name, path, false);
 
-	rc = handover_address(&sa, &len, path);
-	if (rc)
-		return rc;
-	if (!handover_connect(path, &probe)) {
-		close(probe);
-		return -EADDRINUSE;
-	}
-	if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
-		unlink(path);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (fchmod(fd, 0600) || bind(fd, (struct sockaddr *)&sa, len) || chmod(path, 0600) || listen(fd, 4)) {
-		rc = -errno;
-		close(fd);
-		return rc;
-	}
-	*out = fd;
-	return 0;
+	return rc ? rc : sock_listen(l, &name, SOCK_SEQPACKET, HANDOVER_BACKLOG, trust);
 }
 
-int handover_accept(int listen_fd, int *out, pid_t *pid)
+int handover_accept(const struct sock_listener *l, int *out, pid_t *pid)
 {
 	struct ucred who;
 	socklen_t len = sizeof(who);
-	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	int rc = sock_accept(l, 0, out);
 
-	if (fd < 0)
-		return -errno;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) || (who.uid && who.uid != geteuid())) {
-		close(fd);
-		return -EPERM;
-	}
-	*pid = who.pid;
-	*out = fd;
-	return 0;
+	if (!rc)
+		*pid = getsockopt(*out, SOL_SOCKET, SO_PEERCRED, &who, &len) ? 0 : who.pid;
+	return rc;
 }
 
 int handover_connect(const char *path, int *out)
 {
-	struct sockaddr_un sa;
-	socklen_t len;
-	int fd, rc;
+	struct sock_name name;
+	int rc = sock_name(&name, path, false);
 
-	rc = handover_address(&sa, &len, path);
-	if (rc)
-		return rc;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (struct sockaddr *)&sa, len)) {
-		rc = -errno;
-		close(fd);
-		return rc;
-	}
-	*out = fd;
-	return 0;
+	return rc ? rc : sock_connect(&name, SOCK_SEQPACKET, HANDOVER_TIMEOUT_MS / 1000, out);
 }
 
 int handover_send(int fd, const struct vfio_fd *fds, unsigned int n)
@@ -180,8 +125,8 @@ int handover_send(int fd, const struct vfio_fd *fds, unsigned int n)
 	int rc = 0;
 
 	for (i = 0; !rc && i < n; i++)
-		rc = handover_message(fd, NULL, 0, fds[i].name, strlen(fds[i].name) + 1, fds[i].fd);
-	return rc ? rc : handover_message(fd, NULL, 0, "", 1, -1);
+		rc = handover_message(fd, NULL, fds[i].name, strlen(fds[i].name) + 1, fds[i].fd);
+	return rc ? rc : handover_message(fd, NULL, "", 1, -1);
 }
 
 /* A message's text, and its descriptor or -1.  -ECONNRESET: the other end is gone; -EPROTO: too long or without an end. */
@@ -239,7 +184,7 @@ int handover_recv(int sock, struct vfio_fd *out, unsigned int *n)
 
 int handover_ok_send(int fd)
 {
-	return handover_message(fd, NULL, 0, "ok", 3, -1);
+	return handover_message(fd, NULL, "ok", 3, -1);
 }
 
 int handover_ok_recv(int sock)

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "driver/vfio_container.h"
+#include "sock/sock.h"
 
 #define HANDOVER_TIMEOUT_MS 5000
 
@@ -24,10 +25,10 @@ unsigned int handover_listen_fds(struct vfio_fd *out);
 /* Tells the service manager; fd -1: none.  -ENOENT: there is no service manager. */
 int handover_notify(const char *text, int fd);
 
-/* Serves path (0600); replaces a socket that nobody serves.  -EADDRINUSE: somebody does. */
-int handover_listen(const char *path, int *fd);
-/* A connection of root or our own user, or -EPERM; pid: of who connected. */
-int handover_accept(int listen_fd, int *fd, pid_t *pid);
+/* As sock_listen(). */
+int handover_listen(struct sock_listener *l, const char *path, const struct sock_trust *trust);
+/* As sock_accept(); pid: of who connected. */
+int handover_accept(const struct sock_listener *l, int *fd, pid_t *pid);
 int handover_connect(const char *path, int *fd);
 int handover_send(int fd, const struct vfio_fd *fds, unsigned int n);
 int handover_recv(int fd, struct vfio_fd *out, unsigned int *n);

@@ -528,20 +528,34 @@ static bool memif_link_up(struct port *p)
 
 static int memif_parse_address(struct memif_port *m, const struct port_spec *spec, char err[PORT_ERR_MAX])
 {
-	size_t len = strlen(spec->target);
-	bool abstract = spec->target[0] == '@';
-
-	if (len <= (abstract ? 1u : 0u) || len >= sizeof(m->addr.sun_path)) {
+	if (sock_name(&m->name, spec->target, true)) {
 		snprintf(err, PORT_ERR_MAX, "memif: the socket path must have 1 to %zu characters: memif:PATH or memif:@NAME",
-			 sizeof(m->addr.sun_path) - 1);
+			 SOCK_PATH_MAX);
 		return -EINVAL;
 	}
-	memcpy(m->path, spec->target, len + 1);
-	m->addr.sun_family = AF_UNIX;
-	memcpy(m->addr.sun_path, spec->target, len + 1);
-	if (abstract)
-		m->addr.sun_path[0] = '\0';
-	m->addr_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + (abstract ? 0 : 1));
+	snprintf(m->path, sizeof(m->path), "%s", spec->target);
+	return 0;
+}
+
+static int memif_parse_group(struct memif_port *m, const struct port_spec *spec, char err[PORT_ERR_MAX])
+{
+	const char *group = port_spec_get(spec, "group");
+
+	if (!group)
+		return 0;
+	if (!m->server) {
+		snprintf(err, PORT_ERR_MAX, "memif: group= says who may connect to the socket; use it with role=server");
+		return -EINVAL;
+	}
+	if (sock_group(group, &m->trust.gid)) {
+		snprintf(err, PORT_ERR_MAX, "memif: group=%.64s: there is no such group; give its name or number", group);
+		return -EINVAL;
+	}
+	if (sock_group_ours(m->trust.gid)) {
+		snprintf(err, PORT_ERR_MAX, "memif: group=%.64s: sockets can't be given to it; be a member or root", group);
+		return -EPERM;
+	}
+	m->trust.group = true;
 	return 0;
 }
 
@@ -558,6 +572,9 @@ static int memif_parse(struct memif_port *m, const struct port_spec *spec, char 
 		return -EINVAL;
 	}
 	m->server = role && !strcmp(role, "server");
+	ret = memif_parse_group(m, spec, err);
+	if (ret)
+		return ret;
 	queues = m->server ? MEMIF_MAX_QUEUES : 1;
 	ret = port_spec_get_u64(spec, "id", 0, UINT32_MAX, &id, err);
 	if (!ret)
@@ -732,7 +749,7 @@ static void memif_stop(struct port *p)
 
 const struct port_ops port_memif_ops = {
 	.scheme = "memif",
-	.help = "memif:PATH[,id=N][,role=client|server][,rings=DESCRIPTORS][,queues=N][,secret=TEXT]: shared memory with"
+	.help = "memif:PATH[,id=N][,role=client|server][,rings=DESCRIPTORS][,queues=N][,secret=TEXT][,group=NAME]: shared memory with"
 		" DPDK, VPP or another p2pnic; PATH may be @NAME (abstract)",
 	.open = memif_open,
 	.start = memif_start,

@@ -30,16 +30,17 @@ static void client_fail(struct memif_port *m, const char *what, int err, uint64_
 
 void memif_client_connect(struct memif_port *m, uint64_t now_ns)
 {
+	int ret;
+
 	m->retry_at = now_ns + MEMIF_RETRY_NS;
-	m->ctl = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (m->ctl < 0) {
-		snprintf(m->reason, sizeof(m->reason), "socket: %.60s", strerror(errno));
-		return;
+	ret = sock_connect(&m->name, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, &m->ctl);
+	if (!ret) {
+		ret = memif_watch(m, m->ctl, MEMIF_EV_CTL);
+		if (ret)
+			close(m->ctl);
 	}
-	if (connect(m->ctl, (const struct sockaddr *)&m->addr, m->addr_len) < 0 ||
-	    memif_watch(m, m->ctl, MEMIF_EV_CTL)) {
-		snprintf(m->reason, sizeof(m->reason), "connect: %.60s", strerror(errno));
-		close(m->ctl);
+	if (ret) {
+		snprintf(m->reason, sizeof(m->reason), "connect: %.60s", strerror(-ret));
 		m->ctl = -1;
 		return;
 	}

@@ -2,14 +2,12 @@
 #include "ports/memif_int.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct memif_unclaimed {
@@ -22,8 +20,8 @@ struct memif_listener {
 	struct memif_listener *next;
 	struct memif_port *ports;
 	char path[108];
-	struct sockaddr_un addr;
-	int fd, epfd;
+	struct sock_listener sock;
+	int epfd;
 	struct memif_unclaimed unclaimed[MEMIF_MAX_UNCLAIMED];
 };
 
@@ -108,42 +106,13 @@ void memif_text(char *dst, const uint8_t *src, size_t len)
 	dst[i] = '\0';
 }
 
-/* Removes the socket file that a dead process left behind; 0 if it did. */
-static int listener_clear_stale(const struct memif_port *m)
+static int listener_listen(struct memif_listener *l, const struct memif_port *m, char err[PORT_ERR_MAX])
 {
-	struct stat st;
-	int fd, ret = -EADDRINUSE;
+	int ret = sock_listen(&l->sock, &m->name, SOCK_SEQPACKET, MEMIF_MAX_UNCLAIMED, &m->trust);
 
-	if (m->path[0] == '@' || lstat(m->path, &st) < 0 || !S_ISSOCK(st.st_mode))
-		return ret;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)&m->addr, m->addr_len) < 0 && errno == ECONNREFUSED)
-		ret = unlink(m->path) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-static int listener_bind(struct memif_listener *l, const struct memif_port *m, char err[PORT_ERR_MAX])
-{
-	int ret = 0;
-
-	/* The mode that the file gets is the socket's. */
-	if (fchmod(l->fd, 0600) < 0)
-		ret = -errno;
-	if (!ret && bind(l->fd, (const struct sockaddr *)&m->addr, m->addr_len) < 0) {
-		ret = -errno;
-		if (ret == -EADDRINUSE) {
-			ret = listener_clear_stale(m);
-			if (!ret && bind(l->fd, (const struct sockaddr *)&m->addr, m->addr_len) < 0)
-				ret = -errno;
-		}
-	}
-	if (ret == -EADDRINUSE)
-		snprintf(err, PORT_ERR_MAX,
-			 "memif: %.108s exists and another process listens on it or it is no socket; give another path",
-			 m->path);
+	if (ret == -EADDRINUSE || ret == -EPROTOTYPE || ret == -EEXIST)
+		snprintf(err, PORT_ERR_MAX, "memif: %.108s exists and %s; give another path", m->path,
+			 ret == -EEXIST ? "is no socket" : "another process listens on it");
 	else if (ret)
 		snprintf(err, PORT_ERR_MAX, "memif: can't listen on %.108s: %s; check the directory and its permissions",
 			 m->path, strerror(-ret));
@@ -161,30 +130,20 @@ static int listener_new(struct memif_listener **out, const struct memif_port *m,
 	snprintf(l->path, sizeof(l->path), "%s", m->path);
 	for (unsigned int i = 0; i < MEMIF_MAX_UNCLAIMED; i++)
 		l->unclaimed[i].fd = -1;
-	l->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	l->epfd = epoll_create1(EPOLL_CLOEXEC);
-	if (l->fd < 0 || l->epfd < 0) {
-		ret = -errno;
-		goto close_fds;
-	}
-	ret = listener_bind(l, m, err);
+	ret = listener_listen(l, m, err);
 	if (ret) {
-		close(l->fd);
-		close(l->epfd);
 		free(l);
 		return ret;
 	}
-	if (listen(l->fd, MEMIF_MAX_UNCLAIMED) < 0 || epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->fd, &ev) < 0) {
-		ret = -errno;
-		goto close_fds;
+	l->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (l->epfd >= 0 && !epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->sock.fd, &ev)) {
+		*out = l;
+		return 0;
 	}
-	*out = l;
-	return 0;
-close_fds:
-	if (l->fd >= 0)
-		close(l->fd);
+	ret = -errno;
 	if (l->epfd >= 0)
 		close(l->epfd);
+	sock_close(&l->sock);
 	free(l);
 fail:
 	snprintf(err, PORT_ERR_MAX, "memif: can't set up the listener of %.108s: %s", m->path, strerror(-ret));
@@ -214,6 +173,11 @@ int memif_listener_get(struct memif_port *m, char err[PORT_ERR_MAX])
 				ret = -EEXIST;
 			}
 		}
+		if (l->sock.trust.group != m->trust.group || l->sock.trust.gid != m->trust.gid) {
+			snprintf(err, PORT_ERR_MAX, "memif: server ports on %.108s with different groups; give all the same group=",
+				 m->path);
+			ret = -EINVAL;
+		}
 	}
 	if (!ret) {
 		m->listener = l;
@@ -235,9 +199,7 @@ static void listener_free(struct memif_listener *l)
 		if (l->unclaimed[i].fd >= 0)
 			close(l->unclaimed[i].fd);
 	}
-	if (l->path[0] != '@')
-		unlink(l->path);
-	close(l->fd);
+	sock_close(&l->sock);
 	close(l->epfd);
 	free(l);
 }
@@ -336,19 +298,11 @@ static struct memif_unclaimed *unclaimed_slot(struct memif_port *m, uint64_t now
 	return oldest;
 }
 
-/* Same user or root: an abstract socket has no mode, and one that has may lie where others can change it. */
-static bool listener_trusts(int fd)
-{
-	struct ucred who;
-	socklen_t len = sizeof(who);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && (who.uid == geteuid() || who.uid == 0);
-}
-
 static void listener_accept(struct memif_port *m, uint64_t now_ns)
 {
 	struct memif_listener *l = m->listener;
 	struct memif_msg msg = { .type = MEMIF_MSG_HELLO };
+	const char *who = l->sock.trust.group ? "not your group's" : "not your user's";
 	unsigned int queues = 1;
 	struct memif_port *p;
 	int fd;
@@ -362,14 +316,14 @@ static void listener_accept(struct memif_port *m, uint64_t now_ns)
 	msg.hello.max_s2c_ring = (uint16_t)(queues - 1);
 	msg.hello.max_c2s_ring = (uint16_t)(queues - 1);
 	msg.hello.max_log2_ring = MEMIF_MAX_LOG2_RING;
-	while ((fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-		bool trusted = listener_trusts(fd);
+	while ((fd = accept4(l->sock.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+		bool trusted = sock_trusted(fd, &l->sock.trust);
 		struct memif_unclaimed *u = trusted ? unclaimed_slot(m, now_ns) : NULL;
 		struct epoll_event ev = { .events = EPOLLIN };
 
 		if (!u) {
 			p2p_count(&m->port.stats.peer_refused, 1);
-			memif_msg_disconnect(fd, trusted ? "too many clients at once" : "not your user's");
+			memif_msg_disconnect(fd, trusted ? "too many clients at once" : who);
 			close(fd);
 			continue;
 		}

@@ -32,6 +32,7 @@
 #include <p2pnic/layout.h>
 
 #include "ports/memif.h"
+#include "sock/sock.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -158,8 +159,8 @@ struct memif_port {
 
 	/* configuration */
 	char path[108];
-	struct sockaddr_un addr;
-	socklen_t addr_len;
+	struct sock_name name;
+	struct sock_trust trust; /* server: who may be its client */
 	uint32_t id;
 	unsigned int queues;
 	uint8_t log2_ring;

@@ -13,13 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <linux/neighbour.h>
 
 #include "router/router_int.h"
+
+#define ROUTER_BACKLOG 16
 
 #define ANSWER_ASK_MS 200     /* a question comes at once */
 #define ANSWER_SEND_S 10      /* a reader that takes nothing for so long is cut off */
@@ -260,74 +260,31 @@ drop:
 
 /* --- listening --- */
 
-/* Of what lies at the path only a socket that nobody listens at is removed. */
-static int path_clear(const struct sockaddr_un *a, char err[ROUTER_ERR_MAX])
+int router_listen(struct sock_listener *l, const char *path, const struct sock_trust *trust, char err[ROUTER_ERR_MAX])
 {
-	struct stat st;
-	int fd, e;
-
-	if (lstat(a->sun_path, &st))
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode)) {
-		snprintf(err, ROUTER_ERR_MAX, "%s is there already and is no socket; remove it, or give another path", a->sun_path);
-		return -EEXIST;
-	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	e = connect(fd, (const struct sockaddr *)a, sizeof(*a)) ? errno : 0;
-	close(fd);
-	if (!e || e == EAGAIN) { /* its backlog is full: it lives */
-		snprintf(err, ROUTER_ERR_MAX, "another router answers at %s; end it first", a->sun_path);
-		return -EADDRINUSE;
-	}
-	if (e == EPROTOTYPE) {
-		snprintf(err, ROUTER_ERR_MAX, "%s is another program's socket; give another path", a->sun_path);
-		return -EADDRINUSE;
-	}
-	if (e != ECONNREFUSED)
-		return -e;
-	return unlink(a->sun_path) && errno != ENOENT ? -errno : 0;
-}
-
-int router_listen(struct router *r, char err[ROUTER_ERR_MAX])
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	mode_t mask;
+	struct sock_name name;
 	int rc;
 
-	if (!r->opts.socket)
-		return 0;
-	if (strlen(r->opts.socket) >= sizeof(a.sun_path)) {
-		snprintf(err, ROUTER_ERR_MAX, "%.200s is too long for a socket's path", r->opts.socket);
-		return -EINVAL;
-	}
-	memcpy(a.sun_path, r->opts.socket, strlen(r->opts.socket) + 1);
-	*err = '\0';
-	rc = path_clear(&a, err);
-	if (!rc) {
-		r->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		mask = umask(0177);
-		rc = r->listen_fd < 0 || bind(r->listen_fd, (struct sockaddr *)&a, sizeof(a)) ? -errno : 0;
-		umask(mask);
-		r->listening = !rc;
-		if (!rc && listen(r->listen_fd, 16))
-			rc = -errno;
-	}
-	if (rc && !*err)
-		snprintf(err, ROUTER_ERR_MAX, "cannot listen at %s: %s", a.sun_path, strerror(-rc));
+	l->fd = -1;
+	rc = sock_name(&name, path, false);
+	if (!rc)
+		rc = sock_listen(l, &name, SOCK_STREAM, ROUTER_BACKLOG, trust);
+	if (rc == -ENAMETOOLONG || rc == -EINVAL)
+		snprintf(err, ROUTER_ERR_MAX, "%.200s is too long for a socket's path, or empty", path);
+	else if (rc == -EEXIST)
+		snprintf(err, ROUTER_ERR_MAX, "%s is there already and is no socket; remove it, or give another path", path);
+	else if (rc == -EADDRINUSE)
+		snprintf(err, ROUTER_ERR_MAX, "another router answers at %s; end it first", path);
+	else if (rc == -EPROTOTYPE)
+		snprintf(err, ROUTER_ERR_MAX, "%s is another program's socket; give another path", path);
+	else if (rc)
+		snprintf(err, ROUTER_ERR_MAX, "cannot listen at %s: %s", path, strerror(-rc));
 	return rc;
 }
 
 int router_accept(struct router *r)
 {
-	int fd = accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	struct ucred who;
-	socklen_t len = sizeof(who);
+	int fd;
 
-	if (fd >= 0 && (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) || (who.uid && who.uid != geteuid()))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
+	return sock_accept(r->opts.listener, 0, &fd) ? -1 : fd;
 }

@@ -331,7 +331,7 @@ static void *router_main(void *arg)
 	struct router *r = arg;
 	struct pollfd p[3] = {
 		{ .fd = r->stop_fd, .events = POLLIN }, { .fd = kernel_fd(r->kernel), .events = POLLIN },
-		{ .fd = r->listen_fd, .events = POLLIN },
+		{ .fd = r->opts.listener ? r->opts.listener->fd : -1, .events = POLLIN },
 	};
 	uint64_t now, due;
 	int fd;
@@ -432,9 +432,7 @@ static int router_begin(struct router *r, char err[ROUTER_ERR_MAX])
 		snprintf(err, ROUTER_ERR_MAX, "%s", drv_error(r->drv));
 		return rc;
 	}
-	rc = router_listen(r, err);
-	if (!rc)
-		rc = router_ports(r, err);
+	rc = router_ports(r, err);
 	if (rc)
 		return rc;
 	router_links(r);
@@ -488,7 +486,6 @@ int router_create(struct router **out, struct drv *d, const struct router_opts *
 	}
 	r->drv = d;
 	r->opts = *o;
-	r->listen_fd = -1;
 	for (i = 0; i < d->n; i++)
 		r->name[d->nic[i].index] = o->nic_name[i];
 	pthread_mutex_init(&r->drv_lock, NULL);
@@ -537,10 +534,6 @@ void router_destroy(struct router *r)
 	free(r->port);
 	if (r->route)
 		drv_route_close(r->route);
-	if (r->listen_fd >= 0)
-		close(r->listen_fd);
-	if (r->listening)
-		unlink(r->opts.socket);
 	if (r->stop_fd >= 0)
 		close(r->stop_fd);
 	pthread_mutex_destroy(&r->drv_lock);

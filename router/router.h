@@ -33,18 +33,22 @@
 #include "router/area.h"
 #include "router/kernel.h"
 #include "router/tap.h"
+#include "sock/sock.h"
 
 #define ROUTER_ERR_MAX 600
 
 struct router_opts {
 	const char *nic_name[P2P_MAX_NICS];                 /* in the order of drv_add() */
 	char tap_name[P2P_MAX_NICS][P2P_MAX_PORTS][TAP_NAME_MAX]; /* "": router_tap_default() */
-	const char *socket; /* where questions are answered; NULL: nowhere */
+	struct sock_listener *listener; /* where questions are answered, the caller's to close; NULL: nowhere */
 	bool keep;          /* TAPs stay when it ends */
 	void (*note)(const char *line); /* one line for a person, from either thread */
 };
 
 struct router;
+
+/* Errors as sock_listen()'s; l->fd is -1 then. */
+int router_listen(struct sock_listener *l, const char *path, const struct sock_trust *trust, char err[ROUTER_ERR_MAX]);
 
 int router_create(struct router **out, struct drv *d, const struct router_opts *o, char err[ROUTER_ERR_MAX]);
 void router_destroy(struct router *r);

@@ -29,8 +29,8 @@ struct router {
 	struct area *area;
 	struct fib *fib;
 	struct kernel *kernel;
-	int stop_fd, listen_fd;
-	bool stopping, listening;
+	int stop_fd;
+	bool stopping;
 	bool carrying, following; /* threads that run */
 	pthread_t carrier, follower;
 	uint64_t links_ns; /* when links are looked at next */
@@ -43,12 +43,7 @@ struct router {
 
 /* carry.c: the thread between rings and TAPs. */
 void *router_carry(void *arg);
-/*
- * answer.c: opens the socket for questions at opts.socket, NULL: none.  A socket that nobody listens at any longer gives way;
- * -EADDRINUSE: somebody does, -EEXIST: something else lies there, and neither is touched.
- */
-int router_listen(struct router *r, char err[ROUTER_ERR_MAX]);
-/* The next connection; -1: there is none, or it is another user's (root may ask). */
+/* answer.c: the next connection; -1: there is none, or of somebody who may not ask. */
 int router_accept(struct router *r);
 /* One question from a connection; takes it over. */
 void router_answer(struct router *r, int fd);

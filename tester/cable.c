@@ -46,7 +46,7 @@ static int cable_start(struct tester_cable *c)
 
 int tester_cable_open(struct tester_cable *c, const struct tester_cable_opts *o, char err[PORT_ERR_MAX])
 {
-	char spec[256];
+	char spec[256], group[80] = "";
 	int ret;
 
 	memset(c, 0, sizeof(*c));
@@ -59,10 +59,14 @@ int tester_cable_open(struct tester_cable *c, const struct tester_cable_opts *o,
 		snprintf(err, PORT_ERR_MAX, "memif socket %.40s...: must have at most 107 characters and no comma", o->path);
 		return -EINVAL;
 	}
+	if (o->group && snprintf(group, sizeof(group), ",group=%s", o->group) >= (int)sizeof(group)) {
+		snprintf(err, PORT_ERR_MAX, "memif socket %.108s: group=%.40s...: no group has such a name", o->path, o->group);
+		return -EINVAL;
+	}
 	if (o->client)
-		snprintf(spec, sizeof(spec), "memif:%s,id=%u,rings=%u", o->path, o->id, c->bufs);
+		snprintf(spec, sizeof(spec), "memif:%s,id=%u,rings=%u%s", o->path, o->id, c->bufs, group);
 	else
-		snprintf(spec, sizeof(spec), "memif:%s,id=%u,role=server", o->path, o->id);
+		snprintf(spec, sizeof(spec), "memif:%s,id=%u,role=server%s", o->path, o->id, group);
 	ret = port_open(&c->port, spec, err);
 	if (ret)
 		return ret;

@@ -24,6 +24,7 @@ struct tester_cable {
 struct tester_cable_opts {
 	const char *path;
 	uint32_t id;
+	const char *group; /* memif's group=; NULL: none */
 	bool client;
 	unsigned int ring_log2;
 	uint32_t buf_bytes, buf_stride;

@@ -8,9 +8,9 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "sock/sock.h"
 #include "tester/clock.h"
 
 #define LOOP_PATIENCE_NS 5000000000ull
@@ -138,20 +138,10 @@ static int loop_say(struct tester_loop *l, unsigned int c, struct port *port[2],
 
 static int loop_open(struct tester_loop *l, unsigned int c)
 {
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	size_t len = strlen(l->o.path[c]);
-	const bool abstract = l->o.path[c][0] == '@';
+	struct sock_name name;
+	int ret = sock_name(&name, l->o.path[c], true);
 
-	if (len >= sizeof(un.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(un.sun_path, l->o.path[c], len + 1);
-	if (abstract)
-		un.sun_path[0] = '\0';
-	l->sock[c] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (l->sock[c] < 0)
-		return -errno;
-	len += offsetof(struct sockaddr_un, sun_path) + !abstract;
-	return connect(l->sock[c], (const struct sockaddr *)&un, (socklen_t)len) < 0 ? -errno : 0;
+	return ret ? ret : sock_connect(&name, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, &l->sock[c]);
 }
 
 static int loop_handshake(struct tester_loop *l, unsigned int c, struct port *port[2])

@@ -131,7 +131,7 @@ int tester_create(struct tester **out, const struct tester_opts *opts, char err[
 	ret = tester_fill(t, opts, err);
 	for (unsigned int i = 0; i < 2 && !ret; i++) {
 		const struct tester_cable_opts co = {
-			.path = t->path[i], .id = t->o.id[i], .client = t->o.client, .ring_log2 = t->o.ring_log2,
+			.path = t->path[i], .id = t->o.id[i], .client = t->o.client, .group = t->o.group[i], .ring_log2 = t->o.ring_log2,
 			.buf_bytes = t->o.buf_bytes, .buf_stride = t->o.buf_stride,
 		};
 

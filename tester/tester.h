@@ -50,6 +50,7 @@ struct tester_opts {
 	const char *path[2];     /* memif sockets, "@name" for abstract ones; not used with loop */
 	uint32_t id[2];          /* memif interface ids */
 	bool client;             /* the forwarder is server */
+	const char *group[2];    /* memif's group= of the sockets; NULL: none */
 	bool loop;               /* no forwarder */
 	unsigned int ring_log2;  /* client and loop: descriptors per ring (10); as server the forwarder chooses */
 	uint32_t buf_bytes;      /* client and loop: room in a buffer (2048) */

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "caps.h"
 #include "client.h"
 #include "msg.h"
+#include "sock/sock.h"
 
 #define SERVE_AT_ONCE 256
 #define MAX_REGION_INFO_BYTES 4096u /* more than any region's capabilities need */
@@ -231,32 +231,18 @@ static int exchange(struct vfu_client *c, uint16_t command, void *body, size_t s
 
 static int connect_to(const char *path, int64_t until, int *out)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd, err = 0;
+	const struct timespec pause = { 0, 10000000 };
+	struct sock_name name;
+	int err = sock_name(&name, path, false);
 
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(sa.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	while (connect(fd, (struct sockaddr *)&sa, sizeof(sa))) {
-		struct timespec pause = { 0, 10000000 };
-
-		/* EAGAIN: the listener's queue is full, and poll() does not tell when it is not. */
-		if (errno != EAGAIN && errno != EINTR) {
-			err = -errno;
-			goto close_fd;
-		}
-		err = -ETIMEDOUT;
-		if (vfu_now_ms() >= until)
-			goto close_fd;
+	/* EAGAIN: the listener's queue is full, and poll() does not tell when it is not. */
+	while (!err) {
+		err = sock_connect(&name, SOCK_STREAM | SOCK_NONBLOCK, 0, out);
+		if (err != -EAGAIN && err != -EINTR)
+			return err;
+		err = vfu_now_ms() >= until ? -ETIMEDOUT : 0;
 		nanosleep(&pause, NULL);
 	}
-	*out = fd;
-	return 0;
-close_fd:
-	close(fd);
 	return err;
 }
 

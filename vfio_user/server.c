@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The socket, its one connection and the thread that reads it. */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "server_priv.h"
@@ -25,92 +21,12 @@ static int64_t soonest(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-static int fill_address(const char *path, struct sockaddr_un *sa)
-{
-	*sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (!path[0])
-		return -EINVAL;
-	if (strlen(path) >= sizeof(sa->sun_path))
-		return -ENAMETOOLONG;
-	strcpy(sa->sun_path, path);
-	return 0;
-}
-
-/* Clears the path of a socket file that nobody listens on. */
-static int clear_path(const struct sockaddr_un *sa)
-{
-	struct stat st;
-	int fd, err = 0;
-
-	if (lstat(sa->sun_path, &st))
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -EEXIST;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	/* EAGAIN: a full backlog has a listener behind it. */
-	if (!connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) || errno == EAGAIN)
-		err = -EADDRINUSE;
-	else if (errno != ECONNREFUSED)
-		err = -errno;
-	else if (unlink(sa->sun_path) && errno != ENOENT)
-		err = -errno;
-	close(fd);
-	return err;
-}
-
-/* Two servers that start at once on a stale path: one after the other. */
-static int lock_directory(const char *path)
-{
-	char *dir = strdup(path), *slash = dir ? strrchr(dir, '/') : NULL;
-	int fd;
-
-	if (slash)
-		slash[slash == dir ? 1 : 0] = '\0';
-	fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	free(dir);
-	if (fd >= 0)
-		flock(fd, LOCK_EX);
-	return fd;
-}
-
 static int open_listener(struct vfu_server *s)
 {
-	struct sockaddr_un sa;
-	struct stat st;
-	int dir, err = fill_address(s->path, &sa);
+	struct sock_name name;
+	int err = sock_name(&name, s->path, false);
 
-	if (err)
-		return err;
-	s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->listen_fd < 0)
-		return -errno;
-	dir = lock_directory(s->path);
-	err = clear_path(&sa);
-	if (err)
-		goto close_listener;
-	/* The socket's own mode is what bind() gives the file: no moment of wider rights. */
-	if (fchmod(s->listen_fd, 0600) || bind(s->listen_fd, (struct sockaddr *)&sa, sizeof(sa))) {
-		err = -errno;
-		goto close_listener;
-	}
-	if (listen(s->listen_fd, BACKLOG) || lstat(s->path, &st)) {
-		err = -errno;
-		goto unlink_path;
-	}
-	s->dev = st.st_dev;
-	s->ino = st.st_ino;
-	if (dir >= 0)
-		close(dir);
-	return 0;
-unlink_path:
-	unlink(s->path);
-close_listener:
-	close(s->listen_fd);
-	if (dir >= 0)
-		close(dir);
-	return err;
+	return err ? err : sock_listen(&s->listener, &name, SOCK_STREAM, BACKLOG, &s->cfg.trust);
 }
 
 static void set_default(uint32_t *v, uint32_t value)
@@ -280,30 +196,17 @@ static int receive(struct vfu_server *s)
 	return err;
 }
 
-/* Same user or root, whatever became of the socket file's mode. */
-static bool trusted(int fd)
-{
-	struct ucred who;
-	socklen_t len = sizeof(who);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && (who.uid == geteuid() || who.uid == 0);
-}
-
 static void welcome(struct vfu_server *s)
 {
 	struct vfu_conn *c = &s->conn;
-	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd, err = sock_accept(&s->listener, SOCK_NONBLOCK, &fd);
 
-	if (fd < 0) {
-		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			s->accept_after_ms = vfu_now_ms() + ACCEPT_PAUSE_MS;
-		return;
-	}
-	if (!trusted(fd)) {
-		close(fd);
+	if (err == -EPERM)
 		vfu_stat(&s->stats.refused);
+	else if (err && err != -EAGAIN && err != -EINTR && err != -ECONNABORTED)
+		s->accept_after_ms = vfu_now_ms() + ACCEPT_PAUSE_MS;
+	if (err)
 		return;
-	}
 	if (c->fd >= 0) {
 		struct vfu_header h = vfu_msg_header(0, VFU_VERSION, VFU_F_REPLY | VFU_F_ERROR);
 
@@ -335,7 +238,7 @@ void vfu_server_turn(struct vfu_server *s)
 	bool accepting = (c->fd < 0 || c->greeted) && vfu_now_ms() >= s->accept_after_ms;
 	struct pollfd p[3] = {
 		{ .fd = s->wake_fd, .events = POLLIN },
-		{ .fd = accepting ? s->listen_fd : -1, .events = POLLIN },
+		{ .fd = accepting ? s->listener.fd : -1, .events = POLLIN },
 		{ .fd = c->fd, .events = POLLIN },
 	};
 	int64_t until = soonest(c->fd >= 0 ? c->deadline_ms : 0, accepting ? 0 : s->accept_after_ms);
@@ -408,14 +311,10 @@ void vfu_server_stop(struct vfu_server *s)
 
 void vfu_server_destroy(struct vfu_server *s)
 {
-	struct stat st;
-
 	if (!s)
 		return;
 	vfu_server_stop(s);
-	close(s->listen_fd);
-	if (!lstat(s->path, &st) && st.st_dev == s->dev && st.st_ino == s->ino)
-		unlink(s->path);
+	sock_close(&s->listener);
 	close(s->wake_fd);
 	pthread_cond_destroy(&s->cond);
 	pthread_mutex_destroy(&s->lock);

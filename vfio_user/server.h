@@ -55,12 +55,15 @@
 
 #include <p2pnic/function.h>
 
+#include "sock/sock.h"
+
 struct vfu_server;
 
 struct vfu_server_config {
 	const char *path; /* copied */
 	const struct p2p_function_ops *ops;
 	void *fn;
+	struct sock_trust trust; /* who may be the client */
 	/* 0 stands for the default in brackets. */
 	uint32_t max_data_xfer_bytes;  /* [1 MiB] */
 	uint32_t max_dma_maps;	       /* [65535] what we tell the client; the function refuses with -ENOSPC */
@@ -72,7 +75,7 @@ struct vfu_server_config {
 /* Each counts since create(). */
 #define VFU_SERVER_COUNTERS(X) \
 	X(clients, "clients attached") \
-	X(refused, "connections refused because a client was attached, or of another user") \
+	X(refused, "connections refused because a client was attached, or of who may not") \
 	X(handshake_failures, "connections that never became clients") \
 	X(requests, "requests taken") \
 	X(request_errors, "requests that failed") \
@@ -90,11 +93,8 @@ struct vfu_server_stats {
 };
 
 /*
- * Makes the socket (mode 0600) and listens.  A socket file that nobody listens
- * on is replaced.
- *   -EADDRINUSE  somebody listens there
- *   -EEXIST      the path exists and is no socket
- *   -ENAMETOOLONG, and whatever socket(), bind() and listen() say
+ * Makes the socket (mode 0600, 0660 with a group) and listens.  A socket file that nobody listens
+ * on is replaced.  Errors are sock_listen()'s and sock_name()'s.
  * Nothing is called in the function before start().
  */
 int vfu_server_create(const struct vfu_server_config *cfg, struct vfu_server **out);

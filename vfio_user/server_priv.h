@@ -39,10 +39,8 @@ struct vfu_dma_wait {
 struct vfu_server {
 	struct vfu_server_config cfg;
 	char *path;
-	int listen_fd;
+	struct sock_listener listener;
 	int wake_fd;
-	dev_t dev; /* of the socket file, to know it again */
-	ino_t ino;
 	bool started;
 	bool stopping; /* atomic */
 	pthread_t thread;

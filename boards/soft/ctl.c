@@ -7,7 +7,6 @@
 #include "internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <json-c/json.h>
 #include <poll.h>
 #include <signal.h>
@@ -15,10 +14,9 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#define BACKLOG 16
 #define MAX_OBSERVERS 64
 #define MAX_NICS 64
 #define MAX_WORKERS 128
@@ -35,10 +33,8 @@ struct observer {
 };
 
 struct soft_ctl {
-	struct sockaddr_un addr;
-	int listen_fd, stop_fd;
-	dev_t dev; /* of the socket file, so that only our own is removed */
-	ino_t ino;
+	struct sock_listener listener;
+	int stop_fd;
 	pthread_t thread;
 	bool started;
 	pthread_mutex_t lock; /* of all from here to more */
@@ -402,18 +398,15 @@ static void observer_input(struct soft_ctl *c, struct observer *ob)
 
 static void observer_accept(struct soft_ctl *c)
 {
-	int fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct ucred who;
-	socklen_t len = sizeof(who);
+	int fd;
 
-	if (fd < 0)
+	if (sock_accept(&c->listener, SOCK_NONBLOCK, &fd))
 		return;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && (who.uid == geteuid() || who.uid == 0))
-		for (unsigned int i = 0; i < MAX_OBSERVERS; i++)
-			if (c->ob[i].fd < 0) {
-				c->ob[i].fd = fd;
-				return;
-			}
+	for (unsigned int i = 0; i < MAX_OBSERVERS; i++)
+		if (c->ob[i].fd < 0) {
+			c->ob[i].fd = fd;
+			return;
+		}
 	close(fd);
 }
 
@@ -428,7 +421,7 @@ static void *ctl_main(void *arg)
 		bool waiting = false;
 
 		pfd[0] = (struct pollfd){ .fd = c->stop_fd, .events = POLLIN };
-		pfd[1] = (struct pollfd){ .fd = c->listen_fd, .events = POLLIN };
+		pfd[1] = (struct pollfd){ .fd = c->listener.fd, .events = POLLIN };
 		for (unsigned int i = 0; i < MAX_OBSERVERS; i++) {
 			struct observer *ob = &c->ob[i];
 
@@ -459,69 +452,14 @@ static void *ctl_main(void *arg)
 
 /* --- life --- */
 
-/* Removes a socket file that nobody listens on.  0: the path is free now. */
-static int path_clear(const struct sockaddr_un *addr)
-{
-	struct stat st;
-	int fd, err;
-
-	if (lstat(addr->sun_path, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -EEXIST;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	err = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 ? errno : 0;
-	close(fd);
-	if (err != ECONNREFUSED)
-		return -EADDRINUSE;
-	return unlink(addr->sun_path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-static int ctl_listen(struct soft_ctl *c)
-{
-	struct stat st;
-	int err = path_clear(&c->addr);
-
-	if (err)
-		return err;
-	c->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->listen_fd < 0)
-		return -errno;
-	/* The mode that the file gets is the socket's. */
-	if (fchmod(c->listen_fd, 0600) < 0 ||
-	    bind(c->listen_fd, (const struct sockaddr *)&c->addr, sizeof(c->addr)) < 0) {
-		err = -errno;
-		goto close_listen;
-	}
-	if (listen(c->listen_fd, 16) < 0 || lstat(c->addr.sun_path, &st) < 0) {
-		err = -errno;
-		unlink(c->addr.sun_path);
-		goto close_listen;
-	}
-	c->dev = st.st_dev;
-	c->ino = st.st_ino;
-	return 0;
-close_listen:
-	close(c->listen_fd);
-	return err;
-}
-
-static void path_remove(const struct soft_ctl *c)
-{
-	struct stat st;
-
-	if (lstat(c->addr.sun_path, &st) == 0 && st.st_dev == c->dev && st.st_ino == c->ino)
-		unlink(c->addr.sun_path);
-}
-
 static void error_text(char err[SOFT_ERR_MAX], const char *path, int e)
 {
-	if (e == -EADDRINUSE)
+	if (e == -EADDRINUSE || e == -EPROTOTYPE)
 		snprintf(err, SOFT_ERR_MAX, "control socket %s: another process serves it; give another path", path);
 	else if (e == -EEXIST)
 		snprintf(err, SOFT_ERR_MAX, "control socket %s: the path exists and is no socket; give another", path);
+	else if (e == -ENAMETOOLONG || e == -EINVAL)
+		snprintf(err, SOFT_ERR_MAX, "control socket: a path has 1 to %zu characters", SOCK_PATH_MAX);
 	else
 		snprintf(err, SOFT_ERR_MAX, "control socket %s: %s", path, strerror(-e));
 }
@@ -551,22 +489,19 @@ int soft_ctl_start(struct soft_ctl *c)
 	return err;
 }
 
-int soft_ctl_create(struct soft_ctl **out, const char *path, char err[SOFT_ERR_MAX])
+int soft_ctl_create(struct soft_ctl **out, const char *path, const struct sock_trust *trust, char err[SOFT_ERR_MAX])
 {
+	struct sock_name name;
 	struct soft_ctl *c;
 	int e;
 
-	if (!*path || strlen(path) >= sizeof(c->addr.sun_path)) {
-		snprintf(err, SOFT_ERR_MAX, "control socket: a path has 1 to %zu characters", sizeof(c->addr.sun_path) - 1);
-		return -ENAMETOOLONG;
-	}
-	c = calloc(1, sizeof(*c));
+	e = sock_name(&name, path, false);
+	c = e ? NULL : calloc(1, sizeof(*c));
 	if (!c) {
-		error_text(err, path, -ENOMEM);
-		return -ENOMEM;
+		e = e ? e : -ENOMEM;
+		error_text(err, path, e);
+		return e;
 	}
-	c->addr.sun_family = AF_UNIX;
-	memcpy(c->addr.sun_path, path, strlen(path) + 1);
 	for (unsigned int i = 0; i < MAX_OBSERVERS; i++)
 		c->ob[i].fd = -1;
 	pthread_mutex_init(&c->lock, NULL);
@@ -575,7 +510,7 @@ int soft_ctl_create(struct soft_ctl **out, const char *path, char err[SOFT_ERR_M
 		e = -errno;
 		goto free_ctl;
 	}
-	e = ctl_listen(c);
+	e = sock_listen(&c->listener, &name, SOCK_STREAM, BACKLOG, trust);
 	if (e)
 		goto close_stop;
 	*out = c;
@@ -638,8 +573,7 @@ void soft_ctl_destroy(struct soft_ctl *c)
 	for (unsigned int i = 0; i < MAX_OBSERVERS; i++)
 		if (c->ob[i].fd >= 0)
 			observer_close(&c->ob[i]);
-	path_remove(c);
-	close(c->listen_fd);
+	sock_close(&c->listener);
 	close(c->stop_fd);
 	pthread_mutex_destroy(&c->lock);
 	free(c);

@@ -19,6 +19,7 @@
 #include <p2pnic/regs.h>
 #include <p2pnic/layout.h>
 #include <ports/port.h>
+#include <sock/sock.h>
 
 #define SOFT_ERR_MAX 256
 #define SOFT_NAME_MAX 64
@@ -118,8 +119,8 @@ void soft_worker_stats(const struct soft_worker *w, struct soft_worker_stats *ou
 uint64_t soft_now_ns(void);
 
 /*
- * The control socket: a UNIX stream socket at `path`, mode 0600, peers of other
- * users refused.  One JSON object per line in, one per line out:
+ * The control socket: a UNIX stream socket at `path`, whose clients sock/sock.h holds to `trust`.
+ * One JSON object per line in, one per line out:
  *   {"get":"stats"}   {"nics":[{name, state, mode, queues, cores:[...], p2p_bytes, host_bytes, dma_faults, drops:{reason: n},
  *                      events:{name: n}, ports:[{name, link, placement, placement_why, rx_frames, ...}],
  *                      peers:[{index, state, ...}]}],
@@ -132,7 +133,7 @@ uint64_t soft_now_ns(void);
  */
 struct soft_ctl;
 /* Makes the socket and listens; nobody is answered before soft_ctl_start(), which makes the thread. */
-int soft_ctl_create(struct soft_ctl **out, const char *path, char err[SOFT_ERR_MAX]);
+int soft_ctl_create(struct soft_ctl **out, const char *path, const struct sock_trust *trust, char err[SOFT_ERR_MAX]);
 int soft_ctl_start(struct soft_ctl *ctl);
 int soft_ctl_add(struct soft_ctl *ctl, struct soft_nic *nic);
 int soft_ctl_add_worker(struct soft_ctl *ctl, const struct soft_worker *w);

@@ -65,7 +65,7 @@ int64_t __wrap_vfu_now_ms(void)
 
 static void pump(struct world *w)
 {
-	while (w->sock >= 0 && (fuzz_readable(w->s->listen_fd) || (w->s->conn.fd >= 0 && fuzz_readable(w->s->conn.fd)))) {
+	while (w->sock >= 0 && (fuzz_readable(w->s->listener.fd) || (w->s->conn.fd >= 0 && fuzz_readable(w->s->conn.fd)))) {
 		vfu_server_turn(w->s);
 		if (!fuzz_drain(w->sock)) {
 			close(w->sock);

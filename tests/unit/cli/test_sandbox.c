@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <linux/landlock.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -22,6 +23,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,12 +34,18 @@
 #define UNDONE 99 /* what was forbidden was done */
 
 static char dir[] = "/tmp/p2pnic-sandbox-XXXXXX";
-static char own[64]; /* a file of ours; "": none */
+static char own[64]; /* a socket of ours; "": none */
+static char out[80]; /* a pcap port with an output; "": none */
 
 /* 0, or the errno that the call gave. */
 static int said(long rc)
 {
 	return rc < 0 ? errno : UNDONE;
+}
+
+static int drop(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	return at->level ? remove(path) : 0;
 }
 
 static int try_execve(void)
@@ -97,6 +105,11 @@ static int try_packet(void)
 	return said(socket(AF_PACKET, SOCK_RAW, 0));
 }
 
+static int try_listen(void)
+{
+	return said(listen(socket(AF_UNIX, SOCK_STREAM, 0), 1));
+}
+
 static int try_bpf(void)
 {
 	return said(syscall(SYS_bpf, 0, NULL, 0));
@@ -135,6 +148,15 @@ static int try_unlink(void)
 
 	snprintf(path, sizeof(path), "%s/file", dir);
 	return said(unlink(path));
+}
+
+static int try_rename_there(void)
+{
+	char from[64], to[64];
+
+	snprintf(from, sizeof(from), "%s/file", dir);
+	snprintf(to, sizeof(to), "%s/other", dir);
+	return said(rename(from, to));
 }
 
 static int try_limit(void)
@@ -228,6 +250,8 @@ static int child(unsigned int needs, int (*try)(void))
 
 		if (*own)
 			sandbox_file(&s, own);
+		if (*out)
+			sandbox_port(&s, out);
 		if (sandbox_enter(&s, err)) {
 			fprintf(stderr, "%s\n", err);
 			_exit(UNDONE + 2);
@@ -245,7 +269,7 @@ static void test_forbidden(void **state)
 	static const struct { const char *what; int (*try)(void); } t[] = {
 #define T(name) { #name, try_##name }
 		T(execve), T(fork), T(ptrace), T(vm_write), T(kill), T(open_write), T(create), T(inet), T(packet), T(bpf), T(setns),
-		T(unshare), T(code), T(rename), T(limit), T(module),
+		T(unshare), T(code), T(rename), T(limit), T(module), T(listen),
 #undef T
 	};
 	unsigned int i;
@@ -289,7 +313,7 @@ static void test_needs(void **state)
 static void test_files(void **state)
 {
 	bool landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) > 0;
-	char path[64];
+	char path[64], renamed[64];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/file", dir);
@@ -299,8 +323,118 @@ static void test_files(void **state)
 	if (landlock)
 		assert_int_equal(child(0, try_unlink), EACCES);
 	snprintf(own, sizeof(own), "%s/socket", dir);
+	if (landlock) /* the filter lets a process with an output rename, but not where only its sockets lie */
+		assert_int_equal(child(SANDBOX_PCAP, try_rename_there), EACCES);
+	snprintf(out, sizeof(out), "pcap:,%s/out", dir);
+	assert_int_equal(child(SANDBOX_PCAP, try_rename_there), UNDONE);
+	out[0] = '\0';
+	snprintf(renamed, sizeof(renamed), "%s/other", dir);
+	assert_int_equal(rename(renamed, path), 0);
 	assert_int_equal(child(0, try_unlink), UNDONE);
 	own[0] = '\0';
+}
+
+/* --- Landlock by itself, without the filter, which refuses some of it before --- */
+
+static struct sandbox rules;
+
+static int landlock_only(int (*try)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || sandbox_files(&rules))
+			_exit(UNDONE + 2);
+		_exit(try() & 0xff);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int at(const char *sub, const char *name, int flags)
+{
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s/%s", dir, sub, name);
+	if (flags < 0)
+		return said(unlink(path));
+	fd = open(path, flags | O_CLOEXEC, 0600);
+	return said(fd);
+}
+
+static int ll_write(void) { return at("sockets", "b", O_WRONLY); }
+static int ll_read(void) { return at("other", "a", O_RDONLY); }
+static int ll_make_there(void) { return at("sockets", "new", O_RDONLY | O_CREAT); }
+static int ll_make_output(void) { return at("outputs", "new", O_RDONLY | O_CREAT); }
+static int ll_write_output(void) { return at("outputs", "a", O_WRONLY); }
+static int ll_unlink_other(void) { return at("other", "a", -1); }
+static int ll_unlink_socket(void) { return at("sockets", "a", -1); }
+static int ll_unlink_output(void) { return at("outputs", "new", -1); }
+
+static int ll_bind(void)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/sockets/fresh", dir);
+	return said(bind(fd, (struct sockaddr *)&sa, sizeof(sa)));
+}
+
+static int ll_rename_socket(void)
+{
+	char from[96], to[96];
+
+	snprintf(from, sizeof(from), "%s/sockets/b", dir);
+	snprintf(to, sizeof(to), "%s/sockets/c", dir);
+	return said(rename(from, to));
+}
+
+static int ll_rename_output(void)
+{
+	char from[96], to[96];
+
+	snprintf(from, sizeof(from), "%s/outputs/a", dir);
+	snprintf(to, sizeof(to), "%s/outputs/c", dir);
+	return said(rename(from, to));
+}
+
+static void test_landlock(void **state)
+{
+	static const char *const files[] = { "sockets/a", "sockets/b", "outputs/a", "other/a" };
+	static const struct { const char *what; int (*try)(void), says; } t[] = {
+		{ "write a file", ll_write, EACCES }, { "read", ll_read, UNDONE }, { "make a file among sockets", ll_make_there, EACCES },
+		{ "make an output", ll_make_output, UNDONE }, { "write an output anew", ll_write_output, EACCES },
+		{ "remove elsewhere", ll_unlink_other, EACCES }, { "remove a socket", ll_unlink_socket, UNDONE },
+		{ "remove an output", ll_unlink_output, UNDONE }, { "make a socket", ll_bind, EACCES },
+		{ "rename among sockets", ll_rename_socket, EACCES }, { "rename an output", ll_rename_output, UNDONE },
+	};
+	char path[96], port[120];
+	unsigned int i;
+
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) <= 0)
+		skip();
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
+		*strrchr(path, '/') = '\0';
+		assert_true(!mkdir(path, 0700) || errno == EEXIST);
+		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
+		assert_int_equal(close(open(path, O_WRONLY | O_CREAT, 0600)), 0);
+	}
+	snprintf(path, sizeof(path), "%s/sockets/a", dir);
+	sandbox_file(&rules, path);
+	snprintf(port, sizeof(port), "pcap:,out=%s/outputs/capture", dir);
+	sandbox_port(&rules, port);
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		int got = landlock_only(t[i].try);
+
+		if (got != t[i].says)
+			fail_msg("%s: %d, should be %d", t[i].what, got, t[i].says);
+	}
+	sandbox_free(&rules);
+	assert_int_equal(nftw(dir, drop, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 static void *wait_main(void *arg)
@@ -344,6 +478,15 @@ static void test_specs(void **state)
 	sandbox_port(&s, "pcap:in.pcap,/var/out.pcap");
 	assert_int_equal(s.needs, SANDBOX_PCAP);
 	assert_string_equal(s.dir[1], "/var");
+	sandbox_port(&s, "memif:/srv/z.memif"); /* a client has no file */
+	sandbox_port(&s, "pcap:in.pcap,loop=2,out=/usr/out.pcap");
+	sandbox_port(&s, "pcap:in.pcap,loop=2");
+	assert_int_equal(s.dirs, 3);
+	assert_string_equal(s.dir[2], "/usr");
+	assert_false(s.rename[0]);
+	assert_true(s.rename[1] && s.rename[2]);
+	sandbox_file(&s, "/opt/a,b/socket");
+	assert_string_equal(s.dir[3], "/opt/a,b");
 	sandbox_port(&s, "xdp:eth0");
 	assert_int_equal(s.needs, SANDBOX_PCAP | SANDBOX_XDP);
 	sandbox_port(&s, "xdp:eth0,netns=x");
@@ -360,6 +503,7 @@ int main(void)
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_needs),
 		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_landlock),
 		cmocka_unit_test(test_threads),
 	};
 	int rc;

@@ -101,31 +101,39 @@ static void test_socket_refuses(void **state)
 
 static void test_listen(void **state)
 {
+	const struct sock_trust nobody = { 0 }, group = { .group = true, .gid = getegid() };
 	char dir[] = "/tmp/p2pt.hand.XXXXXX", path[64];
-	int fd, again, to, from;
+	struct sock_listener l, again;
+	int to, from;
 	struct stat st;
 	pid_t pid;
 
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/hold.sock", dir);
 	assert_int_equal(handover_connect(path, &to), -ENOENT);
-	assert_int_equal(handover_listen(path, &fd), 0);
+	assert_int_equal(handover_listen(&l, path, &nobody), 0);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_int_equal(handover_listen(path, &again), -EADDRINUSE);
-	assert_int_equal(handover_accept(fd, &from, &pid), 0); /* the one that looked */
+	assert_int_equal(handover_listen(&again, path, &nobody), -EADDRINUSE);
+	assert_int_equal(handover_accept(&l, &from, &pid), 0); /* the one that looked */
 	close(from);
 	assert_int_equal(handover_connect(path, &to), 0);
-	assert_int_equal(handover_accept(fd, &from, &pid), 0);
+	assert_int_equal(handover_accept(&l, &from, &pid), 0);
 	assert_int_equal(pid, getpid());
 	close(to);
 	close(from);
-	close(fd);
+	close(l.fd);
 	/* Left by one that was killed. */
-	assert_int_equal(handover_listen(path, &fd), 0);
-	close(fd);
-	unlink(path);
-	rmdir(dir);
+	assert_int_equal(handover_listen(&l, path, &group), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0660);
+	/* Busy is not dead: its backlog is full. */
+	while (!sock_connect(&l.name, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, &to))
+		assert_true(to < 64);
+	assert_int_equal(handover_listen(&again, path, &nobody), -EADDRINUSE);
+	sock_close(&l);
+	assert_int_equal(handover_connect(path, &to), -ENOENT);
+	assert_int_equal(rmdir(dir), 0);
 }
 
 static void test_service_manager(void **state)

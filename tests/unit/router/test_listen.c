@@ -19,6 +19,7 @@
 #include "router/router_int.h"
 
 static char dir[] = "/tmp/p2pnic-listen-XXXXXX", path[64];
+static const struct sock_trust nobody; /* but us and root */
 
 static int setup(void **state)
 {
@@ -38,12 +39,12 @@ static void at(const char *name)
 /* One line in err if it is refused; what it has opened is closed again. */
 static int try(char err[ROUTER_ERR_MAX])
 {
-	struct router r = { .opts = { .socket = path }, .listen_fd = -1 };
-	int rc = router_listen(&r, err);
+	struct sock_listener l;
+	int rc = router_listen(&l, path, &nobody, err);
 
-	assert_int_equal(r.listening, !rc);
-	if (r.listen_fd >= 0)
-		close(r.listen_fd);
+	assert_int_equal(l.fd >= 0, !rc);
+	if (l.fd >= 0)
+		close(l.fd);
 	if (rc)
 		assert_true(strstr(err, path) && !strchr(err, '\n'));
 	return rc;
@@ -147,7 +148,8 @@ static void test_live(void **state)
 	unlink(path);
 	at("datagrams");
 	fd = other(SOCK_DGRAM, -1);
-	assert_int_equal(try(err), -EADDRINUSE);
+	assert_int_equal(try(err), -EPROTOTYPE);
+	assert_non_null(strstr(err, "another program's"));
 	assert_int_equal(access(path, F_OK), 0);
 	close(fd);
 	unlink(path);
@@ -156,7 +158,8 @@ static void test_live(void **state)
 /* Whom the mode lets in all the same is told by his credentials. */
 static void test_stranger(void **state)
 {
-	struct router r = { .opts = { .socket = path }, .listen_fd = -1 };
+	struct sock_listener l;
+	struct router r = { .opts = { .listener = &l } };
 	char err[ROUTER_ERR_MAX];
 	int fd, status;
 	pid_t pid;
@@ -164,7 +167,7 @@ static void test_stranger(void **state)
 	if (geteuid() != 0)
 		skip();
 	at("stranger");
-	assert_int_equal(router_listen(&r, err), 0);
+	assert_int_equal(router_listen(&l, path, &nobody, err), 0);
 	assert_int_equal(chmod(dir, 0755) || chmod(path, 0666), 0);
 	pid = fork();
 	if (!pid)
@@ -178,8 +181,7 @@ static void test_stranger(void **state)
 	fd = router_accept(&r);
 	assert_true(fd >= 0);
 	close(fd);
-	close(r.listen_fd);
-	unlink(path);
+	sock_close(&l);
 }
 
 int main(void)

@@ -24,6 +24,8 @@ struct fixture {
 	char dir[64], path[96];
 };
 
+static const struct sock_trust nobody; /* but us and root */
+
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -39,7 +41,7 @@ static int setup(void **state)
 	assert_int_equal(soft_worker_attach(f->worker, f->nic, 0), 0);
 	assert_int_equal(soft_worker_start(f->worker), 0);
 	fake_nic_configure(f->nic, 2, 64, 64);
-	if (soft_ctl_create(&f->ctl, f->path, err) != 0)
+	if (soft_ctl_create(&f->ctl, f->path, &nobody, err) != 0)
 		fail_msg("%s", err);
 	assert_int_equal(soft_ctl_add(f->ctl, f->nic), 0);
 	assert_int_equal(soft_ctl_add_worker(f->ctl, f->worker), 0);
@@ -361,25 +363,25 @@ static void test_path(void **state)
 
 	assert_int_equal(stat(f->path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_int_equal(soft_ctl_create(&c, f->path, err), -EADDRINUSE);
+	assert_int_equal(soft_ctl_create(&c, f->path, &nobody, err), -EADDRINUSE);
 	assert_non_null(strstr(err, "another process"));
 	memset(longer, 'x', sizeof(longer));
 	longer[199] = '\0';
-	assert_int_equal(soft_ctl_create(&c, longer, err), -ENAMETOOLONG);
-	assert_int_equal(soft_ctl_create(&c, f->dir, err), -EEXIST);
+	assert_int_equal(soft_ctl_create(&c, longer, &nobody, err), -ENAMETOOLONG);
+	assert_int_equal(soft_ctl_create(&c, f->dir, &nobody, err), -EEXIST);
 	snprintf(other, sizeof(other), "%s/none/x.ctl", f->dir);
-	assert_int_equal(soft_ctl_create(&c, other, err), -ENOENT);
+	assert_int_equal(soft_ctl_create(&c, other, &nobody, err), -ENOENT);
 	/* A socket that nobody listens on is replaced. */
 	snprintf(other, sizeof(other), "%s/stale.ctl", f->dir);
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", other);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	close(fd);
-	assert_int_equal(soft_ctl_create(&c, other, err), 0);
+	assert_int_equal(soft_ctl_create(&c, other, &nobody, err), 0);
 	soft_ctl_destroy(c);
 	assert_int_equal(stat(other, &st), -1);
 	/* One that has been replaced by another's is left alone. */
-	assert_int_equal(soft_ctl_create(&c, other, err), 0);
+	assert_int_equal(soft_ctl_create(&c, other, &nobody, err), 0);
 	assert_int_equal(unlink(other), 0);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
