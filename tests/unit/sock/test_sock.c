@@ -30,10 +30,14 @@ int __real_bind(int fd, const struct sockaddr *sa, socklen_t len);
 int __wrap_bind(int fd, const struct sockaddr *sa, socklen_t len);
 int __real_chmod(const char *path, mode_t mode);
 int __wrap_chmod(const char *path, mode_t mode);
+int __real_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation);
 
 static const struct sock_trust nobody, group = { .group = true, .gid = GROUP };
 static char dir[] = "/tmp/p2pnic-sock-XXXXXX", path[64];
 static struct { mode_t mode; bool locked; gid_t gid; } at_bind, at_chmod;
+static unsigned int flocks;
+static bool swap_lock;
 
 static int setup(void **state)
 {
@@ -74,6 +78,19 @@ int __wrap_bind(int fd, const struct sockaddr *sa, socklen_t len)
 		at_bind.locked = !access(lock, F_OK);
 	}
 	return rc;
+}
+
+/* Between open and flock(): who had the lock removes its file, and another one comes and makes it anew. */
+int __wrap_flock(int fd, int operation)
+{
+	char lock[160];
+
+	if (flocks++ == 0 && swap_lock) {
+		lock_path(lock, sizeof(lock));
+		unlink(lock);
+		close(open(lock, O_RDONLY | O_CREAT | O_EXCL, 0600));
+	}
+	return __real_flock(fd, operation);
 }
 
 int __wrap_chmod(const char *file, mode_t mode)
@@ -329,9 +346,15 @@ static void test_lock(void **state)
 	assert_int_equal(try(&n), 0);
 	assert_int_equal(access(lock, F_OK), -1);
 	close(fd);
+	/* A lock on a file that has no name any more is none. */
+	swap_lock = true;
+	flocks = 0;
+	assert_int_equal(try(&n), 0);
+	assert_int_equal(flocks, 2);
+	swap_lock = false;
 	/* Held for longer than we wait. */
 	fd = open(lock, O_RDONLY | O_CREAT, 0600);
-	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(__real_flock(fd, LOCK_EX), 0);
 	assert_int_equal(try(&n), -EBUSY);
 	assert_false(is_there());
 	close(fd);
@@ -392,6 +415,7 @@ static void test_who(void **state)
 		{ "a supplementary one", STRANGER, STRANGER, 1, true },
 		{ "the last of many", STRANGER, STRANGER, 300, true },
 		{ "another's", STRANGER, STRANGER, 0, false },
+		{ "root's group", STRANGER, 0, 0, false },
 		{ "the group's next", STRANGER, GROUP + 1, 0, false },
 	};
 	struct sock_listener l;
