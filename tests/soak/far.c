@@ -552,9 +552,11 @@ static void far_add_flow(char *text)
 	f->rate = strtoull(rate, NULL, 10);
 	while ((key = strsep(&text, ",")))
 		far_key(f, key);
-	f->seen = calloc(FAR_WINDOW / 64, sizeof(*f->seen));
+	f->seen = malloc(FAR_WINDOW / 8);
 	if (!f->seen)
 		far_usage(name, strerror(ENOMEM));
+	/* Bits are cleared when numbers come into the window; touched now, it does not grow later. */
+	memset(f->seen, 0xff, FAR_WINDOW / 8);
 	for (unsigned int i = 0; f->f.kind != FRAME_L2 && i < cables; i++)
 		cable[i].routed |= f->to < 0 || (unsigned int)f->to == i || (unsigned int)a == i;
 }
