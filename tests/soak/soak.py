@@ -53,7 +53,7 @@ class Soak:
         self.b, self.args = b, args
         self.w = World(b, args.rate)
         self.report = open(args.report, 'w', encoding='utf-8') if args.report else None
-        self.n, self.totals, self.warm, self.growth, self.past = 0, {}, {}, {}, {}
+        self.n, self.totals, self.warm, self.growth, self.lives = 0, {}, {}, {}, {}
         self.routes = {}
         self.turn = 0
 
@@ -241,25 +241,32 @@ class Soak:
         self.rule(not unmoved, f'{who}: not one frame of {unmoved}')
 
     def grown(self, line):
-        """Each process against itself, the first time that it had been through an interval of that session."""
+        """Each process against itself.  One of the pairs within its stay in a session, since the allocator keeps what another one
+        needed, or since it has been in all of them; the others since they have seen ten intervals."""
         line['size'] = {}
         for name, (pid, rss, fds) in self.w.sizes().items():
-            key = (pid, line['session'])
+            session, least = (line['session'], 2) if name in NICS + ('driver',) else ('', 10)
+            key, life = (pid, session), self.lives.setdefault(pid, {'session': session, 'n': 0, 'seen': set()})
+            if life['session'] != session:
+                life.update(session=session, n=0)
+                if not self.warm.get(key, (0, 0, False))[2]:
+                    self.warm.pop(key, None)
+            life['n'] += 1
+            life['seen'].add(session)
+            was = self.warm.get(key, (0, 0))
             # Observers that have just left are still there for a moment.
-            if fds > self.warm.get(key, (0, 0))[1]:
+            if fds > was[1]:
                 self.pause(0.3)
                 rss, fds = self.w.sizes()[name][1:]
             line['size'][name] = [rss, fds]
-            past = self.past.setdefault(pid, [])
-            past.append(line['session'])
-            if past.count(line['session']) < 3 or len(past) < 4:
-                self.warm[key] = tuple(max(x) for x in zip((rss, fds), self.warm.get(key, (0, 0))))
+            if life['n'] <= least:
+                self.warm[key] = max(rss, was[0]), max(fds, was[1]), life['seen'] == set(self.args.modes)
                 continue
-            more = rss - self.warm[key][0], fds - self.warm[key][1]
+            more = rss - was[0], fds - was[1]
             self.growth[name] = tuple(max(x) for x in zip(more, self.growth.get(name, more)))
             if more[0] > GROWTH_KIB or more[1] > GROWTH_FDS:
-                self.rule(False, f'{line["n"]} {line["kind"]}: {name} grew: {rss} KiB, {fds} descriptors; warm it had {self.warm[key]}')
-                self.warm[key] = rss, fds
+                self.rule(False, f'{line["n"]} {line["kind"]}: {name} grew: {rss} KiB, {fds} descriptors; warm it had {was[:2]}')
+                self.warm[key] = rss, fds, True
 
     def rule(self, good, text):
         if not good:
