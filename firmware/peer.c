@@ -139,8 +139,11 @@ static void peer_accept(struct fw_nic *n, unsigned int i, uint32_t inc)
 		memset(peer->head + 1, 0, 16ul * n->shape.slots * (n->ports + 1));
 	}
 	peer->seen = inc;
-	for (r = 0; r <= n->ports; r++)
+	for (r = 0; r <= n->ports; r++) {
+		/* Accepted before, and not up since: what is open has another beginning, of which nothing may be told. */
+		fw_cons_close(n, &peer->cons[r]);
 		fw_cons_open(n, peer, &peer->cons[r]);
+	}
 	peer_state(n, i, P2P_PEER_WAITING);
 	fw_peer_line(n, peer);
 }

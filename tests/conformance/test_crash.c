@@ -455,11 +455,7 @@ int main(int argc, char **argv)
 	for (k = 0; mesh_boards[k]; k++)
 		for (mode = P2P_MODE_WR; mode < P2P_NUM_MODES; mode++)
 			for (seed = bench_first_seed(&b); seed <= bench_last_seed(&b, b.deep ? 18 : 1); seed++) {
-				/* rd where DMA is late, but for a seed by name: left out, see docs/reliability.md */
-				if (!bench_wants_mode(&b, mesh_boards[k], mode) ||
-				    (mesh_boards[k]->late && mode == P2P_MODE_RD && !b.seed))
-					continue;
-				if (bench_wants(&b, "crash"))
+				if (bench_wants_mode(&b, mesh_boards[k], mode) && bench_wants(&b, "crash"))
 					crash_one(&b, mesh_boards[k], mode, seed, b.deep ? 20 : bench_share(9));
 			}
 	printf("%u deaths, %u let go\n", b.deaths, b.leaves);

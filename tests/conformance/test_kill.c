@@ -180,6 +180,51 @@ static void kill_host(struct bench *b, const struct mesh_ops *ops, uint64_t seed
 	bench_end(b, "host", m);
 }
 
+/*
+ * rd: b is introduced to c again before it runs, so c takes up what its former life had left there; then b comes, while c reads what a
+ * sent.  Where b's rings begin c must have said once only.
+ */
+static void accepted_twice(struct bench *b, const struct mesh_ops *ops, uint64_t seed)
+{
+	uint8_t dst[6] = { 2 }, src[6] = { 2 };
+	struct mesh_cfg cfg;
+	struct mesh *m;
+	unsigned int k;
+
+	mesh_cfg_default(&cfg, 3, 2);
+	cfg.mode = P2P_MODE_RD;
+	cfg.seed = seed;
+	m = mesh_create(ops, &cfg);
+	if (!mesh_configure(m)) {
+		mesh_pair(m, 0, 0, 2, 0);
+		mesh_pair(m, 1, 1, 2, 1);
+		mesh_up(m);
+	}
+	if (!mesh_failure(m)) {
+		mesh_kill(m, 1);
+		mesh_restart(m, 1);
+		mesh_pair(m, 1, 1, 2, 1);
+		mesh_run(m, 3000000);
+		mesh_fault(m, "delay:payload:1,ns=300m");
+		mesh_send(m, 0, 0, dst, src, 1000);
+		mesh_run(m, 200000);
+		mesh_enable(m, 1, true);
+		mesh_run(m, 100000000);
+		if (m->port[2][0].outs)
+			mesh_fail(m, "nothing was being read any more");
+		mesh_fault_none(m);
+		mesh_wait_up(m, 2000000000ull);
+		mesh_run(m, 300000000);
+		for (k = 0; k < 5; k++)
+			mesh_send(m, 1, 1, dst, src, 60 + 700 * k);
+		mesh_settle(m, 5000000, 5000000000ull);
+		if (m->port[2][0].outs != 1 || m->port[2][1].outs != 5 || mesh_event(m, -1, P2P_EV_bad_line))
+			mesh_fail(m, "%u of 1 and %u of 5 frames left, %llu completion lines out of range", m->port[2][0].outs,
+				  m->port[2][1].outs, (unsigned long long)mesh_event(m, -1, P2P_EV_bad_line));
+	}
+	bench_end(b, "accepted-twice", m);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int k, mode, seeds;
@@ -199,5 +244,8 @@ int main(int argc, char **argv)
 		for (seed = bench_first_seed(&b); bench_wants_mode(&b, mesh_boards[k], P2P_MODE_BN) &&
 		     seed <= bench_last_seed(&b, seeds); seed++)
 			kill_host(&b, mesh_boards[k], seed, b.deep ? 20 : 6);
+	for (k = 0; mesh_boards[k] && bench_wants(&b, "accepted-twice"); k++)
+		if (bench_wants_mode(&b, mesh_boards[k], P2P_MODE_RD) && mesh_boards[k]->late)
+			accepted_twice(&b, mesh_boards[k], b.seed ? b.seed : 1);
 	return bench_exit(&b);
 }
