@@ -294,7 +294,10 @@ static int adopt_introduce(struct drv *d, struct drv_nic *back)
 		if (nic == back || !adopt_running(nic))
 			continue;
 		back->dropped = true;
+		/* Described before it is mapped: should this driver die, the next one finds by the table what is mapped. */
 		rc = drv_peer_forget(d, nic, back->index);
+		if (!rc)
+			rc = drv_peer_describe(d, nic, back);
 		if (!rc)
 			rc = drv_peer_map(d, nic, back);
 		if (!rc)

@@ -72,7 +72,9 @@ int drv_peer_map(struct drv *d, struct drv_nic *nic, struct drv_nic *peer);
 int drv_peer_unmap(struct drv *d, struct drv_nic *nic, struct drv_nic *peer);
 /* nic stops using peer, and what its table says is mapped of it goes. */
 int drv_peer_forget(struct drv *d, struct drv_nic *nic, unsigned int peer);
-/* nic's table entry for peer, which may be itself. */
+/* nic's table entry for peer, which may be itself, but for its being used. */
+int drv_peer_describe(struct drv *d, struct drv_nic *nic, struct drv_nic *peer);
+/* The same, and nic uses peer. */
 int drv_peer_introduce(struct drv *d, struct drv_nic *nic, struct drv_nic *peer);
 /* A fresh eventfd for every queue of every NIC, to it and to the same queue's bells of all others. */
 int drv_wake_all(struct drv *d);

@@ -207,7 +207,7 @@ int drv_peer_forget(struct drv *d, struct drv_nic *nic, unsigned int peer)
 		rc = drv_reg_read(d, nic, drv_peer_reg(peer, P2P_PEER_BUF_SIZE), 4, &buf_size);
 	if (rc)
 		return rc;
-	if (!ports || ports > P2P_MAX_PORTS || slots > P2P_MAX_SLOTS || buf_size > 16384)
+	if (!ports || ports > P2P_MAX_PORTS || !slots || slots > P2P_MAX_SLOTS || !buf_size || buf_size > 16384)
 		return 0; /* never introduced */
 	s.ports = v.ports = (uint32_t)ports;
 	v.queues = d->queues;
@@ -219,7 +219,7 @@ int drv_peer_forget(struct drv *d, struct drv_nic *nic, unsigned int peer)
 	return peer_unmap_view(d, nic, peer, &v);
 }
 
-int drv_peer_introduce(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
+int drv_peer_describe(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
 {
 	const struct p2p_shape *s = &peer->shape;
 	uint64_t buf = p2p_seg_offset(s, p2p_seg_buf(s, 0, nic->index));
@@ -234,7 +234,6 @@ int drv_peer_introduce(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
 		{ P2P_PEER_SLOTS, 4, s->slots },
 		{ P2P_PEER_BUF_SIZE, 4, s->buf_size },
 	};
-	uint64_t taken;
 	unsigned int i;
 	int rc = 0;
 
@@ -242,6 +241,15 @@ int drv_peer_introduce(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
 		rc = drv_reg_write(d, nic, drv_peer_reg(peer->index, reg[i].off), reg[i].bytes, reg[i].v);
 	if (!rc && drv_has_queues(nic))
 		rc = drv_reg_write(d, nic, drv_peer_reg(peer->index, P2P_PEER_QUEUE_STEP), 8, p2p_plane_bytes(s));
+	return rc;
+}
+
+int drv_peer_introduce(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
+{
+	uint64_t taken;
+	int rc;
+
+	rc = drv_peer_describe(d, nic, peer);
 	if (!rc)
 		rc = drv_reg_write(d, nic, drv_peer_reg(peer->index, P2P_PEER_CTRL), 4, 1);
 	if (!rc)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,7 +11,9 @@
 
 static bool fake_fails(struct fake *f)
 {
-	return ++f->world->calls == f->world->fail_at;
+	if (++f->world->calls == f->world->die_at)
+		raise(SIGKILL);
+	return f->world->calls == f->world->fail_at;
 }
 
 static void fake_note(struct fake *f, enum fake_what what, uint64_t arg)
@@ -349,10 +352,10 @@ const struct p2p_function_ops fake_ops = {
 
 struct fake_world *fake_world_make(unsigned int n, unsigned int ports, uint64_t mem, uint32_t buf_size)
 {
-	struct fake_world *w = calloc(1, sizeof(*w));
+	struct fake_world *w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	unsigned int i, p;
 
-	if (!w)
+	if (w == MAP_FAILED)
 		abort();
 	w->n = n;
 	for (i = 0; i < n; i++) {
@@ -380,7 +383,7 @@ void fake_world_free(struct fake_world *w)
 
 	for (i = 0; i < w->n; i++)
 		close(w->nic[i].fd);
-	free(w);
+	munmap(w, sizeof(*w));
 }
 
 const struct fake_map *fake_find_map(const struct fake *f, uint64_t iova, uint64_t size)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A PCI function made of registers alone, which remembers what was done to it,
- * in what order among all fakes, and fails at the n-th call when told to.
+ * in what order among all fakes, and fails at the n-th call when told to.  They
+ * lie in shared memory: a child may use them, and die in the midst of it.
  */
 #ifndef TESTS_UNIT_DRIVER_FAKE_FN_H
 #define TESTS_UNIT_DRIVER_FAKE_FN_H
@@ -63,6 +64,7 @@ struct fake {
 
 struct fake_world {
 	unsigned int n, events, calls, fail_at; /* fail_at 0: never; else the call that fails */
+	unsigned int die_at; /* likewise: before it the process is killed */
 	struct fake nic[P2P_MAX_NICS];
 	struct fake_event event[FAKE_MAX_EVENTS];
 };

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A driver that is killed (SIGKILL, in a child) before its n-th access to NICs that outlive it, for every n that there is: in
+ * bring-up, in adoption of NICs of which some came back, in teardown.  Its connections end, and the next driver brings up what it
+ * finds: NICs, peers' tables, maps, wake-ups and pairs are then those that nobody disturbed, and what ran before has run on.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "driver/drv.h"
+#include "fake_fn.h"
+
+#define MEM (64ull << 20)
+#define NICS 3
+
+static const struct drv_pair pairs[] = { { 0, 0, 1, 0 }, { 0, 1, 2, 1 } };
+
+struct death {
+	const char *name;
+	enum p2p_mode mode;
+	unsigned int back[NICS]; /* 0: runs; else it comes back with so many ports */
+	bool fresh, down;
+	unsigned int then; /* NIC 1 is replaced once more after the death, by one with so many ports; 0: it is not */
+	unsigned int least; /* so many deaths at least */
+};
+
+static const struct death deaths[] = {
+	{ "bring-up in wr", P2P_MODE_WR, .fresh = true, .least = 300 },
+	{ "bring-up in rd", P2P_MODE_RD, .fresh = true, .least = 300 },
+	{ "teardown", P2P_MODE_RD, .down = true, .least = 20 },
+	{ "adoption of all", P2P_MODE_RD, .least = 60 },
+	{ "one came back", P2P_MODE_RD, .back = { 0, 2, 0 }, .least = 150 },
+	{ "another in its place", P2P_MODE_RD, .back = { 0, 3, 0 }, .least = 150 },
+	{ "another in its place, then a third", P2P_MODE_RD, .back = { 0, 3, 0 }, .then = 4, .least = 150 },
+	{ "another in its place, then the first", P2P_MODE_WR, .back = { 0, 4, 0 }, .then = 2, .least = 150 },
+	{ "two came back", P2P_MODE_WR, .back = { 2, 0, 2 }, .least = 150 },
+};
+
+static void options(struct drv_opts *o, enum p2p_mode mode)
+{
+	drv_opts_init(o);
+	o->mode = mode;
+	o->slots = 128;
+	o->persist = true;
+	o->set = DRV_SET_PAIRS;
+	o->pairs = pairs;
+	o->num_pairs = 2;
+}
+
+static struct drv *open_all(struct fake_world *w)
+{
+	struct transport *t;
+	struct drv *d;
+	char name[16];
+	unsigned int k;
+
+	if (drv_create(&d))
+		abort();
+	for (k = 0; k < NICS; k++) {
+		snprintf(name, sizeof(name), "nic%u", k);
+		if (transport_local_open(&t, &fake_ops, &w->nic[k]) || drv_add(d, t, name))
+			abort();
+	}
+	return d;
+}
+
+static void come_back(struct fake *f, unsigned int ports)
+{
+	*fake_reg(f, P2P_NUM_PORTS) = ports;
+	for (unsigned int p = 0; p < ports; p++)
+		*fake_reg(f, P2P_PORT_BLOCK + p * P2P_PORT_BLOCK_BYTES + P2P_PORT_MAC) = 2 + 256 * f->number + 65536 * p;
+	fake_power_cycle(f);
+}
+
+/* The driver's part that may be cut short; 0 or what failed. */
+static int drive(struct fake_world *w, const struct death *x)
+{
+	struct drv *d = open_all(w);
+	struct drv_opts o;
+	int rc;
+
+	options(&o, x->mode);
+	if (x->down) {
+		rc = drv_down(d);
+	} else {
+		rc = drv_bring_up(d, &o);
+		if (!rc)
+			rc = drv_wait_ready(d, 0);
+	}
+	if (rc)
+		fprintf(stderr, "%s: %s\n", x->name, drv_error(d));
+	drv_destroy(d);
+	return rc;
+}
+
+/* In a child that is killed before access `at`; true: it came through before. */
+static bool dies(struct fake_world *w, const struct death *x, unsigned int at)
+{
+	unsigned int k;
+	int status;
+	pid_t pid;
+
+	w->die_at = w->calls + at;
+	pid = fork();
+	if (!pid)
+		_exit(drive(w, x) ? 1 : 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	w->die_at = 0;
+	if (WIFEXITED(status)) {
+		assert_int_equal(WEXITSTATUS(status), 0);
+		return true;
+	}
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+	for (k = 0; k < NICS; k++)
+		if (w->nic[k].attached)
+			fake_ops.detached(&w->nic[k]);
+	return false;
+}
+
+/* Up to where the driver that may die begins. */
+static struct fake_world *before(const struct death *x)
+{
+	struct fake_world *w = fake_world_make(NICS, 2, MEM, 2048);
+	struct death up = *x;
+	unsigned int k;
+
+	up.down = false;
+	if (!x->fresh)
+		assert_int_equal(drive(w, &up), 0);
+	for (k = 0; k < NICS; k++)
+		if (x->back[k])
+			come_back(&w->nic[k], x->back[k]);
+	w->events = 0;
+	return w;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct fake_map *x = a, *y = b;
+
+	return x->iova < y->iova ? -1 : x->iova > y->iova;
+}
+
+static void check_same(struct fake_world *w, struct fake_world *like, const char *what, unsigned int at)
+{
+	unsigned int i, p;
+
+	for (i = 0; i < NICS; i++) {
+		struct fake *a = &w->nic[i], *b = &like->nic[i];
+		bool same = a->running && a->persist && a->maps == b->maps;
+
+		qsort(a->map, a->maps, sizeof(a->map[0]), by_place);
+		qsort(b->map, b->maps, sizeof(b->map[0]), by_place);
+		same = same && !memcmp(a->map, b->map, a->maps * sizeof(a->map[0])) && !memcmp(a->bell, b->bell, sizeof(a->bell)) &&
+		       !memcmp(a->wake, b->wake, sizeof(a->wake)) && a->command == b->command &&
+		       !memcmp(&a->reg[P2P_PEER_BLOCK / 4], &b->reg[P2P_PEER_BLOCK / 4],
+			       NICS * P2P_PEER_BLOCK_BYTES / 4 * sizeof(a->reg[0]));
+		for (p = 0; p < P2P_MAX_PORTS; p++)
+			same = same && *fake_reg(a, P2P_PORT_BLOCK + p * P2P_PORT_BLOCK_BYTES + P2P_PORT_PAIR) ==
+					       *fake_reg(b, P2P_PORT_BLOCK + p * P2P_PORT_BLOCK_BYTES + P2P_PORT_PAIR);
+		if (!same)
+			fail_msg("%s: killed before access %u: NIC %u is not as if nobody had died (%u maps, should be %u)", what, at, i,
+				 a->maps, b->maps);
+	}
+}
+
+/* Nobody stopped, reset or unmapped the whole of a NIC that ran. */
+static void check_ran_on(const struct fake_world *w, const struct death *x, unsigned int at)
+{
+	unsigned int k;
+
+	for (k = 0; !x->fresh && !x->down && k < w->events; k++) {
+		const struct fake_event *e = &w->event[k];
+
+		if (!x->back[e->nic] && (e->what == FAKE_RESET || e->what == FAKE_DISABLE || e->what == FAKE_UNMAP_ALL))
+			fail_msg("%s: killed before access %u: NIC %u was stopped", x->name, at, e->nic);
+	}
+}
+
+static void replace(struct fake_world *w, const struct death *x)
+{
+	if (x->then)
+		come_back(&w->nic[1], x->then);
+}
+
+/* The second driver dies, too, somewhere; the third does not. */
+static unsigned int every_access(const struct death *x, struct fake_world *like, unsigned int step)
+{
+	struct death up = *x;
+	struct fake_world *w;
+	unsigned int at;
+	bool through;
+
+	up.down = false;
+	for (at = 1;; at += step) {
+		w = before(x);
+		through = dies(w, x, at);
+		if (!through) {
+			check_ran_on(w, x, at);
+			if (step > 1)
+				dies(w, x, 1 + at * 7919 % 400);
+			replace(w, x);
+			if (drive(w, &up))
+				fail_msg("%s: killed before access %u: the next driver fails", x->name, at);
+			check_ran_on(w, x, at);
+			check_same(w, like, x->name, at);
+		}
+		fake_world_free(w);
+		if (through)
+			return at - 1;
+	}
+}
+
+static void test_every_access(void **state)
+{
+	unsigned int k, n, twice;
+
+	for (k = 0; k < P2P_ARRAY_SIZE(deaths); k++) {
+		const struct death *x = &deaths[k];
+		struct fake_world *like = before(x);
+		struct death up = *x;
+
+		up.down = false;
+		assert_int_equal(drive(like, x), 0);
+		replace(like, x);
+		assert_int_equal(drive(like, &up), 0);
+		n = every_access(x, like, 1);
+		twice = every_access(x, like, 7);
+		printf("%s: killed before each of %u accesses, and %u times another after it\n", x->name, n, twice / 7);
+		assert_true(n >= x->least);
+		fake_world_free(like);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_access),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
