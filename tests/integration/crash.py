@@ -1,0 +1,406 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""crash.py [--seed N] [--kills N] [--mode M[,M]...] [--minutes M]
+
+kill -9 of drivers, of bn's host part, of NICs and of the far ends of their cables at random moments under load, orderly stops
+and replacements between them.  A model says what should be after each; NICs, peers, links, pairs and frames are held to it
+(docs/reliability.md).
+
+a, b, c, d have two ports each, in a ring of static pairs, with numbered frames both ways through each; b's cables are memif
+servers of its own, the others' far ends are.
+"""
+import argparse
+import os
+import random
+import sys
+import time
+
+from lib import Failed, Far, P2PNIC, drops, run, wait_for
+
+NICS = ('a', 'b', 'c', 'd')
+PAIRS = ('a.0=b.0', 'b.1=c.0', 'c.1=d.0', 'd.1=a.1')
+SLOTS, CABLE, RATE = 128, 1024, 1500
+# What a flow's frames can lie in when a NIC at either end dies: ring, receive buffers (of rd, the most), its two cables and their far ends' buffers.
+HELD = SLOTS + 4 * SLOTS + 4 * CABLE
+SILENCE_MS = 1500
+MODES = {'wr': ('--mode', 'wr'), 'rd': ('--mode', 'rd'), 'cut': ('--mode', 'wr', '--placement', 'cut'), 'bn': ('--mode', 'bn')}
+EVENTS = ('nic', 'nic', 'nic', 'two', 'noticed', 'stop', 'replace', 'introducing', 'adopting', 'fresh', 'down', 'far', 'cable', 'number')
+EVENTS_BN = ('host', 'host', 'nic', 'two', 'host_and_nic', 'host_coming', 'far')
+GROWTH_KIB = 4096
+NOT_CERTAIN = ('peer_lost', 'stopped')  # some of these may have been sent
+
+
+class Crash:
+    def __init__(self, b, mode, seed):
+        self.b, self.mode, self.seed = b, mode, seed
+        self.rng = random.Random(f'{mode} {seed}')
+        self.kills, self.rounds, self.lost_max, self.lost, self.far_no = {}, 0, 0, 0, 0
+        self.ports = {n: 2 for n in NICS}
+        self.proc, self.host, self.base, self.sizes = {}, None, {}, {}
+        for n in NICS:
+            self.start(n)
+        self.far_start()
+        self.up(len(NICS), 0)
+        self.settle()
+
+    # --- processes ---
+
+    def cable(self, n, k, far):
+        server = (n == 'b') != far
+        return f'memif:{self.b.path(f"{n}{k}.m")}' + (',role=server' if server else '')
+
+    def start(self, n):
+        ports = [self.cable(n, k, False) for k in (0, 1)] + ['null:'] * (self.ports[n] - 2)
+        self.proc[n] = self.b.nic(n, *ports)
+
+    def far_start(self):
+        cables = {f'{n}{k}': self.cable(n, k, True) for n in NICS for k in (0, 1)}
+        flows = {}
+        for p in PAIRS:
+            one, two = (x.replace('.', '') for x in p.split('='))
+            flows[f'{one}-{two}'] = f'{one}:{two}:{RATE}'
+            flows[f'{two}-{one}'] = f'{two}:{one}:{RATE}'
+        self.far_no += 1
+        self.far = Far(self.b, cables, flows, '--seed', str(self.seed * 100000 + self.far_no))
+        self.flows = {f: tuple(x[0] for x in f.split('-')) for f in flows}
+
+    def killed(self, what):
+        self.kills[what] = self.kills.get(what, 0) + 1
+
+    def kill(self, n):
+        self.proc[n].kill()
+        self.killed('NIC')
+
+    def args(self):
+        return [*MODES[self.mode], '--slots', str(SLOTS), '--silence', str(SILENCE_MS)] + [a for p in PAIRS for a in ('--pair', p)]
+
+    def running(self):
+        """NICs that run, as they say; those that are gone do not."""
+        alive = [n for n in NICS if self.proc[n].alive()]
+        return [n['name'] for n in self.b.show('nics', *alive)['nics'] if n['state'] == 'running']
+
+    def up(self, introduced, adopted):
+        if self.mode == 'bn':
+            self.host = self.b.up_stay(NICS, *self.args())
+            return
+        told = self.b.up(NICS, *self.args())
+        self.is_so((told['introduced'], told['adopted']), (introduced, adopted), 'introduced and adopted')
+
+    def cut_short(self, command, most):
+        """A driver that is killed at a random moment of its life, or has just ended well."""
+        args = [*self.b._addresses(NICS), *(self.args() if command == 'up' else ())]
+        p = self.b.start(command, [P2PNIC, command, *args, *(('--monitor',) if self.mode == 'bn' else ())])
+        time.sleep(self.rng.random() ** 2 * most)
+        if p.alive():
+            p.kill()
+            self.killed('driver')
+        elif p.popen.returncode:
+            raise Failed(f'{command} ended with status {p.popen.returncode}: {p.err.strip()[-300:]}')
+
+    def driver_dies(self, command='up', most=0.15):
+        self.cut_short(command, most)
+
+        def rests():
+            """What the death of its driver stops has stopped once it looks the same twice."""
+            one = self.running()
+            return one == self.running() and [one]
+        there = wait_for('NICs have taken note of the death', 5, rests)[0]
+        self.up(len(NICS) - len(there), len(there))
+        return there
+
+    # --- what is compared with the model ---
+
+    def is_so(self, got, want, what):
+        if got != want:
+            raise Failed(f'{self.where}: {what}: {got}, should be {want}')
+
+    def becomes(self, what, want, get, seconds=15):
+        got = [None]
+
+        def same():
+            got[0] = get()
+            return got[0] == want
+        try:
+            wait_for(what, seconds, same, 0.01)
+        except Failed:
+            raise Failed(f'{self.where}: {what}: {got[0]}, should be {want}') from None
+
+    def peers(self, alive):
+        return {n['name']: [p['state'] for p in n['peers']] for n in self.b.show('peers', *alive)['nics']}
+
+    def state(self, dead=()):
+        """Every NIC that lives, every peer as it sees it, every link and mode."""
+        alive = [n for n in NICS if n not in dead]
+        self.becomes('peers', {n: ['down' if m in dead else 'up' for m in NICS] for n in alive}, lambda: self.peers(alive))
+        mode = 'wr' if self.mode == 'cut' else self.mode
+        want = {n: ('running', mode, k, len(NICS), [True] * self.ports[n]) for k, n in enumerate(NICS) if n in alive}
+        self.becomes('state, mode, number, NICs and links', want, lambda: {
+            n['name']: (n['state'], n['mode'], n['index'], n['nics'], [p['link'] for p in n['ports']]) for n in self.b.show('ports', *alive)['nics']})
+
+    def forwards(self, flows):
+        """Frames of these come out."""
+        first = {f: v['received'] for f, v in self.far.ask('resume')['flows'].items()}
+        self.becomes('flows without a frame', [], lambda: [
+            f for f, v in self.far.ask('report')['flows'].items() if f in flows and v['received'] < first[f] + 5])
+
+    def named(self, n):
+        return sum(v for k, v in drops(self.b.stats(n)[n]).items() if k not in NOT_CERTAIN)
+
+    def settle(self):
+        """All is as it should be, and what was sent has arrived; from here the next round counts."""
+        self.where = f'{self.mode}, round {self.rounds}'
+        self.state()
+        self.forwards(self.flows)
+        self.told = self.far.drain(30)
+        self.base = {n: (self.proc[n].pid, self.named(n)) for n in NICS}
+        self.grown()
+
+    def grown(self):
+        """Descriptors and memory of each process as long as it lives; a peer with more ports is more of both."""
+        for name, p in [*self.proc.items(), ('far', self.far)]:
+            key = (p.pid, tuple(self.ports.values()))
+
+            def size(pid=p.pid):
+                with open(f'/proc/{pid}/status', encoding='ascii') as f:
+                    rss = next(int(line.split()[1]) for line in f if line.startswith('VmRSS'))
+                return rss, len(os.listdir(f'/proc/{pid}/fd'))
+            rss, fds = size()
+            base = self.sizes.setdefault(key, [rss, fds, 0])
+            base[2] += 1
+            if base[2] <= 3:
+                base[:2] = max(rss, base[0]), max(fds, base[1])
+                continue
+            if fds > base[1]:  # an observer that has just left may still be there
+                wait_for(f'{self.where}: {name} has no more than {base[1]} descriptors', 3, lambda: size()[1] <= base[1])
+            if rss > base[0] + GROWTH_KIB:
+                raise Failed(f'{self.where}: {name} grew from {base[0]} to {rss} KiB')
+
+    def books(self, hit, all_hit, anew):
+        """hit: NICs that died or left, whose flows may have lost frames; anew: the far ends are new."""
+        told = self.far.drain(30)
+        self.is_so(told['settled'], True, 'the cables came to rest')
+        bad = {f'{f} {k}': v[k] for f, v in told['flows'].items() for k in ('duplicated', 'corrupted', 'old', 'misrouted', 'reordered') if v[k]}
+        self.is_so(bad, {}, 'frames twice, damaged, late or elsewhere')
+        self.is_so(sum(v['unknown'] for v in told['cables'].values()) - self.unknown, 0, 'frames that nobody sent')
+        if anew:
+            return
+        lost = {f: v['missing'] - self.told['flows'][f]['missing'] for f, v in told['flows'].items()}
+        # A NIC's counters begin anew with each reset, which all have seen then.
+        named = 0 if all_hit else sum(self.named(n) - (self.base[n][1] if self.base[n][0] == self.proc[n].pid else 0) for n in NICS)
+        touched = {f for f, ends in self.flows.items() if all_hit or set(ends) & hit}
+        others = sum(v for f, v in lost.items() if f not in touched)
+        most_others = named if self.mode == 'cut' else 0
+        if not 0 <= others <= most_others:
+            raise Failed(f'{self.where}: flows between survivors lost {lost}, drops by name {named}')
+        in_kill = sum(lost.values()) - named
+        if not 0 <= in_kill <= HELD * len(touched):
+            raise Failed(f'{self.where}: lost_in_kill {in_kill}, should be 0 to {HELD * len(touched)}: {lost}, drops by name {named}')
+        self.lost += in_kill
+        self.lost_max = max(self.lost_max, in_kill)
+
+    # --- events: each returns (NICs hit, whether all pairs are, whether the far ends are new) ---
+
+    def back(self, *dead):
+        for n in dead:
+            self.start(n)
+        if self.mode == 'bn':
+            # Nobody adopts in bn: the host part goes, and all begin anew.
+            self.host_ends()
+            self.up(0, 0)
+            return set(dead), True, False
+        self.up(len(dead), len(NICS) - len(dead))
+        return set(dead), False, False
+
+    def do_nic(self):
+        n = self.rng.choice(NICS)
+        self.kill(n)
+        return self.back(n)
+
+    def do_two(self):
+        two = self.rng.sample(NICS, 2)
+        for n in two:
+            self.proc[n].popen.kill()
+        for n in two:
+            self.kill(n)
+        return self.back(*two)
+
+    def do_noticed(self):
+        n = self.rng.choice(NICS)
+        self.kill(n)
+        self.state((n,))
+        self.forwards([f for f, ends in self.flows.items() if n not in ends])
+        return self.back(n)
+
+    def leave(self):
+        n = self.rng.choice(NICS)
+        self.is_so(self.proc[n].stop(), 0, f'{n} ends with status')
+        return n
+
+    def do_stop(self):
+        return self.back(self.leave())
+
+    def do_replace(self):
+        """Another NIC under its name, with more ports or fewer."""
+        n = self.leave()
+        self.ports[n] = 5 - self.ports[n]
+        return self.back(n)
+
+    def do_introducing(self):
+        """The driver dies that introduces one; at times another takes its place before the next driver comes."""
+        n = self.rng.choice(NICS)
+        self.kill(n)
+        self.ports[n] = self.rng.choice((2, 3))
+        self.start(n)
+        self.cut_short('up', 0.15)
+        if self.rng.random() < 0.3:
+            self.kill(n)
+            self.ports[n] = self.rng.choice((2, 3))
+            self.start(n)
+        there = self.driver_dies()
+        self.is_so(set(NICS) - {n} <= set(there), True, f'all but {n} ran on, {there} do')
+        return {n}, False, False
+
+    def do_adopting(self):
+        self.is_so(self.driver_dies(), list(NICS), 'NICs that ran on')
+        return set(), False, False
+
+    def do_fresh(self):
+        self.b.down(NICS)
+        self.driver_dies()
+        return set(NICS), True, False
+
+    def do_down(self):
+        self.driver_dies('down', 0.05)
+        return set(NICS), True, False
+
+    def do_far(self):
+        self.far.kill()
+        self.killed('far ends')
+        self.far_start()
+        self.state()
+        self.far.drain(50)  # what the old one had sent
+        return set(), False, True
+
+    def do_cable(self):
+        c = self.rng.choice([f'{n}{k}' for n in NICS for k in (0, 1)])
+        self.far.ask('cut', c)
+        if self.rng.random() < 0.3:
+            n = self.rng.choice(NICS)
+            self.kill(n)
+            self.back(n)
+        self.far.ask('join', c)
+        return set(NICS), True, False
+
+    def do_number(self):
+        """Another number of NICs than they run with is refused, and disturbs nobody."""
+        some = self.rng.sample(NICS, 3)
+        r = self.b.call([P2PNIC, 'up', *self.b._addresses(some), *MODES[self.mode]])
+        if r.status != 1 or 'runs in a mesh of 4 NICs, 3 given; name all of them' not in r.err:
+            raise Failed(f'{self.where}: up with 3 of 4 NICs: status {r.status}, {r.err!r}')
+        return set(), False, False
+
+    def host_ends(self):
+        if self.rng.random() < 0.5:
+            self.host.stop()
+        else:
+            self.host.kill()
+            self.killed('host')
+        self.becomes('NICs that run without their host', [], self.running)
+
+    def do_host(self):
+        self.host.kill()
+        self.killed('host')
+        self.becomes('NICs that run without their host', [], self.running)
+        self.up(0, 0)
+        return set(NICS), True, False
+
+    def do_host_and_nic(self):
+        n = self.rng.choice(NICS)
+        self.proc[n].popen.kill()
+        self.host.kill()
+        self.killed('host')
+        self.kill(n)
+        self.becomes('NICs that run without their host', [], self.running)
+        self.start(n)
+        self.up(0, 0)
+        return set(NICS), True, False
+
+    def do_host_coming(self):
+        self.host.kill()
+        self.killed('host')
+        self.cut_short('up', 0.15)
+        self.becomes('NICs that run without their host', [], self.running)
+        self.up(0, 0)
+        return set(NICS), True, False
+
+    # --- rounds ---
+
+    def round(self):
+        self.rounds += 1
+        event = self.rng.choice(EVENTS_BN if self.mode == 'bn' else EVENTS)
+        self.where = f'{self.mode} seed {self.seed}, round {self.rounds}, {event}'
+        if os.environ.get('P2PNIC_KEEP'):
+            self.b.say(self.where)
+        self.unknown = sum(v['unknown'] for v in self.told['cables'].values())
+        self.far.ask('resume')
+        time.sleep(self.rng.random() * 0.03)
+        pids = {n: p.pid for n, p in self.proc.items()}
+        hit, all_hit, anew = getattr(self, 'do_' + event)()
+        self.state()
+        if anew:
+            self.told = self.far.ask('mark')
+            self.unknown = sum(v['unknown'] for v in self.told['cables'].values())
+            for v in self.told['flows'].values():
+                self.is_so((v['received'], v['sent']), (0, 0), 'frames of the new far ends')
+            self.forget_far()
+        self.forwards(self.flows)
+        ended = [n for n, p in self.proc.items() if not p.alive() or (p.pid != pids[n] and n not in hit and not all_hit)]
+        self.is_so(ended, [], 'NICs that ended and were not killed')
+        self.books(hit, all_hit, anew)
+        self.told = self.far.ask('report')
+        self.base = {n: (self.proc[n].pid, self.named(n)) for n in NICS}
+        self.grown()
+
+    def forget_far(self):
+        self.sizes = {k: v for k, v in self.sizes.items() if any(k[0] == p.pid for p in self.proc.values())}
+
+    def close(self):
+        if self.host:
+            self.host.stop()
+        else:
+            self.b.down(NICS)
+        self.is_so([self.proc[n].stop() for n in NICS], [0] * len(NICS), 'NICs end with status')
+        self.is_so(self.far.stop(), 0, 'far ends end with status')
+        self.b.check(True, f'{self.mode} seed {self.seed}: {self.rounds} rounds, killed {self.kills}; lost_in_kill {self.lost}, at most '
+                     f'{self.lost_max} in a round')
+
+
+def main(b):
+    total, end = 0, time.monotonic() + ARGS.minutes * 60
+    modes = ARGS.mode.split(',')
+    for k in range(ARGS.seeds):
+        for m, mode in enumerate(modes):
+            left = (end - time.monotonic()) / (len(modes) * (ARGS.seeds - k) - m)
+            crash, until = Crash(b, mode, ARGS.seed + k), time.monotonic() + left
+            while sum(crash.kills.values()) < ARGS.kills and (not crash.kills or time.monotonic() < until):
+                crash.round()
+            crash.close()
+            total += sum(crash.kills.values())
+            b.check(crash.kills, f'{mode}: {sum(crash.kills.values())} kills')
+    b.say(f'{total} kills')
+    b.check(total >= ARGS.least, f'{total} kills, {ARGS.least} at least')
+
+
+def options():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--seed', type=int, default=1)
+    p.add_argument('--seeds', type=int, default=1, help='so many, from there on')
+    p.add_argument('--kills', type=int, default=8, help='in each mode, for each seed')
+    p.add_argument('--least', type=int, default=1, help='fewer in all are a failure')
+    p.add_argument('--minutes', type=float, default=10, help='ends then, whatever was done')
+    p.add_argument('--mode', default='wr,rd,cut,bn')
+    return p.parse_args()
+
+
+ARGS = options()
+sys.exit(run(main))
