@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <ctype.h>
 #include <errno.h>
+#include <malloc.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,11 +19,19 @@
 /* Looks at 5 ms intervals at which nothing may have changed: with nothing in hand, with something. */
 #define RIG_STILL 4
 #define RIG_STILL_HELD 60
+/* What glibc begins with. */
+#define RIG_MAP_BYTES (128 * 1024)
 
 int rig_create(struct rig **out, const struct rig_opts *opts)
 {
-	struct rig *r = calloc(1, sizeof(*r));
+	struct rig *r;
 
+	/*
+	 * A session's state is hundreds of KiB, of another size in the next session.  Left to itself the allocator takes from its heap
+	 * whatever is as large as the largest that was ever freed, and the heap is full of holes soon.
+	 */
+	mallopt(M_MMAP_THRESHOLD, RIG_MAP_BYTES);
+	r = calloc(1, sizeof(*r));
 	if (!r)
 		return -ENOMEM;
 	r->opts = *opts;

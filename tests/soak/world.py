@@ -36,6 +36,11 @@ def flat(nic):
     return got
 
 
+def rss_kib(pid):
+    with open(f'/proc/{pid}/status', encoding='ascii') as f:
+        return next(int(line.split()[1]) for line in f if line.startswith('VmRSS'))
+
+
 class Books:
     """A mesh's counters since begin(), over restarts of its processes."""
 
@@ -250,9 +255,7 @@ class World:
         for name, p in self.proc.items():
             if not p.alive():
                 raise Failed(f'{name} has ended with status {p.popen.returncode}: {p.err.strip()[-300:]}')
-            with open(f'/proc/{p.pid}/status', encoding='ascii') as f:
-                rss = next(int(line.split()[1]) for line in f if line.startswith('VmRSS'))
-            got[name] = (p.pid, rss, len(os.listdir(f'/proc/{p.pid}/fd')))
+            got[name] = (p.pid, rss_kib(p.pid), len(os.listdir(f'/proc/{p.pid}/fd')))
         return got
 
     def close(self):
