@@ -26,7 +26,7 @@ SILENCE_MS = 1500
 MODES = {'wr': ('--mode', 'wr'), 'rd': ('--mode', 'rd'), 'cut': ('--mode', 'wr', '--placement', 'cut'), 'bn': ('--mode', 'bn')}
 EVENTS = ('nic', 'nic', 'nic', 'two', 'noticed', 'stop', 'replace', 'introducing', 'adopting', 'fresh', 'down', 'far', 'cable', 'number')
 EVENTS_BN = ('host', 'host', 'nic', 'two', 'host_and_nic', 'host_coming', 'far')
-GROWTH_KIB = 4096
+GROWTH_KIB = 2048
 NOT_CERTAIN = ('peer_lost', 'stopped')  # some of these may have been sent
 
 
@@ -34,7 +34,7 @@ class Crash:
     def __init__(self, b, mode, seed):
         self.b, self.mode, self.seed = b, mode, seed
         self.rng = random.Random(f'{mode} {seed}')
-        self.kills, self.rounds, self.lost_max, self.lost, self.far_no = {}, 0, 0, 0, 0
+        self.kills, self.rounds, self.lost_max, self.lost, self.far_no, self.growth = {}, 0, 0, 0, 0, 0
         self.ports = {n: 2 for n in NICS}
         self.proc, self.host, self.base, self.sizes = {}, None, {}, {}
         for n in NICS:
@@ -125,17 +125,15 @@ class Crash:
         except Failed:
             raise Failed(f'{self.where}: {what}: {got[0]}, should be {want}') from None
 
-    def peers(self, alive):
-        return {n['name']: [p['state'] for p in n['peers']] for n in self.b.show('peers', *alive)['nics']}
-
     def state(self, dead=()):
-        """Every NIC that lives, every peer as it sees it, every link and mode."""
+        """Every NIC that lives, its links, every peer as it sees it."""
         alive = [n for n in NICS if n not in dead]
-        self.becomes('peers', {n: ['down' if m in dead else 'up' for m in NICS] for n in alive}, lambda: self.peers(alive))
         mode = 'wr' if self.mode == 'cut' else self.mode
-        want = {n: ('running', mode, k, len(NICS), [True] * self.ports[n]) for k, n in enumerate(NICS) if n in alive}
-        self.becomes('state, mode, number, NICs and links', want, lambda: {
-            n['name']: (n['state'], n['mode'], n['index'], n['nics'], [p['link'] for p in n['ports']]) for n in self.b.show('ports', *alive)['nics']})
+        peers = ['down' if m in dead else 'up' for m in NICS]
+        want = {n: ('running', mode, k, len(NICS), [True] * self.ports[n], peers) for k, n in enumerate(NICS) if n in alive}
+        self.becomes('state, mode, number, NICs, links and peers', want, lambda: {
+            n: (v['state'], v['mode'], v['index'], v['nics'], [p['link'] for p in v['ports']], [p['state'] for p in v['peers']])
+            for n, v in self.b.stats(*alive).items()})
 
     def forwards(self, flows):
         """Frames of these come out."""
@@ -143,8 +141,9 @@ class Crash:
         self.becomes('flows without a frame', [], lambda: [
             f for f, v in self.far.ask('report')['flows'].items() if f in flows and v['received'] < first[f] + 5])
 
-    def named(self, n):
-        return sum(v for k, v in drops(self.b.stats(n)[n]).items() if k not in NOT_CERTAIN)
+    def named(self):
+        """Of each NIC: which process, and its drops that are certain."""
+        return {n: (self.proc[n].pid, sum(v for k, v in drops(s).items() if k not in NOT_CERTAIN)) for n, s in self.b.stats(*NICS).items()}
 
     def settle(self):
         """All is as it should be, and what was sent has arrived; from here the next round counts."""
@@ -152,17 +151,18 @@ class Crash:
         self.state()
         self.forwards(self.flows)
         self.told = self.far.drain(30)
-        self.base = {n: (self.proc[n].pid, self.named(n)) for n in NICS}
+        self.base = self.named()
         self.grown()
 
     def grown(self):
-        """Descriptors and memory of each process as long as it lives; a peer with more ports is more of both."""
+        """Descriptors and memory of each process as long as it lives; a peer with more ports is more of both.  Of its memory what
+        is nobody else's: of shared device memory it has what it has touched."""
         for name, p in [*self.proc.items(), ('far', self.far)]:
             key = (p.pid, tuple(self.ports.values()))
 
             def size(pid=p.pid):
                 with open(f'/proc/{pid}/status', encoding='ascii') as f:
-                    rss = next(int(line.split()[1]) for line in f if line.startswith('VmRSS'))
+                    rss = next(int(line.split()[1]) for line in f if line.startswith('RssAnon'))
                 return rss, len(os.listdir(f'/proc/{pid}/fd'))
             rss, fds = size()
             base = self.sizes.setdefault(key, [rss, fds, 0])
@@ -170,6 +170,7 @@ class Crash:
             if base[2] <= 3:
                 base[:2] = max(rss, base[0]), max(fds, base[1])
                 continue
+            self.growth = max(self.growth, rss - base[0])
             if fds > base[1]:  # an observer that has just left may still be there
                 wait_for(f'{self.where}: {name} has no more than {base[1]} descriptors', 3, lambda: size()[1] <= base[1])
             if rss > base[0] + GROWTH_KIB:
@@ -177,16 +178,18 @@ class Crash:
 
     def books(self, hit, all_hit, anew):
         """hit: NICs that died or left, whose flows may have lost frames; anew: the far ends are new."""
-        told = self.far.drain(30)
+        told, was = self.far.drain(30), self.told
+        now, base = self.named(), self.base
+        self.told, self.base = told, now
         self.is_so(told['settled'], True, 'the cables came to rest')
         bad = {f'{f} {k}': v[k] for f, v in told['flows'].items() for k in ('duplicated', 'corrupted', 'old', 'misrouted', 'reordered') if v[k]}
         self.is_so(bad, {}, 'frames twice, damaged, late or elsewhere')
         self.is_so(sum(v['unknown'] for v in told['cables'].values()) - self.unknown, 0, 'frames that nobody sent')
         if anew:
             return
-        lost = {f: v['missing'] - self.told['flows'][f]['missing'] for f, v in told['flows'].items()}
+        lost = {f: v['missing'] - was['flows'][f]['missing'] for f, v in told['flows'].items()}
         # A NIC's counters begin anew with each reset, which all have seen then.
-        named = 0 if all_hit else sum(self.named(n) - (self.base[n][1] if self.base[n][0] == self.proc[n].pid else 0) for n in NICS)
+        named = 0 if all_hit else sum(v - (base[n][1] if base[n][0] == pid else 0) for n, (pid, v) in now.items())
         touched = {f for f, ends in self.flows.items() if all_hit or set(ends) & hit}
         others = sum(v for f, v in lost.items() if f not in touched)
         most_others = named if self.mode == 'cut' else 0
@@ -337,6 +340,7 @@ class Crash:
 
     def round(self):
         self.rounds += 1
+        self.b.procs = [p for p in self.b.procs if p.alive()]
         event = self.rng.choice(EVENTS_BN if self.mode == 'bn' else EVENTS)
         self.where = f'{self.mode} seed {self.seed}, round {self.rounds}, {event}'
         if os.environ.get('P2PNIC_KEEP'):
@@ -357,8 +361,6 @@ class Crash:
         ended = [n for n, p in self.proc.items() if not p.alive() or (p.pid != pids[n] and n not in hit and not all_hit)]
         self.is_so(ended, [], 'NICs that ended and were not killed')
         self.books(hit, all_hit, anew)
-        self.told = self.far.ask('report')
-        self.base = {n: (self.proc[n].pid, self.named(n)) for n in NICS}
         self.grown()
 
     def forget_far(self):
@@ -372,7 +374,7 @@ class Crash:
         self.is_so([self.proc[n].stop() for n in NICS], [0] * len(NICS), 'NICs end with status')
         self.is_so(self.far.stop(), 0, 'far ends end with status')
         self.b.check(True, f'{self.mode} seed {self.seed}: {self.rounds} rounds, killed {self.kills}; lost_in_kill {self.lost}, at most '
-                     f'{self.lost_max} in a round')
+                     f'{self.lost_max} in a round; memory grew by {self.growth} KiB at most')
 
 
 def main(b):
