@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""crash.py [--seed N] [--kills N] [--mode M[,M]...] [--minutes M]
+"""crash.py [--seed N] [--kills N] [--mode M[,M]...] [--minutes M] [--together]
 
 kill -9 of drivers, of bn's host part, of NICs and of the far ends of their cables at random moments under load, orderly stops
 and replacements between them.  A model says what should be after each; NICs, peers, links, pairs and frames are held to it
@@ -377,7 +377,20 @@ class Crash:
                      f'{self.lost_max} in a round; memory grew by {self.growth} KiB at most')
 
 
-def main(b):
+def side_by_side(b):
+    """A process of its own for each mode, all at once; kills of all."""
+    procs = [b.start(m, [sys.executable, os.path.abspath(__file__), '--mode', m, *(f'--{k}={getattr(ARGS, k)}' for k in (
+        'seed', 'seeds', 'kills', 'minutes'))]) for m in ARGS.mode.split(',')]
+    total = 0
+    for p in procs:
+        status = p.wait(ARGS.minutes * 60 + 120)
+        print(p.out, end='', flush=True)
+        b.equal(status, 0, f'{p.name} ends with status')
+        total += sum(int(line.split()[1]) for line in p.out.splitlines() if line.endswith(' kills') and len(line.split()) == 3)
+    return total
+
+
+def one_by_one(b):
     total, end = 0, time.monotonic() + ARGS.minutes * 60
     modes = ARGS.mode.split(',')
     for k in range(ARGS.seeds):
@@ -389,6 +402,14 @@ def main(b):
             crash.close()
             total += sum(crash.kills.values())
             b.check(crash.kills, f'{mode}: {sum(crash.kills.values())} kills')
+    return total
+
+
+def main(b):
+    if ARGS.together:
+        total = side_by_side(b)
+    else:
+        total = one_by_one(b)
     b.say(f'{total} kills')
     b.check(total >= ARGS.least, f'{total} kills, {ARGS.least} at least')
 
@@ -400,6 +421,7 @@ def options():
     p.add_argument('--kills', type=int, default=8, help='in each mode, for each seed')
     p.add_argument('--least', type=int, default=1, help='fewer in all are a failure')
     p.add_argument('--minutes', type=float, default=10, help='ends then, whatever was done')
+    p.add_argument('--together', action='store_true', help='all modes at once')
     p.add_argument('--mode', default='wr,rd,cut,bn')
     return p.parse_args()
 
