@@ -145,7 +145,12 @@ static int parse_option(struct fault_rule *r, const char *text, char err[FAULT_E
 		r->bytes = (uint32_t)v;
 		return 0;
 	}
-	return fail(err, "fault rule: '%s' is no option here: seed=N, ns=N, count=N, local; for drop and truncate part or bytes=N", text);
+	if (!strncmp(text, "bit=", 4) && r->what == FAULT_FLIP && number(text + 4, 1 << 20, &v)) {
+		r->bit = (uint32_t)v + 1;
+		return 0;
+	}
+	return fail(err, "fault rule: '%s' is no option here: seed=N, ns=N, count=N, local; for drop and truncate part or bytes=N;"
+			 " for flip bit=N", text);
 }
 
 int fault_add(struct fault_set *s, const char *rule, char err[FAULT_ERR_MAX])
@@ -260,7 +265,7 @@ static void befall(struct fault_rule *r, const struct fault_dma *d, struct fault
 		cut(r, d, unit ? unit : 4, hit);
 		break;
 	case FAULT_FLIP:
-		hit->flip = 1 + below(r, 8 * d->len);
+		hit->flip = r->bit ? r->bit : 1 + below(r, 8 * d->len);
 		break;
 	case FAULT_DELAY:
 		hit->delay_ns += r->ns;

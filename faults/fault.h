@@ -24,6 +24,7 @@
  *   ns=N       how long: k, m and g may follow (10m are 10 ms); 100 us, of a duplicate 0
  *   part       drop, truncate: by whole units of what the fabric loses, of a drop one; a request of one unit is lost whole
  *   bytes=N    the same with units of N bytes, 4 to 4096, a power of two
+ *   bit=N      flip: always this bit, 0 is the first byte's lowest; of a request that is shorter none
  *   count=N    so many hits, then none
  *   local      DMA within a NIC's own memory as well
  *
@@ -63,6 +64,7 @@ struct fault_rule {
 	uint64_t chance;         /* of 2^32 */
 	uint64_t ns, count;      /* count 0: no end */
 	uint32_t bytes;          /* of a unit; 0: all of it, 1: as the board says */
+	uint32_t bit;            /* 1 + the one to flip; 0: any */
 	uint64_t random;
 	uint64_t seen, hits;
 };

@@ -71,9 +71,11 @@ void fw_cons_open(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 	base = c->next + 0x80000000u + (board_random(n->board) >> 4);
 	if (base + c->mask + 1 < base || !base)
 		base = c->mask + 2;
-	c->next = c->fetch = c->dfetch = c->done = c->told = base;
+	c->next = c->fetch = c->dfetch = c->done = c->told = c->published = base;
 	c->poke = 0;
 	c->expect = 0;
+	c->wrong = c->doubts = 0;
+	memset(&c->stale, 0, sizeof(c->stale));
 	c->active = c->gap = false;
 	c->deficit = 0;
 	if (n->scrub && n->mode != P2P_MODE_BN) /* bn.c scrubs what it fetches */
@@ -109,41 +111,41 @@ void fw_cons_close(struct fw_nic *n, struct fw_cons *c)
 	c->fetch = c->dfetch = c->next;
 }
 
-/* Two batches ahead is as far as a hole is looked past. */
-static bool cons_is_hole(const struct fw_nic *n, const struct fw_cons *c, uint32_t at)
+/* Past the next slot, which is given up.  How many frames it was the next right descriptor tells; until then it is not completed. */
+static void cons_pass(struct fw_nic *n, struct fw_cons *c, enum p2p_drop why)
 {
-	uint32_t k, ahead = 2 * n->batch < P2P_MAX_SEGS ? P2P_MAX_SEGS : 2 * n->batch;
-
-	if (!n->scrub)
-		return false;
-	for (k = 1; k <= ahead && k <= c->mask; k++)
-		if (le32_load_acquire(&c->descs[(at + k) & c->mask].seq) == at + k)
-			return le32_load_acquire(&c->descs[at & c->mask].seq) != at;
-	return false;
+	if (!c->gap) {
+		c->gap_at = c->next;
+		c->wrong = 0;
+	}
+	c->gap = true;
+	if (c->active)
+		cons_drop_active(n, c, why);
+	else
+		c->wrong += why == P2P_DROP_csum_mismatch;
+	c->next++;
+	n->completing |= FW_BIT(c->peer);
 }
 
 static void cons_hole(struct fw_nic *n, struct fw_cons *c)
 {
 	fw_event(n, P2P_EV_holes, 1);
-	if (c->active)
-		cons_drop_active(n, c, P2P_DROP_desc_lost);
-	if (!c->gap)
-		c->gap_at = c->next;
-	c->gap = true;
-	c->next++;
-	n->completing |= FW_BIT(c->peer);
+	cons_pass(n, c, P2P_DROP_desc_lost);
 }
 
 /* Frames that began and ended unseen before frame number g; more than half the numbers: g is not to be believed. */
 static void cons_gap(struct fw_nic *n, struct fw_cons *c, uint8_t g, unsigned int also)
 {
-	uint8_t lost = (uint8_t)(g - c->expect);
+	uint32_t lost = (uint8_t)(g - c->expect), wrong;
 
 	/* A send ring mixes ingresses, each with its own numbers; it has no holes. */
 	if (lost >= 128 || n->mode == P2P_MODE_BN)
 		return;
-	if (lost + also)
-		cons_lose(n, P2P_DROP_desc_lost, lost + also);
+	wrong = c->wrong < lost + also ? c->wrong : lost + also;
+	if (wrong)
+		cons_lose(n, P2P_DROP_csum_mismatch, wrong);
+	if (lost + also > wrong)
+		cons_lose(n, P2P_DROP_desc_lost, lost + also - wrong);
 	c->expect = (uint8_t)(g + also);
 }
 
@@ -191,21 +193,113 @@ static inline uint8_t *cons_buf(const struct fw_cons *c, uint32_t slot)
 	return c->bufs + (size_t)slot * c->buf_size;
 }
 
+/* By its sequence number alone. */
+static inline bool cons_is_there(const struct fw_cons *c, uint32_t seq)
+{
+	return le32_load_acquire(&c->descs[seq & c->mask].seq) == seq;
+}
+
+/* wr: a wrong one stays wrong until it is written anew, and is not summed at each look at an empty ring. */
+static bool cons_is_right(struct fw_nic *n, struct fw_cons *c, uint32_t at, const struct p2p_desc *d)
+{
+	if (n->mode != P2P_MODE_WR)
+		return true;
+	if (!memcmp(d, &c->stale, sizeof(*d)))
+		return false;
+	if (cons_sum_ok(n, d, cons_buf(c, at & c->mask), c->buf_size))
+		return true;
+	c->stale = *d;
+	return false;
+}
+
 /*
- * What a slot with a wrong checksum was: its payload may be lost, and the descriptor right, or the descriptor is wrong.
- * A frame number is believed if the slots that were given up before it can have held so many frames; a frame that has begun goes on.
+ * Is a slot behind `at` written?  Two batches ahead is as far as is looked.  A number alone does not say so: with one bit wrong
+ * it is that of the slot's next lap.  rd knows no better before it has read the payload (cons_fetched_right()).
  */
+static bool cons_is_later(struct fw_nic *n, struct fw_cons *c, uint32_t at)
+{
+	uint32_t k, ahead = 2 * n->batch < P2P_MAX_SEGS ? P2P_MAX_SEGS : 2 * n->batch;
+	struct p2p_desc d;
+
+	for (k = 1; k <= ahead && at + k - c->done <= c->mask; k++)
+		if (p2p_desc_take(&c->descs[(at + k) & c->mask], at + k, &d) && cons_is_right(n, c, at + k, &d))
+			return true;
+	return false;
+}
+
+static bool cons_is_hole(struct fw_nic *n, struct fw_cons *c, uint32_t at)
+{
+	return n->scrub && cons_is_later(n, c, at) && !cons_is_there(c, at);
+}
+
+/*
+ * Has the producer written the next slot, whose checksum is wrong?  Else what lies there may be of the lap before, with a wrong bit
+ * in its number, and whoever takes it is ahead of the producer for good.  A control line says how far it is; it comes after
+ * all descriptors before that have been written once more.
+ */
+static bool cons_is_published(const struct fw_cons *c)
+{
+	return c->published - c->next - 1 <= c->mask;
+}
+
+/* The lowest frame number that the next slot can have: a frame that has begun goes on. */
+static uint8_t cons_first(const struct fw_cons *c, uint32_t flags)
+{
+	return (uint8_t)(c->expect - (c->active || (flags & P2P_DF_CONT) ? 1 : 0));
+}
+
+/* Can the slots that were given up before the next one have held so many frames? */
+static bool cons_frame_fits(const struct fw_cons *c, const struct p2p_desc *d)
+{
+	uint32_t holes = c->gap ? c->next - c->gap_at : 0;
+	uint8_t g = (uint8_t)P2P_DW_FRAME(from_le32(d->where));
+
+	return c->active || (uint8_t)(g - cons_first(c, P2P_D0_FLAGS(from_le32(d->w0)))) <= holes;
+}
+
+/*
+ * What becomes of the next slot, whose checksum is wrong.  If one behind it is right it is passed: that one's frame number says
+ * how many were lost, whatever this descriptor says.
+ */
+enum cons_wrong { CONS_WAIT, CONS_PASS, CONS_COUNT };
+
+/*
+ * With none behind it is counted by its own descriptor, which is right if only the payload was lost.  One whose frame number cannot be
+ * here is wrong itself, and comes again with the next poke; if not with the third, it is counted all the same.
+ */
+static enum cons_wrong cons_verdict(const struct fw_nic *n, const struct fw_cons *c, const struct p2p_desc *d)
+{
+	if (!n->scrub || n->mode == P2P_MODE_BN)
+		return CONS_COUNT;
+	if (!cons_is_published(c))
+		return CONS_WAIT;
+	return cons_frame_fits(c, d) || (c->doubt_at == c->next && c->doubts >= FW_DOUBTS) ? CONS_COUNT : CONS_WAIT;
+}
+
+/* wr: the same of slot and descriptor d, which may have come anew meanwhile. */
+static enum cons_wrong cons_wrong(struct fw_nic *n, struct fw_cons *c, const struct p2p_desc *d)
+{
+	struct p2p_desc now;
+
+	if (!n->scrub || !cons_is_later(n, c, c->next))
+		return cons_verdict(n, c, d);
+	if (p2p_desc_take(&c->descs[c->next & c->mask], c->next, &now) && from_le32(now.csum) == from_le32(d->csum))
+		return CONS_PASS;
+	n->look_again |= FW_BIT(c->peer);
+	return CONS_WAIT;
+}
+
+/* What a slot with a wrong checksum was: its payload may be lost, and the descriptor right, or the descriptor is wrong. */
 static void cons_guess(const struct fw_nic *n, const struct fw_cons *c, uint32_t *flags, uint8_t *g)
 {
 	uint32_t holes = c->gap ? c->next - c->gap_at : 0;
-	uint8_t first = c->expect;
+	uint8_t first;
 
 	if (c->active)
 		*flags |= P2P_DF_CONT;
 	if (c->active || (c->ring != n->ports && !n->cut))
 		*flags &= ~(uint32_t)P2P_DF_VOID;
-	if (*flags & P2P_DF_CONT)
-		first--;
+	first = cons_first(c, *flags);
 	if (c->active || (uint8_t)(*g - first) > holes)
 		*g = first;
 }
@@ -220,6 +314,8 @@ static int cons_judge_summed(struct fw_nic *n, struct fw_cons *c, const struct p
 	if (p2p_unlikely(!sum_ok) && n->mode != P2P_MODE_BN)
 		cons_guess(n, c, &flags, &g);
 	slot = c->next++ & c->mask;
+	if (!c->gap)
+		c->wrong = 0;
 	c->gap = false;
 	n->completing |= FW_BIT(c->peer);
 	board_charge(n->board, BOARD_STEP_CHECK, 1);
@@ -269,13 +365,6 @@ static int cons_judge_summed(struct fw_nic *n, struct fw_cons *c, const struct p
 	return 1;
 }
 
-static int cons_judge(struct fw_nic *n, struct fw_cons *c, const struct p2p_desc *d)
-{
-	const uint8_t *buf = cons_buf(c, c->next & c->mask);
-
-	return cons_judge_summed(n, c, d, cons_sum_ok(n, d, buf, c->buf_size));
-}
-
 /* rd: submit the read of one slot's payload.  False: the descriptor makes no sense. */
 static bool cons_read(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c, const struct p2p_desc *d, uint32_t slot)
 {
@@ -318,33 +407,111 @@ static bool cons_fetch(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c
 	return false;
 }
 
+/* rd: slot s was fetched as a hole, or has a wrong checksum.  Is there another descriptor now? */
+static bool cons_is_new(const struct fw_cons *c, uint32_t s)
+{
+	const struct p2p_desc *copy = &c->copy[s & c->mask];
+	struct p2p_desc d;
+
+	if (!p2p_desc_take(&c->descs[s & c->mask], s, &d))
+		return false;
+	/* cons_fetch() turned the checksum of what makes no sense. */
+	return c->pend[s & c->mask] == FW_HOLE || from_le32(d.w0) != from_le32(copy->w0) ||
+	       from_le32(d.where) != from_le32(copy->where) ||
+	       (from_le32(d.csum) != from_le32(copy->csum) && from_le32(d.csum) != ~from_le32(copy->csum));
+}
+
+/* rd: from the next slot on, as if nothing had been read. */
+static void cons_refetch(struct fw_nic *n, struct fw_cons *c)
+{
+	uint32_t s, slot;
+
+	for (s = c->next; s != c->fetch; s++) {
+		slot = s & c->mask;
+		if (c->pend[slot] == FW_HOLE)
+			c->pend[slot] = 0;
+		else if (!(P2P_D0_FLAGS(from_le32(c->copy[slot].w0)) & P2P_DF_HERE))
+			cons_scrub(n, c, s);
+	}
+	c->fetch = c->next;
+}
+
+/*
+ * rd: the next slot is a hole, or its checksum is wrong.  1: one behind it was fetched that is right, so the producer has written
+ * the next one, too.  0: none.  -1: look again, there is more to fetch, or what was fetched was written anew.
+ */
+static int cons_fetched_right(struct fw_nic *n, struct fw_cons *c)
+{
+	const bool here = cons_is_new(c, c->next);
+	bool reading = false, anew = here;
+	uint32_t s, slot;
+
+	for (s = c->next + 1; s != c->fetch; s++) {
+		slot = s & c->mask;
+		if (c->pend[slot] != FW_HOLE) {
+			if (!board_done(n->board, BOARD_Q_READ, c->tok[slot])) {
+				reading = true;
+				continue;
+			}
+			if (!here && cons_sum_ok(n, &c->copy[slot], cons_buf(c, slot), c->buf_size))
+				return 1;
+		}
+		anew |= cons_is_new(c, s);
+	}
+	if (anew && !reading)
+		cons_refetch(n, c);
+	if (!anew && !reading)
+		return 0;
+	n->look_again |= FW_BIT(c->peer);
+	return -1;
+}
+
 /* rd, bn: the next slot whose read has finished.  1 judged a frame, 0 nothing, -1 go on. */
 static int cons_poll_fetched(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 {
 	uint32_t slot = c->next & c->mask;
-	bool dry = false;
+	enum cons_wrong wrong = CONS_COUNT;
+	bool dry = false, hole, sum_ok;
 
 	if (n->mode == P2P_MODE_BN)
 		fw_bn_fetch(n, peer, c);
 	else
 		dry = cons_fetch(n, peer, c);
-	if (c->next != c->fetch || !dry)
+	if (!dry)
 		n->look_again |= FW_BIT(c->peer);
 	if (c->next == c->fetch)
 		return 0;
-	if (c->pend[slot] == FW_HOLE) {
+	hole = c->pend[slot] == FW_HOLE;
+	if (!hole && !board_done(n->board, BOARD_Q_READ, c->tok[slot])) {
+		n->look_again |= FW_BIT(c->peer);
+		return 0;
+	}
+	sum_ok = !hole && cons_sum_ok(n, &c->copy[slot], cons_buf(c, slot), c->buf_size);
+	if (p2p_unlikely(!sum_ok)) {
+		int later = n->scrub && n->mode != P2P_MODE_BN ? cons_fetched_right(n, c) : 0;
+
+		wrong = later > 0 ? CONS_PASS : later < 0 || hole ? CONS_WAIT : cons_verdict(n, c, &c->copy[slot]);
+		if (wrong == CONS_WAIT)
+			return 0;
+	}
+	n->look_again |= FW_BIT(c->peer);
+	if (hole) {
 		c->pend[slot] = 0;
 		cons_hole(n, c);
 		return -1;
 	}
-	if (!board_done(n->board, BOARD_Q_READ, c->tok[slot]))
-		return 0;
-	return cons_judge(n, c, &c->copy[slot]) ? 1 : -1;
+	if (wrong == CONS_PASS) {
+		cons_pass(n, c, P2P_DROP_csum_mismatch);
+		return -1;
+	}
+	return cons_judge_summed(n, c, &c->copy[slot], sum_ok) ? 1 : -1;
 }
 
 int fw_cons_poll(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 {
+	enum cons_wrong wrong;
 	struct p2p_desc d;
+	bool sum_ok;
 	int got;
 
 	if (!c->open)
@@ -367,7 +534,13 @@ int fw_cons_poll(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 			n->look_again |= FW_BIT(c->peer);
 			return 0;
 		}
-		if (cons_judge(n, c, &d))
+		sum_ok = cons_sum_ok(n, &d, cons_buf(c, c->next & c->mask), c->buf_size);
+		wrong = sum_ok ? CONS_COUNT : cons_wrong(n, c, &d);
+		if (p2p_unlikely(wrong == CONS_WAIT))
+			return 0;
+		if (p2p_unlikely(wrong == CONS_PASS))
+			cons_pass(n, c, P2P_DROP_csum_mismatch);
+		else if (cons_judge_summed(n, c, &d, sum_ok))
 			return 1;
 	}
 }
@@ -484,6 +657,7 @@ unsigned int fw_cons_burst(struct fw_nic *n, struct fw_cons *c, struct p2p_seg *
 {
 	uint32_t got, left = c->done + c->mask + 1 - c->next;
 	struct p2p_desc bad = { .w0 = to_le32(0) };
+	enum cons_wrong wrong;
 	enum cons_end end;
 
 	*dry = false;
@@ -498,8 +672,14 @@ unsigned int fw_cons_burst(struct fw_nic *n, struct fw_cons *c, struct p2p_seg *
 		n->completing |= FW_BIT(c->peer);
 		n->consumed += got;
 	}
-	if (end == CONS_BAD)
-		cons_judge_summed(n, c, &bad, false);
+	if (end == CONS_BAD) {
+		wrong = cons_wrong(n, c, &bad);
+		*dry = wrong == CONS_WAIT;
+		if (wrong == CONS_PASS)
+			cons_pass(n, c, P2P_DROP_csum_mismatch);
+		else if (wrong == CONS_COUNT)
+			cons_judge_summed(n, c, &bad, false);
+	}
 	return got;
 }
 
@@ -542,7 +722,7 @@ void fw_cons_complete(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c,
 void fw_cons_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 {
 	const struct p2p_line *ctrl;
-	uint32_t poke;
+	uint32_t poke, prod;
 
 	if (c->opening)
 		fw_cons_open(n, peer, c);
@@ -556,6 +736,14 @@ void fw_cons_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 	if (poke == c->poke)
 		return;
 	c->poke = poke;
+	prod = le32_load_acquire(&ctrl->w[P2P_RL_PROD]);
+	if (prod - c->done <= c->mask + 1)
+		c->published = prod;
+	if (c->doubt_at != c->next)
+		c->doubts = 0;
+	c->doubt_at = c->next;
+	c->doubts += cons_is_published(c);
+	n->look_again |= FW_BIT(c->peer);
 	fw_cons_tell(n, peer, c);
 	fw_event(n, P2P_EV_poke_answers, 1);
 }

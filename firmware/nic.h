@@ -45,6 +45,7 @@
 #define FW_QUANTUM_BYTES 4096     /* deficit round robin */
 #define FW_ALONE_BYTES 65536      /* the same, while no other ring has anything: many turns in one */
 #define FW_RD_WINDOW 64           /* rd, bn: reads of one ring under way */
+#define FW_DOUBTS 3              /* so often its producer may write a descriptor anew that cannot be right */
 #define FW_HOLE 0xff              /* rd: a slot given up when it was fetched */
 #define FW_STATIONS 8192          /* bridge table; 4-way buckets */
 
@@ -104,6 +105,10 @@ struct fw_cons {
 	uint32_t desc_off;     /* bn: of the send ring in our host area */
 	uint32_t comp_off;     /* of our completion line in the producer's memory */
 	uint32_t poke;         /* last answered */
+	uint32_t published;    /* its control line said that every slot before this was written */
+	struct p2p_desc stale; /* wr: the last one behind the next that had a wrong checksum */
+	uint32_t wrong;        /* of the slots given up since gap_at, those with a wrong checksum */
+	uint32_t doubt_at, doubts; /* so many control lines said that this slot was written, while it was the next */
 	uint32_t told_step;
 	int32_t deficit;
 	uint16_t id, region;

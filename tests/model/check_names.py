@@ -119,7 +119,7 @@ def check(get=read):
 
 def self_test():
     changes = [
-        ('firmware/cons.c', 'return le32_load_acquire(&c->descs[at & c->mask].seq) != at;', 'return true;'),
+        ('firmware/cons.c', 'return n->scrub && cons_is_later(n, c, at) && !cons_is_there(c, at);', 'return true;'),
         ('firmware/prod.c', 'fw_prod_reap(struct', 'fw_prod_gather(struct'),
         ('firmware/nic.h', 'uint32_t told;', 'uint32_t said;'),
         ('include/p2pnic/ring.h', '#define P2P_CL_CONS 2', '#define P2P_CL_DONE 2'),

@@ -24,7 +24,7 @@ static void refused(void **state)
 		"", "drop", "drop:desc", "drop:desc:", "lose:desc:1", "drop:descs:1", "drop:desc:2", "drop:desc:-1", "drop:desc:nan",
 		"drop:desc:0.1x", "drop:desc:1/0", "drop:desc:1/", "drop:desc:1,", "drop:desc:1,seed", "drop:desc:1,seed=",
 		"drop:desc:1,ns=-1",
-		"drop:desc:1,bytes=48", "drop:desc:1,bytes=2", "delay:desc:1,part", "stall:desc:1", "drop:nic:1", "stall:nic:1,local",
+		"drop:desc:1,bytes=48", "drop:desc:1,bytes=2", "delay:desc:1,part", "drop:desc:1,bit=3", "flip:desc:1,bit=", "flip:desc:1,bit=-1", "stall:desc:1", "drop:nic:1", "stall:nic:1,local",
 		"drop:desc:1,count=0", "dup:bell:1", "drop:desc:1,seed=18446744073709551616", "delay:desc:1,ns=2000g",
 		"drop:desc:1,seed=1,seed=1,seed=1,seed=1,seed=1,seed=1,seed=1,seed=1,seed=1,seed=1,seed=1,seed=1,seed=1,seed=1,seed=1,seed=1,seed=1",
 	};
@@ -90,6 +90,7 @@ static void pieces(void **state)
 {
 	static const char *const rules[] = {
 		"drop:payload:1", "drop:payload:1,part", "truncate:payload:1,part", "truncate:payload:1", "flip:payload:1",
+		"flip:payload:1,bit=102",
 	};
 	uint8_t src[256], dst[256], half[256];
 	struct fault_dma d = { .kind = FAULT_ON_PAYLOAD, .addr = 0x1010, .len = 256, .unit = 64 };
@@ -123,8 +124,10 @@ static void pieces(void **state)
 				assert_true(last == 255 && (first == 0 || (0x1010 + first) % 64 == 0));
 			if (r == 3)
 				assert_true(last == 255 && first % 4 == 0);
-			if (r == 4)
+			if (r >= 4)
 				assert_int_equal(bits, 1);
+			if (r == 5)
+				assert_true(first == 12 && dst[12] == 0xbf);
 		}
 	}
 }
