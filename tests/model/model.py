@@ -29,11 +29,13 @@ AHEAD = ('-DN=4', '-DAHEAD=2')  # a hole is not looked past as far as the ring g
 UNITS = ('-DU=2', '-DQ=5')  # payloads of which half may be lost
 
 # name: (size, what may happen, the assertion that must fail or None).  Unless said otherwise: wr, scrub on.
-# losses, dups, early, silences, p_restarts, c_restarts, tears: at most so many, at any time.  longs: every second frame takes
-# two slots.  certain: every frame has words that no other has.  cold: what restarts has new memory.  session: begins with the
-# NICs' meeting, in memory that a former life left behind; else sessions are up.
+# losses, dups, early, silences, p_restarts, c_restarts, tears, flips (a descriptor has the number of its slot's next lap): at
+# most so many, at any time.  longs: every second frame takes two slots.  certain: every frame has words that no other has.
+# cold: what restarts has new memory.  session: begins with the NICs' meeting, in memory that a former life left behind; else sessions are up.
 QUICK = {
     'wr':            (SMALL, 'frames=4 losses=2 early=1', None),
+    'wr-flip':       (SMALL, 'frames=4 losses=1 flips=1 early=1', None),
+    'believe-seq':   (SMALL, 'frames=4 flips=1 mut=12', 'counted_twice'),
     'wr-twice':      (SMALL, 'frames=3 losses=1 dups=1 early=1', None),
     'wr-long':       (SMALL, 'frames=4 longs=1 losses=1 early=1', None),
     'rd':            (SMALL, 'rd=1 frames=4 losses=2 early=1', None),
@@ -55,7 +57,7 @@ QUICK = {
     'no-open-scrub': (SMALL, 'session=1 frames=2 losses=1 p_restarts=1 mut=6', 'corrupted'),
     'no-repeat':     (SMALL, 'frames=4 losses=1 mut=7', 'stuck'),
     'no-echo':       (SMALL, 'frames=4 losses=1 mut=8', 'stuck'),
-    'no-zero':       (SMALL, 'session=1 frames=2 losses=1 p_restarts=1 mut=9', 'counted_twice'),
+    'no-zero':       (SMALL, 'session=1 frames=2 losses=1 p_restarts=1 mut=9', 'corrupted'),
     'answer-early':  (SMALL, 'session=1 frames=2 losses=1 silences=1 mut=10', 'stuck'),
     'no-gap':        (SMALL, 'rd=1 session=1 frames=2 losses=1 silences=1 mut=11', 'not_accounted'),
     # What scrub off means to the firmware: nobody looks for holes and nothing is written again.
@@ -68,6 +70,7 @@ LONG = {
     'wr-4-losses':   (FOUR, 'frames=5 losses=2', None),
     'rd-4':          (FOUR, 'rd=1 frames=5 losses=1 early=1', None),
     'wr-4-long':     (FOUR, 'frames=4 longs=1 losses=1 early=1', None),
+    'wr-4-flip':     (FOUR, 'frames=5 losses=1 flips=1', None),
     'wr-4-ahead':    (AHEAD, 'frames=5 losses=3', None),
     'wr-units':      (UNITS, 'frames=3 losses=2 early=1', None),
     'wr-units-long': (UNITS, 'frames=4 longs=1 losses=2', None),

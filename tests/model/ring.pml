@@ -57,6 +57,7 @@ hidden byte rd, scrub, longs, frames, session, cold, certain, mut;
 #define NO_ZERO 9     /* what the peer wrote in a former session is kept, and numbers begin where they did */
 #define ANSWER_EARLY 10 /* pokes are answered before the session is up */
 #define NO_GAP 11     /* a hole is completed before it is known how many frames it was */
+#define BELIEVE_SEQ 12 /* wr: a number alone says that a slot was written */
 
 /* struct fw_peer, and the peer line that the other side writes here. */
 #define WAITING 0
@@ -88,10 +89,12 @@ typedef cons_t {
 	byte gap_at;
 	byte look;      /* how far cons_is_hole() is */
 	byte unscrubbed; /* LATE_SCRUB alone */
-	byte ctrl_poke, ctrl_inc;
+	byte ctrl_poke, ctrl_inc, ctrl_prod;
+	byte published; /* every slot before this was written, a control line said */
 };
 cons_t c;
 byte desc_seq[N], desc_w[N];
+bool desc_bad[N]; /* its number arrived wrong: no checksum fits */
 byte data[N * U], scrubbed[N * U]; /* what arrived last; the number for which it was overwritten since, 0: none */
 byte pend[N];
 byte copy[N];
@@ -101,7 +104,7 @@ bool reading[N];
 #define HOLE 3
 
 /* Faults that may still happen. */
-byte losses, dups, early, silences, p_restarts, c_restarts, overtakes, tears;
+byte flips, losses, dups, early, silences, p_restarts, c_restarts, overtakes, tears;
 byte rounds;
 bool late;
 byte late_seq, late_unit, late_w;
@@ -221,7 +224,7 @@ inline fw_prod_tick()
 	p.repeating = false;
 	p.again = 0;
 	p.poke++;
-	p2c ! CTRL, p.poke, pp.inc, 0;
+	p2c ! CTRL, p.poke, pp.inc, p.pub;
 	p.due = false;
 	printf("fw_prod_tick: poke %d\n", p.poke);
 }
@@ -286,7 +289,7 @@ inline fw_cons_open()
 	epoch = (mut == NO_ZERO -> 1 : epoch + 1);
 	assert(epoch < 16);
 	c.next = BASE(epoch); c.fetch = c.next; c.done = c.next; c.told = c.next;
-	c.poke = 0; c.expect = 0; c.is_active = false; c.gap = false; c.gap_at = 0;
+	c.published = c.next; c.poke = 0; c.expect = 0; c.is_active = false; c.gap = false; c.gap_at = 0;
 	for (k_ : 0 .. MASK) {
 		if
 		:: mut != NO_OPENSCRUB -> cons_scrub(c.next + k_)
@@ -337,15 +340,28 @@ inline fw_cons_close()
 	c.open = false;
 }
 
+/* Does what lies there pass for piece w under number seq?  A scrubbed unit never does; another's data may by chance. */
+#if U == 1
+#define UNIT_SCRUBBED(seq) (scrubbed[SLOT(seq)] == (seq))
+#define UNIT_WRONG(seq, w) (data[SLOT(seq)] != (w))
+#define UNIT_GARBAGE(seq) (data[SLOT(seq)] == GARBAGE)
+#else
+#define UNIT_SCRUBBED(seq) (scrubbed[SLOT(seq) * U] == (seq) || scrubbed[SLOT(seq) * U + 1] == (seq))
+#define UNIT_WRONG(seq, w) (data[SLOT(seq) * U] != (w) || data[SLOT(seq) * U + 1] != (w))
+#define UNIT_GARBAGE(seq) (data[SLOT(seq) * U] == GARBAGE || data[SLOT(seq) * U + 1] == GARBAGE)
+#endif
 #define AT (rd -> c.fetch : c.next)
 #define THERE(seq) (desc_seq[SLOT(seq)] == ((seq) & 255))
+/* wr: and its checksum is right.  What rd knows of it only when it is read is left out. */
+#define RIGHT(seq) (THERE(seq) && (rd || mut == BELIEVE_SEQ || \
+		    (!desc_bad[SLOT(seq)] && !UNIT_SCRUBBED(seq) && !UNIT_WRONG(seq, desc_w[SLOT(seq)]))))
 #define TAKE(seq) (mut == NO_SEQ -> desc_seq[SLOT(seq)] : THERE(seq))
 #if AHEAD == 1
-#define LATER(seq) THERE((seq) + 1)
+#define LATER(seq) RIGHT((seq) + 1)
 #elif AHEAD == 2
-#define LATER(seq) (THERE((seq) + 1) || THERE((seq) + 2))
+#define LATER(seq) (RIGHT((seq) + 1) || RIGHT((seq) + 2))
 #else
-#define LATER(seq) (THERE((seq) + 1) || THERE((seq) + 2) || THERE((seq) + 3))
+#define LATER(seq) (RIGHT((seq) + 1) || RIGHT((seq) + 2) || RIGHT((seq) + 3))
 #endif
 
 /* cons_is_hole(): this slot is not there; a later one is; look again at this one.  Not in vain where nothing can come. */
@@ -408,28 +424,25 @@ inline cons_fetch()
 
 #define CAN_FETCHED_HOLE (rd && c.open && c.next != c.fetch && pend[SLOT(c.next)] == HOLE)
 #define CAN_JUDGE_RD (rd && c.open && c.next != c.fetch && pend[SLOT(c.next)] != HOLE && !reading[SLOT(c.next)])
-#define CAN_JUDGE_WR (!rd && c.open && !c.look && DIST(c.next, c.done) <= MASK && TAKE(c.next))
+#define CAN_TAKE_WR (!rd && c.open && !c.look && DIST(c.next, c.done) <= MASK && TAKE(c.next))
+#define SUM_WRONG (desc_bad[SLOT(c.next)] || UNIT_SCRUBBED(JUDGE_SEQ) || UNIT_WRONG(JUDGE_SEQ, JUDGE_W))
+#define PUBLISHED (DIST(c.published, c.next + 1) <= MASK)
+#define CAREFUL (scrub && mut != BELIEVE_SEQ)
+/* A wrong checksum: given up where the slot was written, passed where a right one behind it says so. */
+#define CAN_JUDGE_WR (CAN_TAKE_WR && (!CAREFUL || !SUM_WRONG || (PUBLISHED && !LATER(c.next))))
+#define CAN_PASS (CAN_TAKE_WR && CAREFUL && SUM_WRONG && LATER(c.next))
 #define CAN_JUDGE (CAN_JUDGE_WR || CAN_JUDGE_RD)
 
-/* Does what lies there pass for piece w under number seq?  A scrubbed unit never does; another's data may by chance. */
-#if U == 1
-#define UNIT_SCRUBBED(seq) (scrubbed[SLOT(seq)] == (seq))
-#define UNIT_WRONG(seq, w) (data[SLOT(seq)] != (w))
-#define UNIT_GARBAGE(seq) (data[SLOT(seq)] == GARBAGE)
-#else
-#define UNIT_SCRUBBED(seq) (scrubbed[SLOT(seq) * U] == (seq) || scrubbed[SLOT(seq) * U + 1] == (seq))
-#define UNIT_WRONG(seq, w) (data[SLOT(seq) * U] != (w) || data[SLOT(seq) * U + 1] != (w))
-#define UNIT_GARBAGE(seq) (data[SLOT(seq) * U] == GARBAGE || data[SLOT(seq) * U + 1] == GARBAGE)
-#endif
 #define JUDGE_SEQ (mut == NO_SEQ -> desc_seq[SLOT(c.next)] : c.next)
 #define JUDGE_W (rd -> copy[SLOT(c.next)] : desc_w[SLOT(c.next)])
-#define CAN_PASS_BY_CHANCE (!certain && !UNIT_SCRUBBED(JUDGE_SEQ) && !UNIT_GARBAGE(JUDGE_SEQ) && UNIT_WRONG(JUDGE_SEQ, JUDGE_W))
+#define CAN_PASS_BY_CHANCE (!certain && !(!rd && desc_bad[SLOT(c.next)]) && !UNIT_SCRUBBED(JUDGE_SEQ) && \
+			    !UNIT_GARBAGE(JUDGE_SEQ) && UNIT_WRONG(JUDGE_SEQ, JUDGE_W))
 
 inline cons_judge_summed(chance)
 {
 	b_ = JUDGE_W;
 	k_ = JUDGE_SEQ;
-	ok_ = !UNIT_SCRUBBED(k_) && (chance || !UNIT_WRONG(k_, b_));
+	ok_ = !(!rd && desc_bad[SLOT(k_)]) && !UNIT_SCRUBBED(k_) && (chance || !UNIT_WRONG(k_, b_));
 	g_ = DIST(FRAME(b_), first);
 	c_ = SLOT(c.next);
 	copy[c_] = b_;
@@ -502,6 +515,7 @@ inline fw_cons_complete()
 inline fw_cons_tick()
 {
 	c.poke = c.ctrl_poke;
+	c.published = c.ctrl_prod;
 	fw_cons_tell();
 }
 
@@ -542,9 +556,9 @@ inline peer_accept(S, producer, out)
 	if
 	:: producer && mut != NO_ZERO -> p.comp_cons = 0; p.comp_inc = 0
 	:: !producer && mut != NO_ZERO ->
-		c.ctrl_poke = 0; c.ctrl_inc = 0;
+		c.ctrl_poke = 0; c.ctrl_inc = 0; c.ctrl_prod = 0;
 		for (k_ : 0 .. MASK) {
-			desc_seq[k_] = 0; desc_w[k_] = 0;
+			desc_seq[k_] = 0; desc_w[k_] = 0; desc_bad[k_] = false;
 		}
 	:: else -> skip
 	fi;
@@ -639,14 +653,14 @@ inline c_restart()
 	c_restarts--;
 	rounds = 0;
 	fw_cons_close();
-	c.next = 0; c.fetch = 0; c.done = 0; c.told = 0; c.gap = false; c.gap_at = 0; c.poke = 0; c.expect = 0; c.unscrubbed = 0;
+	c.next = 0; c.fetch = 0; c.done = 0; c.told = 0; c.gap = false; c.gap_at = 0; c.poke = 0; c.expect = 0; c.unscrubbed = 0; c.published = 0;
 	for (k_ : 0 .. MASK) {
 		pend[k_] = 0; copy[k_] = 0; reading[k_] = false;
 	}
 	if
 	:: cold ->
 		lose_all(p2c, cp);
-		c.ctrl_poke = 0; c.ctrl_inc = 0; cp.line_beat = 0; cp.line_ack = 0; cp.line_inc = 0;
+		c.ctrl_poke = 0; c.ctrl_inc = 0; c.ctrl_prod = 0; cp.line_beat = 0; cp.line_ack = 0; cp.line_inc = 0;
 		for (k_ : 0 .. MASK) {
 			desc_seq[k_] = 0; desc_w[k_] = 0;
 		}
@@ -684,8 +698,8 @@ inline arrive_p2c()
 {
 	if
 	:: m_ == PAY -> data[SLOT(a_) * U + b_] = c_; scrubbed[SLOT(a_) * U + b_] = 0
-	:: m_ == DESC -> desc_seq[SLOT(a_)] = a_; desc_w[SLOT(a_)] = b_
-	:: m_ == CTRL -> c.ctrl_poke = a_; c.ctrl_inc = b_
+	:: m_ == DESC -> desc_seq[SLOT(a_)] = a_; desc_w[SLOT(a_)] = b_; desc_bad[SLOT(a_)] = false
+	:: m_ == CTRL -> c.ctrl_poke = a_; c.ctrl_inc = b_; c.ctrl_prod = c_
 	:: m_ == PEER -> cp.line_beat = a_; cp.line_ack = b_; cp.line_inc = (cp.torn -> cp.line_inc : c_)
 	fi
 }
@@ -722,7 +736,7 @@ inline read_lose(k)
 
 #define QUIET_P (!CAN_SEND && !CAN_FLUSH && !CAN_REAP && !CAN_REPEAT && !CAN_TICK && !CAN_WATCH(pp, p2c) && !CAN_BEAT(pp, p2c))
 #define QUIET_C (!CAN_OPEN && !CAN_LOOK && !CAN_LOOK_LATER && !CAN_LOOK_AGAIN && !CAN_FETCH && !CAN_FETCHED_HOLE && \
-		 !CAN_JUDGE && !CAN_COMPLETE && !CAN_TELL && !CAN_ANSWER && !CAN_WATCH(cp, c2p) && !CAN_BEAT(cp, c2p) && \
+		 !CAN_JUDGE && !CAN_PASS && !CAN_COMPLETE && !CAN_TELL && !CAN_ANSWER && !CAN_WATCH(cp, c2p) && !CAN_BEAT(cp, c2p) && \
 		 !c.unscrubbed && !BUSY)
 #define QUIET (len(p2c) == 0 && len(c2p) == 0 && !late && QUIET_P && QUIET_C)
 #define SETTLED (sent == frames && pp.state == UP && cp.state == UP && p.open && p.cons == p.prod && c.open && \
@@ -757,7 +771,8 @@ end:	do
 	:: d_step { CAN_FETCH -> cons_fetch() }
 	:: d_step { CAN_FETCHED_HOLE -> pend[SLOT(c.next)] = 0; cons_hole() }
 	:: d_step { CAN_JUDGE -> cons_judge_summed(false) }
-	:: d_step { CAN_JUDGE && CAN_PASS_BY_CHANCE -> cons_judge_summed(true) }
+	:: d_step { CAN_PASS -> printf("cons_pass: %d\n", c.next); cons_hole() }
+	:: d_step { ((CAN_TAKE_WR && CAREFUL) || CAN_JUDGE) && CAN_PASS_BY_CHANCE -> cons_judge_summed(true) }
 	:: d_step { pend[0] == STAGED -> observe_sent(0); pend[0] = 0; copy[0] = 0 }
 	:: d_step { pend[1] == STAGED -> observe_sent(1); pend[1] = 0; copy[1] = 0 }
 #if N == 4
@@ -792,6 +807,10 @@ end:	do
 		losses--; rounds = 0; p2c ? m_, a_, b_, c_; lose(m_, a_, b_, c_) }
 	:: d_step { losses && len(c2p) > 0 && !pp.torn ->
 		losses--; rounds = 0; c2p ? m_, a_, b_, c_; lose(m_, a_, b_, c_) }
+	/* with the number of its slot's next lap */
+	:: d_step { flips && p2c ? [DESC, _, _, _] ->
+		flips--; rounds = 0; p2c ? m_, a_, b_, c_; hurt = hurt | BIT(FRAME(b_));
+		desc_seq[SLOT(a_)] = a_ + N; desc_w[SLOT(a_)] = b_; desc_bad[SLOT(a_)] = true; printf("lost: number of %d\n", a_) }
 	/* there twice */
 	:: d_step { dups && len(p2c) > 0 && !(p2c ? [PEER, _, _, _]) -> dups--; rounds = 0; p2c ? < m_, a_, b_, c_ >; arrive_p2c() }
 	:: d_step { dups && len(c2p) > 0 && !(c2p ? [PEER, _, _, _]) -> dups--; rounds = 0; c2p ? < m_, a_, b_, c_ >; arrive_c2p() }
@@ -856,7 +875,7 @@ inline setup()
 	c_code {
 		rd = given("rd"); scrub = given("scrub"); longs = given("longs"); frames = given("frames");
 		session = given("session"); cold = given("cold"); certain = given("certain"); mut = given("mut");
-		now.losses = given("losses"); now.dups = given("dups"); now.early = given("early");
+		now.flips = given("flips"); now.losses = given("losses"); now.dups = given("dups"); now.early = given("early");
 		now.silences = given("silences"); now.p_restarts = given("p_restarts");
 		now.c_restarts = given("c_restarts"); now.overtakes = given("overtakes"); now.tears = given("tears");
 	}
