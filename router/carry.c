@@ -60,14 +60,14 @@ static bool carry_all(struct router *r, uint8_t *buf)
 	bool more = false;
 	unsigned int i;
 
-	pthread_mutex_lock(&r->drv_lock);
+	router_drv_take(r);
 	for (i = 0; i < r->drv->n; i++)
 		more |= carry_punts(r, r->drv->nic[i].index, buf);
 	for (i = 0; i < r->ports; i++)
 		carry_injects(r, &r->port[i]);
 	for (i = 0; i < r->drv->n && !more; i++)
 		more = !drv_punt_arm(r->route, r->drv->nic[i].index);
-	pthread_mutex_unlock(&r->drv_lock);
+	router_drv_give(r);
 	return more;
 }
 

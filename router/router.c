@@ -130,10 +130,10 @@ static void router_links(struct router *r)
 	r->links_ns = now_ns() + ROUTER_LINKS_NS;
 	for (i = 0; i < r->ports; i++) {
 		p = &r->port[i];
-		pthread_mutex_lock(&r->drv_lock);
+		router_drv_take(r);
 		if (drv_route_link(r->route, p->nic, p->port, &up))
 			up = false;
-		pthread_mutex_unlock(&r->drv_lock);
+		router_drv_give(r);
 		router_tap_carrier(&p->tap, up);
 	}
 }
@@ -157,10 +157,10 @@ static void router_lost(struct router *r)
 	for (i = 0; i < r->drv->n; i++) {
 		if (r->lost[i])
 			continue;
-		pthread_mutex_lock(&r->drv_lock);
+		router_drv_take(r);
 		lost = drv_route_lost(r->route, r->drv->nic[i].index);
 		snprintf(why, sizeof(why), "%s", drv_error(r->drv));
-		pthread_mutex_unlock(&r->drv_lock);
+		router_drv_give(r);
 		if (lost)
 			router_abandon(r, i, -ENOTCONN, why);
 		else if (area_hangs(r->area, i, now_ns()))
@@ -179,9 +179,9 @@ static void router_macs(struct router *r)
 		if (!fib_link_mac(r->fib, p->tap.ifindex, mac) || !memcmp(mac, p->tap.mac, 6))
 			continue;
 		memcpy(p->tap.mac, mac, 6);
-		pthread_mutex_lock(&r->drv_lock);
+		router_drv_take(r);
 		drv_route_set_port_mac(r->route, p->nic, p->port, mac);
-		pthread_mutex_unlock(&r->drv_lock);
+		router_drv_give(r);
 	}
 }
 
@@ -450,10 +450,10 @@ static int router_load(struct router *r, char err[ROUTER_ERR_MAX])
 	unsigned int i, used = 0;
 	int rc = 0;
 
-	pthread_mutex_lock(&r->drv_lock);
+	router_drv_take(r);
 	for (i = 0; i < r->drv->n; i++)
 		used += drv_route_used(r->route, r->drv->nic[i].index) == 1;
-	pthread_mutex_unlock(&r->drv_lock);
+	router_drv_give(r);
 	if (used)
 		rc = router_gateways(r, err);
 	if (!rc)
@@ -468,9 +468,9 @@ static int router_load(struct router *r, char err[ROUTER_ERR_MAX])
 	area_commit(r->area);
 	router_room(r);
 	router_rules(r);
-	pthread_mutex_lock(&r->drv_lock);
+	router_drv_take(r);
 	rc = router_use(r, err);
-	pthread_mutex_unlock(&r->drv_lock);
+	router_drv_give(r);
 	return rc;
 }
 
@@ -489,6 +489,7 @@ int router_create(struct router **out, struct drv *d, const struct router_opts *
 	for (i = 0; i < d->n; i++)
 		r->name[d->nic[i].index] = o->nic_name[i];
 	pthread_mutex_init(&r->drv_lock, NULL);
+	pthread_mutex_init(&r->drv_turn, NULL);
 	r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = router_begin(r, err);
 	if (!rc)
@@ -536,6 +537,7 @@ void router_destroy(struct router *r)
 		drv_route_close(r->route);
 	if (r->stop_fd >= 0)
 		close(r->stop_fd);
+	pthread_mutex_destroy(&r->drv_turn);
 	pthread_mutex_destroy(&r->drv_lock);
 	free(r);
 }

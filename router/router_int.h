@@ -21,7 +21,8 @@ struct router {
 	struct drv *drv;
 	struct router_opts opts;
 	struct drv_route *route;
-	pthread_mutex_t drv_lock; /* the driver has one caller at a time */
+	/* The driver has one caller at a time: router_drv_take(), router_drv_give(). */
+	pthread_mutex_t drv_lock, drv_turn;
 	struct router_port *port;
 	unsigned int ports;
 	const char *name[P2P_MAX_NICS];  /* by NIC_INDEX */
@@ -40,6 +41,22 @@ struct router {
 	bool lost[P2P_MAX_NICS]; /* by the order of drv_add(): area abandoned */
 	unsigned int policy; /* rules that are not followed, as said last */
 };
+
+/*
+ * In turn: who waits for drv_lock keeps drv_turn, so that the thread between rings and TAPs, which under load takes the lock
+ * again as soon as it has let go of it, waits behind it.
+ */
+static inline void router_drv_take(struct router *r)
+{
+	pthread_mutex_lock(&r->drv_turn);
+	pthread_mutex_lock(&r->drv_lock);
+	pthread_mutex_unlock(&r->drv_turn);
+}
+
+static inline void router_drv_give(struct router *r)
+{
+	pthread_mutex_unlock(&r->drv_lock);
+}
 
 /* carry.c: the thread between rings and TAPs. */
 void *router_carry(void *arg);
