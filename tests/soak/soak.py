@@ -35,7 +35,8 @@ KINDS = {
 }
 RULES = ('drop:desc:1e-3', 'drop:payload:1e-3', 'dup:payload:1e-3,ns=50k', 'delay:payload:1e-3,ns=200k', 'flip:payload:1e-3',
          'truncate:payload:1e-3', 'drop:completion:1e-2', 'delay:completion:1/100,ns=2m', 'dup:completion:1e-2', 'drop:control:1e-1',
-         'delay:desc:1e-3,ns=1m', 'dup:desc:1e-3,ns=20k', 'stall:nic:1e-5,ns=5m', 'link:port:1e-4,ns=5m', 'slow:port:1e-3,ns=2m', 'drop:bell:1e-2')
+         'delay:desc:1e-3,ns=1m', 'dup:desc:1e-3,ns=20k', 'stall:nic:1e-5,ns=5m', 'link:port:1e-4,ns=5m',
+         'slow:port:1e-3,ns=2m', 'drop:bell:1e-2', 'flip:desc:1e-3')
 
 
 def plan(seed, modes):
