@@ -5,7 +5,10 @@
 Four NICs, two memif cables each, in a ring of pairs under traffic.  A round is a stay in each of wr, rd, cut and bn; in each but bn one
 peer, c or d, is restarted.  a and b live on: what they have after some rounds they have after more.  Arguments: other numbers of rounds.
 """
+import os
 import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'integration'))
 
 from lib import Far, run, wait_for
 from world import FAR_IS_CLIENT, NICS, PAIRS, SESSIONS, rss_kib
