@@ -257,6 +257,7 @@ int cli_bench_soak(int argc, char **argv)
 	r.frames[0] = o.frame_set ? (unsigned int)o.frame : 64;
 	r.num_frames = 1;
 	r.seconds = o.seconds_set ? o.seconds : 600;
+	r.patience_s = o.patience_set ? o.patience : 0;
 	r.load = o.load_set ? (double)o.load : 95;
 	r.native = o.native;
 	r.ring = o.ring_set ? (unsigned int)o.ring : 0;

@@ -213,6 +213,8 @@
 	X(STR, cores, "cores", 0, "G,F", 0, 0, "core of generator and sink, core of the forwarder (the first two)") \
 	X(FLAG, native, "native", 0, "", 0, 0, "DPDK built for this CPU by scripts/dpdk-native.sh, not Debian's package") \
 	X(POW2, ring, "ring", 0, "N", 64, 16384, "descriptors of the cables' rings (its best of 1024 and 2048)") \
+	X(SECONDS, patience, "patience", 0, "S", 0, 0, \
+	  "to wait in all, on a virtual machine, for cores that are as near and as fast as at their best (180 for each of --seconds)") \
 	X(FLAG, json, "json", 'j', "", 0, 0, "print one JSON object")
 
 #define CLI_BENCH_IDLE_OPTIONS(X) \

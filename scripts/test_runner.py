@@ -188,7 +188,8 @@ class Runner:
     def build(self, build, tests, prefix):
         # Those with networks, processes and pinned threads run alone; the rest share the cores.
         alone = [t for t in tests if not t['is_parallel'] or suites_of(t) & {'integration', 'long'}]
-        shared = [t for t in tests if t not in alone]
+        # Those that may take long first, so that none of them is left to one core in the end.
+        shared = sorted((t for t in tests if t not in alone), key=lambda t: -t['timeout'])
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             for f in [pool.submit(self.one, build, t, prefix) for t in shared]:
                 f.result()

@@ -96,7 +96,7 @@ def against(b):
 
 
 def soak(b):
-    o = bench(b, 'soak', '--seconds', '0.3', '--load', '50', '--ring', '1024')
+    o = bench(b, 'soak', '--seconds', '0.3', '--load', '50', '--ring', '1024', '--patience', '1')
     b.check(o['received'] == o['sent'] > 0 and o['lost'] == o['corrupted'] == o['reordered'] == 0 and
             isinstance(o['taken_away'], list), f'soak: {o["sent"]} sent, {o["received"]} received, {o["lost"]} lost')
 
