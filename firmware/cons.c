@@ -277,6 +277,7 @@ static enum cons_wrong cons_verdict(const struct fw_nic *n, const struct fw_cons
 }
 
 /* wr: the same of slot and descriptor d, which may have come anew meanwhile. */
+__attribute__((noinline, cold))
 static enum cons_wrong cons_wrong(struct fw_nic *n, struct fw_cons *c, const struct p2p_desc *d)
 {
 	struct p2p_desc now;
