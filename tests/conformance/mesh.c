@@ -662,6 +662,14 @@ void mesh_send_raw(struct mesh *m, unsigned int nic, unsigned int port, const ui
 	script_port_receive(m->port[nic][port].sp, data, len, *m->now);
 }
 
+void mesh_send_few(struct mesh *m, unsigned int nic, unsigned int port)
+{
+	const uint8_t mac[6] = { 2 };
+
+	for (uint32_t k = 0; k < MESH_FEW; k++)
+		mesh_send(m, nic, port, mac, mac, 60 + 700 * k);
+}
+
 void mesh_station(uint8_t mac[6], unsigned int k)
 {
 	memcpy(mac, (uint8_t[6]){ 0x02, 0, 0, 0, (uint8_t)(k >> 8), (uint8_t)k }, 6);

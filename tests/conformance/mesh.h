@@ -200,6 +200,9 @@ uint32_t mesh_send(struct mesh *m, unsigned int nic, unsigned int port, const ui
 		   uint32_t len);
 uint32_t mesh_send_at(struct mesh *m, unsigned int nic, unsigned int port, const uint8_t dst[6], const uint8_t src[6],
 		      uint32_t len, uint64_t at_ns);
+/* MESH_FEW frames of 60 bytes and more, the largest in two slots. */
+#define MESH_FEW 5
+void mesh_send_few(struct mesh *m, unsigned int nic, unsigned int port);
 void mesh_send_raw(struct mesh *m, unsigned int nic, unsigned int port, const uint8_t *data, uint32_t len);
 void mesh_station(uint8_t mac[6], unsigned int k); /* 02:00:00:00:k:k */
 uint32_t mesh_untaken(struct mesh *m, unsigned int nic, unsigned int port);

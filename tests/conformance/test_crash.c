@@ -463,7 +463,6 @@ static bool knows(const struct mesh *m, unsigned int i, unsigned int j)
  */
 static void in_place(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode, uint64_t seed)
 {
-	uint8_t dst[6] = { 2 }, src[6] = { 2 };
 	struct mesh_cfg cfg;
 	struct mesh *m;
 	unsigned int k;
@@ -489,11 +488,10 @@ static void in_place(struct bench *b, const struct mesh_ops *ops, enum p2p_mode 
 		mesh_stall(m, 1, 30000000);
 	}
 	if (!mesh_failure(m) && !mesh_wait_up(m, 3000000000ull)) {
-		for (k = 0; k < 5; k++)
-			mesh_send(m, 0, 0, dst, src, 60 + 700 * k);
+		mesh_send_few(m, 0, 0);
 		mesh_settle(m, 5000000, LONG_NS);
-		if (m->port[1][0].outs != 5 || mesh_event(m, -1, P2P_EV_bad_line))
-			mesh_fail(m, "%u of 5 frames left, %llu completion lines out of range", m->port[1][0].outs,
+		if (m->port[1][0].outs != MESH_FEW || mesh_event(m, -1, P2P_EV_bad_line))
+			mesh_fail(m, "%u of %u frames left, %llu completion lines out of range", m->port[1][0].outs, MESH_FEW,
 				  (unsigned long long)mesh_event(m, -1, P2P_EV_bad_line));
 	}
 	bench_end(b, "in-place", m);

@@ -51,22 +51,20 @@ static int64_t lost_in_kill(struct mesh *m)
 /* Every pair forwards all of a little traffic. */
 static void probe(struct mesh *m)
 {
-	uint8_t dst[6] = { 2 }, src[6] = { 2 };
 	uint32_t before[NICS][PORTS];
-	unsigned int i, p, k;
+	unsigned int i, p;
 
 	for (i = 0; i < NICS; i++)
 		for (p = 0; p < PORTS; p++)
 			before[i][p] = m->port[i][p].outs;
 	for (i = 0; i < NICS; i++)
 		for (p = 0; p < PORTS; p++)
-			for (k = 0; k < 5; k++)
-				mesh_send(m, i, p, dst, src, 60 + 700 * k);
+			mesh_send_few(m, i, p);
 	mesh_settle(m, 5000000, 5000000000ull);
 	for (i = 0; i < NICS; i++)
 		for (p = 0; p < PORTS; p++)
-			if (m->port[i][p].outs != before[i][p] + 5)
-				mesh_fail(m, "%u of 5 frames left %c.%u in the end", m->port[i][p].outs - before[i][p],
+			if (m->port[i][p].outs != before[i][p] + MESH_FEW)
+				mesh_fail(m, "%u of %u frames left %c.%u in the end", m->port[i][p].outs - before[i][p], MESH_FEW,
 					  'a' + i, p);
 }
 
@@ -189,7 +187,6 @@ static void accepted_twice(struct bench *b, const struct mesh_ops *ops, uint64_t
 	uint8_t dst[6] = { 2 }, src[6] = { 2 };
 	struct mesh_cfg cfg;
 	struct mesh *m;
-	unsigned int k;
 
 	mesh_cfg_default(&cfg, 3, 2);
 	cfg.mode = P2P_MODE_RD;
@@ -215,12 +212,11 @@ static void accepted_twice(struct bench *b, const struct mesh_ops *ops, uint64_t
 		mesh_fault_none(m);
 		mesh_wait_up(m, 2000000000ull);
 		mesh_run(m, 300000000);
-		for (k = 0; k < 5; k++)
-			mesh_send(m, 1, 1, dst, src, 60 + 700 * k);
+		mesh_send_few(m, 1, 1);
 		mesh_settle(m, 5000000, 5000000000ull);
-		if (m->port[2][0].outs != 1 || m->port[2][1].outs != 5 || mesh_event(m, -1, P2P_EV_bad_line))
-			mesh_fail(m, "%u of 1 and %u of 5 frames left, %llu completion lines out of range", m->port[2][0].outs,
-				  m->port[2][1].outs, (unsigned long long)mesh_event(m, -1, P2P_EV_bad_line));
+		if (m->port[2][0].outs != 1 || m->port[2][1].outs != MESH_FEW || mesh_event(m, -1, P2P_EV_bad_line))
+			mesh_fail(m, "%u of 1 and %u of %u frames left, %llu completion lines out of range", m->port[2][0].outs,
+				  m->port[2][1].outs, MESH_FEW, (unsigned long long)mesh_event(m, -1, P2P_EV_bad_line));
 	}
 	bench_end(b, "accepted-twice", m);
 }

@@ -15,10 +15,9 @@ import random
 import sys
 import time
 
-from lib import Failed, Far, P2PNIC, drops, run, wait_for
+from lib import Failed, Far, P2PNIC, Ring, descriptors, drops, memory_kib, run, wait_for
 
-NICS = ('a', 'b', 'c', 'd')
-PAIRS = ('a.0=b.0', 'b.1=c.0', 'c.1=d.0', 'd.1=a.1')
+NICS = Ring.NICS
 SLOTS, CABLE, RATE = 128, 1024, 1500
 # What a flow's frames can lie in when a NIC at either end dies: ring, receive buffers (of rd, the most), its two cables and their far ends' buffers.
 HELD = SLOTS + 4 * SLOTS + 4 * CABLE
@@ -32,7 +31,7 @@ NOT_CERTAIN = ('peer_lost', 'stopped')  # some of these may have been sent
 
 class Crash:
     def __init__(self, b, mode, seed):
-        self.b, self.mode, self.seed = b, mode, seed
+        self.b, self.mode, self.seed, self.ring = b, mode, seed, Ring(b)
         self.rng = random.Random(f'{mode} {seed}')
         self.kills, self.rounds, self.lost_max, self.lost, self.far_no, self.growth = {}, 0, 0, 0, 0, 0
         self.ports = {n: 2 for n in NICS}
@@ -45,23 +44,13 @@ class Crash:
 
     # --- processes ---
 
-    def cable(self, n, k, far):
-        server = (n == 'b') != far
-        return f'memif:{self.b.path(f"{n}{k}.m")}' + (',role=server' if server else '')
-
     def start(self, n):
-        ports = [self.cable(n, k, False) for k in (0, 1)] + ['null:'] * (self.ports[n] - 2)
-        self.proc[n] = self.b.nic(n, *ports)
+        self.proc[n] = self.b.nic(n, *self.ring.ports(n), *['null:'] * (self.ports[n] - 2))
 
     def far_start(self):
-        cables = {f'{n}{k}': self.cable(n, k, True) for n in NICS for k in (0, 1)}
-        flows = {}
-        for p in PAIRS:
-            one, two = (x.replace('.', '') for x in p.split('='))
-            flows[f'{one}-{two}'] = f'{one}:{two}:{RATE}'
-            flows[f'{two}-{one}'] = f'{two}:{one}:{RATE}'
+        flows = self.ring.flows(RATE)
         self.far_no += 1
-        self.far = Far(self.b, cables, flows, '--seed', str(self.seed * 100000 + self.far_no))
+        self.far = Far(self.b, self.ring.cables(), flows, '--seed', str(self.seed * 100000 + self.far_no))
         self.flows = {f: tuple(x[0] for x in f.split('-')) for f in flows}
 
     def killed(self, what):
@@ -72,7 +61,7 @@ class Crash:
         self.killed('NIC')
 
     def args(self):
-        return [*MODES[self.mode], '--slots', str(SLOTS), '--silence', str(SILENCE_MS)] + [a for p in PAIRS for a in ('--pair', p)]
+        return [*MODES[self.mode], '--slots', str(SLOTS), '--silence', str(SILENCE_MS), *self.ring.pair_args]
 
     def running(self):
         """NICs that run, as they say; those that are gone do not."""
@@ -88,7 +77,7 @@ class Crash:
 
     def cut_short(self, command, most):
         """A driver that is killed at a random moment of its life, or has just ended well."""
-        args = [*self.b._addresses(NICS), *(self.args() if command == 'up' else ())]
+        args = [*self.b.addresses(NICS), *(self.args() if command == 'up' else ())]
         p = self.b.start(command, [P2PNIC, command, *args, *(('--monitor',) if self.mode == 'bn' else ())])
         time.sleep(self.rng.random() ** 2 * most)
         if p.alive():
@@ -161,9 +150,7 @@ class Crash:
             key = (p.pid, tuple(self.ports.values()))
 
             def size(pid=p.pid):
-                with open(f'/proc/{pid}/status', encoding='ascii') as f:
-                    rss = next(int(line.split()[1]) for line in f if line.startswith('RssAnon'))
-                return rss, len(os.listdir(f'/proc/{pid}/fd'))
+                return memory_kib(pid, 'RssAnon'), descriptors(pid)
             rss, fds = size()
             base = self.sizes.setdefault(key, [rss, fds, 0])
             base[2] += 1
@@ -297,7 +284,7 @@ class Crash:
     def do_number(self):
         """Another number of NICs than they run with is refused, and disturbs nobody."""
         some = self.rng.sample(NICS, 3)
-        r = self.b.call([P2PNIC, 'up', *self.b._addresses(some), *MODES[self.mode]])
+        r = self.b.call([P2PNIC, 'up', *self.b.addresses(some), *MODES[self.mode]])
         if r.status != 1 or 'runs in a mesh of 4 NICs, 3 given; name all of them' not in r.err:
             raise Failed(f'{self.where}: up with 3 of 4 NICs: status {r.status}, {r.err!r}')
         return set(), False, False

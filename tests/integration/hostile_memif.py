@@ -20,7 +20,7 @@ import struct
 import threading
 import time
 
-from lib import MEMIF_LOOP, Failed, run, wait_for
+from lib import Failed, MEMIF_LOOP, descriptors, memory_kib, run, wait_for
 
 ACK, HELLO, INIT, REGION, RING, CONNECT, CONNECTED, DISCONNECT = range(1, 9)
 VERSION, COOKIE = 0x200, 0x3E31F20
@@ -504,15 +504,6 @@ ATTACKS = (
 )
 
 
-def fds(pid):
-    return len(os.listdir(f'/proc/{pid}/fd'))
-
-
-def rss_kib(pid):
-    with open(f'/proc/{pid}/status', encoding='ascii') as f:
-        return next(int(line.split()[1]) for line in f if line.startswith('VmRSS'))
-
-
 def honest(stats):
     """Frames that left at either end of the honest pair."""
     return stats['a']['ports'][1]['tx_frames'] + stats['b']['ports'][1]['tx_frames']
@@ -547,18 +538,18 @@ def main(b):
     far.listener = listener
     loop = b.start('honest', [MEMIF_LOOP, 'check', '1000000000000', '777', '32', 'memif:' + b.path('good1'), 'memif:' + b.path('good2')])
     wait_for('the honest go', 10, lambda: honest(far.stats()) > 1000)
-    begin, open_fds = far.stats(), fds(nic.pid)
+    begin, open_fds = far.stats(), descriptors(nic.pid)
     silent = Silent(far)
     for name, _, counter, port, attack in ATTACKS:
         one(far, name, counter, port, attack or silent, attack is None and begin)
     # Once more, and none of it is left: all pages of the process that these touch are there now.
-    warm = rss_kib(nic.pid)
+    warm = memory_kib(nic.pid)
     for _ in range(5):
         for name, _, counter, port, attack in ATTACKS[:ATTACKS.index(next(a for a in ATTACKS if a[0] == "frame-of-nothing"))]:
             attack(far)
-    b.check(rss_kib(nic.pid) - warm < 1024, f'memory: {warm} KiB, then {rss_kib(nic.pid)} KiB')
+    b.check(memory_kib(nic.pid) - warm < 1024, f'memory: {warm} KiB, then {memory_kib(nic.pid)} KiB')
     listener.close()
-    wait_for(f'descriptors: {open_fds} again', 3, lambda: fds(nic.pid) <= open_fds)
+    wait_for(f'descriptors: {open_fds} again', 3, lambda: descriptors(nic.pid) <= open_fds)
     b.equal(loop.stop(), 0, 'the honest pair: ' + ' '.join(loop.out.split('\n')))
     b.equal(nic.stop(), 0, 'exit status')
     n = {x['name']: x for x in json.loads(nic.out)['nics']}

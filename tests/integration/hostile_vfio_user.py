@@ -19,7 +19,7 @@ import socket
 import struct
 import time
 
-from lib import MEMIF_LOOP, Failed, run, wait_for
+from lib import Failed, MEMIF_LOOP, descriptors, memory_kib, run, wait_for
 
 VERSION, MAP, UNMAP, INFO, REGION_INFO, IO_FDS, IRQ_INFO, SET_IRQS, READ, WRITE, DMA_READ, DMA_WRITE, RESET = range(1, 14)
 MULTI = 15
@@ -437,15 +437,6 @@ ATTACKS = (
 )
 
 
-def fds(pid):
-    return len(os.listdir(f'/proc/{pid}/fd'))
-
-
-def rss_kib(pid):
-    with open(f'/proc/{pid}/status', encoding='ascii') as f:
-        return next(int(line.split()[1]) for line in f if line.startswith('VmRSS'))
-
-
 def one(far, name, counter, nic, attack, before=None):
     before = far.counter(nic, counter) if before is None else before
     frames = far.honest()
@@ -469,7 +460,7 @@ def main(b):
     b.up(('a', 'b', 'c'), '--pair', 'a.0=b.0', '--pair', 'c.0=b.1')
     loop = b.start('honest', [MEMIF_LOOP, 'check', '1000000000000', '777', '32', 'memif:' + b.path('good1'), 'memif:' + b.path('good2')])
     wait_for('the honest go', 10, lambda: far.honest() > 1000)
-    open_fds = {n: fds(p) for n, p in far.pids.items()}
+    open_fds = {n: descriptors(p) for n, p in far.pids.items()}
     waiting = Waiting(far)
     for name, _, counter, nic, attack in ATTACKS:
         if nic in 'ac':
@@ -478,17 +469,17 @@ def main(b):
         if nic in 'def':
             one(far, name, counter, nic, lambda f, attack=attack: attack(waiting, f), 0)
     # Once more, and none of it is left: all pages of the process that these touch are there now.
-    warm = rss_kib(far.pids['a'])
+    warm = memory_kib(far.pids['a'])
     for _ in range(3):
         for name, _, counter, nic, attack in ATTACKS:
             if nic == 'a':
                 attack(far)
-    b.check(rss_kib(far.pids['a']) - warm < 1024, f'memory of a: {warm} KiB, then {rss_kib(far.pids["a"])} KiB')
+    b.check(memory_kib(far.pids['a']) - warm < 1024, f'memory of a: {warm} KiB, then {memory_kib(far.pids["a"])} KiB')
     for n, p in far.pids.items():
         try:
-            wait_for('descriptors', 3, lambda n=n, p=p: fds(p) <= open_fds[n])
+            wait_for('descriptors', 3, lambda n=n, p=p: descriptors(p) <= open_fds[n])
         except Failed:
-            b.check(False, f'{n} has {fds(p)} descriptors open, {open_fds[n]} before')
+            b.check(False, f'{n} has {descriptors(p)} descriptors open, {open_fds[n]} before')
     b.equal(loop.stop(), 0, 'the honest pair: ' + ' '.join(loop.out.split('\n')))
     b.equal([p.stop() for p in procs.values()], [0] * 6, 'status at the end')
     b.check(len(ATTACKS) >= 20, f'{len(ATTACKS)} attacks')

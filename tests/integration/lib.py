@@ -77,6 +77,16 @@ def cpu_ns(pid):
     return total
 
 
+def memory_kib(pid, which='VmRSS'):
+    """Resident memory of a process; RssAnon: of it what is nobody else's."""
+    with open(f'/proc/{pid}/status', encoding='ascii', errors='replace') as f:
+        return next(int(line.split()[1]) for line in f if line.startswith(which + ':'))
+
+
+def descriptors(pid):
+    return len(os.listdir(f'/proc/{pid}/fd'))
+
+
 class Proc:
     """A child with its output in files."""
 
@@ -194,6 +204,37 @@ class Far(Proc):
         return self.ask('drain', quiet, most, seconds=most / 1000 + 30)
 
 
+class Ring:
+    """Four NICs with two memif cables each, in a ring of static pairs, and flows of Far's both ways through each pair."""
+    NICS = ('a', 'b', 'c', 'd')
+    PAIRS = ('a.0=b.0', 'b.1=c.0', 'c.1=d.0', 'd.1=a.1')
+    FAR_IS_CLIENT = ('b',)  # there the NIC is the memif server, and copies
+
+    def __init__(self, b):
+        self.b = b
+        self.pair_args = [a for p in self.PAIRS for a in ('--pair', p)]
+
+    def cable(self, n, k, far):
+        server = (n in self.FAR_IS_CLIENT) != far
+        return f'memif:{self.b.path(f"{n}{k}.m")}' + (',role=server' if server else '')
+
+    def ports(self, n):
+        return [self.cable(n, k, False) for k in (0, 1)]
+
+    def cables(self):
+        """The far ends: {name: spec}."""
+        return {f'{n}{k}': self.cable(n, k, True) for n in self.NICS for k in (0, 1)}
+
+    def flows(self, rate, jumbo=''):
+        """{name: what Far is told}; jumbo: of one way of each pair."""
+        flows = {}
+        for p in self.PAIRS:
+            one, two = (x.replace('.', '') for x in p.split('='))
+            flows[f'{one}-{two}'] = f'{one}:{two}:{rate}{jumbo}'
+            flows[f'{two}-{one}'] = f'{two}:{one}:{rate}'
+        return flows
+
+
 class Netns:
     """A network namespace that is gone when its process is."""
 
@@ -292,7 +333,7 @@ class Bench:
             argv += ['--port', spec]
         return self.start(name, argv + list(args)).expect(' ready at ', seconds)
 
-    def _addresses(self, names):
+    def addresses(self, names):
         return [a for n in names for a in ('--nic', 'vfio-user:' + self.sock(n))]
 
     @staticmethod
@@ -302,15 +343,15 @@ class Bench:
 
     def up(self, names, *args, seconds=20):
         """`p2pnic up` that exits; what it reports."""
-        return self.must([P2PNIC, 'up', '--json', *self._addresses(names), *self._patient(args)], seconds).json
+        return self.must([P2PNIC, 'up', '--json', *self.addresses(names), *self._patient(args)], seconds).json
 
     def up_stay(self, names, *args, seconds=20):
         """`p2pnic up --monitor` that has brought the NICs up."""
-        p = self.start('up', [P2PNIC, 'up', '--monitor', *self._addresses(names), *self._patient(args)])
+        p = self.start('up', [P2PNIC, 'up', '--monitor', *self.addresses(names), *self._patient(args)])
         return p.expect('up in ', seconds)
 
     def down(self, names):
-        return self.must([P2PNIC, 'down', *self._addresses(names)])
+        return self.must([P2PNIC, 'down', *self.addresses(names)])
 
     def run(self, *args, name='run'):
         """`p2pnic run --json` in the background; its control socket is run.ctl of that name."""

@@ -24,7 +24,7 @@ def main(b):
         refused(b, words, 'routing was left out of this build')
     b.nic('n0', 'null:')
     b.nic('n1', 'null:')
-    refused(b, ['up', *b._addresses(['n0', 'n1']), '--route'], 'routing was left out of this build')
+    refused(b, ['up', *b.addresses(['n0', 'n1']), '--route'], 'routing was left out of this build')
     r = b.call([lib.P2PNIC, 'run', '--port', 'null:', '--port', 'null:', '--seconds', '0.1'])
     b.equal(r.status, 0, 'without routing: status')
 

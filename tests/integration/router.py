@@ -47,7 +47,7 @@ class Net:
         return self.b.nic(f'n{i}', spec)
 
     def router(self, *args):
-        argv = [P2PNIC, 'router', *self.b._addresses(['n0', 'n1', 'n2']), '--silence', '2000', *args]
+        argv = [P2PNIC, 'router', *self.b.addresses(['n0', 'n1', 'n2']), '--silence', '2000', *args]
         return self.b.start('p2pnic-router', self.r.cmd(*argv)).expect('routing: ', 20)
 
     def address(self):

@@ -122,7 +122,7 @@ class Net:
         b.must(self.r.cmd('sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding'))
         self.nics = [b.nic(s, f'tap:{s},netns={self.ns[s].path}') for s in SIDES]
         b.up(list(SIDES), '--route')
-        self.router = b.start('p2pnic-router', self.r.cmd(P2PNIC, 'router', *b._addresses(list(SIDES)), '--silence', '2000')).expect('routing: ', 20)
+        self.router = b.start('p2pnic-router', self.r.cmd(P2PNIC, 'router', *b.addresses(list(SIDES)), '--silence', '2000')).expect('routing: ', 20)
         for s, (_, addr, gw, _) in SIDES.items():
             b.must(self.r.cmd('ip', 'addr', 'add', gw + '/24', 'dev', s + 'p0'))
             b.must(self.ns[s].cmd('ip', 'addr', 'add', addr + '/24', 'dev', s))

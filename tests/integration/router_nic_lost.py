@@ -35,7 +35,7 @@ class Net:
         return self.b.nic('n2', 'gen:load,rate=1000000')
 
     def router(self):
-        argv = [P2PNIC, 'router', *self.b._addresses(NICS), '--silence', '2000', '--keep', '--route-mem', '2M']
+        argv = [P2PNIC, 'router', *self.b.addresses(NICS), '--silence', '2000', '--keep', '--route-mem', '2M']
         return self.b.start('p2pnic-router', self.r.cmd(*argv)).expect('routing: ', 20)
 
     def address(self):

@@ -9,7 +9,7 @@ import re
 import signal
 import time
 
-from lib import BUILD, FULL, P2PNIC, drops, need_root, need_tool, port_sum, refused, run, skip, wait_for
+from lib import BUILD, FULL, P2PNIC, descriptors, drops, need_root, need_tool, port_sum, refused, run, skip, wait_for
 from pair import A, B, A6, B6, address, iperf, ping
 
 LEFT, RIGHT, MID = 'left', 'right', 'mid'
@@ -273,13 +273,13 @@ def device_gone(b):
     b.must(w.mid.cmd('ip', 'link', 'set', 'v0', 'up'))
     link(True)
     ping(b, 'down and up', w.left, B, 10, 500)
-    descriptors = [len(os.listdir(f'/proc/{n.pid}/fd')) for n in nics]
+    before = [descriptors(n.pid) for n in nics]
     b.must(w.mid.cmd('ip', 'link', 'del', 'v0'))
     link(False)
     w.wire(w.left, 'l0', 'v0')
     address(b, w.left, 'l0', A, A6)
     link(True)
-    b.equal([len(os.listdir(f'/proc/{n.pid}/fd')) for n in nics], descriptors, 'deleted and made again: descriptors open')
+    b.equal([descriptors(n.pid) for n in nics], before, 'deleted and made again: descriptors open')
     ping(b, 'deleted and made again', w.left, B, 10, 500)
     b.equal([n.stop() for n in nics], [0, 0], 'interface gone and back: NICs end with status')
     b.equal(set(w.programs().values()), {''}, 'interface gone and back: programs left behind')

@@ -10,33 +10,24 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'integration'))
 
-from lib import Far, run, wait_for
-from world import FAR_IS_CLIENT, NICS, PAIRS, SESSIONS, rss_kib
+from lib import Far, Ring, memory_kib, run, wait_for
+from world import NICS, SESSIONS
 
 WARM, MORE = 2, 4
 SLACK_KIB = 128
 
 
-def cable(b, n, k, far):
-    return f'memif:{b.path(f"{n}{k}.m")}' + (',role=server' if (n in FAR_IS_CLIENT) != far else '')
-
-
 def main(b):
     rounds = [int(a) for a in sys.argv[1:]] or [WARM, MORE]
-    names = [f'{n}{k}' for n in NICS for k in (0, 1)]
+    ring = Ring(b)
 
     def start(n):
-        return b.nic(n, *(cable(b, n, k, False) for k in (0, 1)))
+        return b.nic(n, *ring.ports(n))
     proc = {n: start(n) for n in NICS}
-    flows = {}
-    for p in PAIRS:
-        one, two = p.replace('.', '').split('=')
-        flows.update({f'{one}-{two}': f'{one}:{two}:500', f'{two}-{one}': f'{two}:{one}:500'})
-    far = Far(b, {c: cable(b, c[0], int(c[1]), True) for c in names}, flows)
+    far = Far(b, ring.cables(), ring.flows(500))
 
     def linked():
-        cables = far.ask('report')['cables']
-        return all(cables[c]['up'] for c in names)
+        return all(c['up'] for c in far.ask('report')['cables'].values())
 
     def moved():
         before = far.ask('report')['flows']
@@ -46,7 +37,7 @@ def main(b):
         wait_for('every flow moves', 20, all_did, 0.1)
 
     def stay(session, n):
-        args = [*SESSIONS[session], *(a for p in PAIRS for a in ('--pair', p))]
+        args = [*SESSIONS[session], *ring.pair_args]
         if session == 'bn':
             up = b.up_stay(NICS, *args)
         else:
@@ -70,7 +61,7 @@ def main(b):
     for r in range(sum(rounds)):
         for k, session in enumerate(SESSIONS):
             stay(session, 'cd'[(r + k) % 2])
-        now = {n: rss_kib(proc[n].pid) for n in 'ab'}
+        now = {n: memory_kib(proc[n].pid) for n in 'ab'}
         b.say(f'round {r + 1}: resident KiB {now}')
         if r < rounds[0]:
             had = {n: max(v, had.get(n, 0)) for n, v in now.items()}

@@ -5,15 +5,12 @@ Pairs: a, b, c, d with two ports each, in a ring of static pairs, flows both way
 Routed: r0, r1, r2 with one port each and `p2pnic router` in a namespace of its own.
 """
 import json
-import os
 import signal
 import time
 
-from lib import Failed, Far, P2PNIC, wait_for
+from lib import Failed, Far, P2PNIC, Ring, descriptors, memory_kib, wait_for
 
-NICS = ('a', 'b', 'c', 'd')
-PAIRS = ('a.0=b.0', 'b.1=c.0', 'c.1=d.0', 'd.1=a.1')
-FAR_IS_CLIENT = ('b',)  # there the NIC is the memif server, and copies
+NICS = Ring.NICS
 ROUTED = ('r0', 'r1', 'r2')
 SESSIONS = {'wr': ('--mode', 'wr', '--scrub', 'on', '--stride', '4'), 'rd': ('--mode', 'rd', '--scrub', 'on', '--stride', '4'),
             'cut': ('--mode', 'wr', '--placement', 'cut'), 'bn': ('--mode', 'bn')}
@@ -34,11 +31,6 @@ def flat(nic):
     for k in ('flood_copies', 'punted', 'injected'):
         got[k] = nic['events'][k]
     return got
-
-
-def rss_kib(pid):
-    with open(f'/proc/{pid}/status', encoding='ascii') as f:
-        return next(int(line.split()[1]) for line in f if line.startswith('VmRSS'))
 
 
 class Books:
@@ -80,7 +72,7 @@ def rest(cables, nics):
 
 class World:
     def __init__(self, b, rate):
-        self.b, self.rate = b, rate
+        self.b, self.rate, self.ring = b, rate, Ring(b)
         self.proc, self.restarts, self.driver, self.session = {}, 0, None, None
         self.faults = {n: () for n in NICS + ROUTED}
         self.r = b.netns('router')
@@ -98,19 +90,15 @@ class World:
 
     # --- processes ---
 
-    def cable(self, n, k, far):
-        server = (n in FAR_IS_CLIENT) != far
-        return f'memif:{self.b.path(f"{n}{k}.m")}' + (',role=server' if server else '')
-
     def ports(self, n):
         return range(1 if n in ROUTED else 2)
 
     def start(self, n):
         args = [a for rule in self.faults[n] for a in ('--fault', rule)]
-        self.proc[n] = self.b.nic(n, *(self.cable(n, k, False) for k in self.ports(n)), args=args)
+        self.proc[n] = self.b.nic(n, *(self.ring.cable(n, k, False) for k in self.ports(n)), args=args)
 
     def router_start(self):
-        argv = [P2PNIC, 'router', *self.b._addresses(ROUTED), '--silence', '2000', '--keep']
+        argv = [P2PNIC, 'router', *self.b.addresses(ROUTED), '--silence', '2000', '--keep']
         self.proc['router'] = self.b.start('p2pnic-router', self.r.cmd(*argv)).expect('routing: ', 20)
 
     def address(self):
@@ -131,12 +119,8 @@ class World:
         return self.b.must(self.r.cmd(P2PNIC, 'route', 'get', address, '--json')).json
 
     def far_start(self):
-        cables = {f'{n}{k}': self.cable(n, k, True) for n in NICS + ROUTED for k in self.ports(n)}
-        flows = {}
-        for p in PAIRS:
-            one, two = (x.replace('.', '') for x in p.split('='))
-            flows[f'{one}-{two}'] = f'{one}:{two}:{self.rate},jumbo=9000'
-            flows[f'{two}-{one}'] = f'{two}:{one}:{self.rate}'
+        cables = {f'{n}{k}': self.ring.cable(n, k, True) for n in NICS + ROUTED for k in self.ports(n)}
+        flows = self.ring.flows(self.rate, ',jumbo=9000')
         mac = [json.loads(self.b.must(self.r.cmd('ip', '-j', 'link', 'show', 'dev', n + 'p0')).out)[0]['address'] for n in ROUTED]
         # The last three go where a route of its own says; of these `moving` goes now here, now there.
         for name, frm, to, src, dst in (('r0-r1', 0, 1, '10.1.0.2', '10.2.0.2'), ('r1-r0', 1, 0, 'fd02::2', 'fd01::2'),
@@ -165,7 +149,7 @@ class World:
     # --- sessions of the pairs ---
 
     def up_args(self):
-        return [*SESSIONS[self.session], *(a for p in PAIRS for a in ('--pair', p))]
+        return [*SESSIONS[self.session], *self.ring.pair_args]
 
     def up(self, session):
         self.session = session
@@ -255,7 +239,7 @@ class World:
         for name, p in self.proc.items():
             if not p.alive():
                 raise Failed(f'{name} has ended with status {p.popen.returncode}: {p.err.strip()[-300:]}')
-            got[name] = (p.pid, rss_kib(p.pid), len(os.listdir(f'/proc/{p.pid}/fd')))
+            got[name] = (p.pid, memory_kib(p.pid), descriptors(p.pid))
         return got
 
     def close(self):

@@ -134,6 +134,15 @@ static int try_code(void)
 	return p == MAP_FAILED ? UNDONE + 1 : said(mprotect(p, 4096, PROT_READ | PROT_EXEC));
 }
 
+static int renamed(const char *from, const char *to)
+{
+	char a[96], b[96];
+
+	snprintf(a, sizeof(a), "%s/%s", dir, from);
+	snprintf(b, sizeof(b), "%s/%s", dir, to);
+	return said(rename(a, b));
+}
+
 static int try_rename(void)
 {
 	char path[64];
@@ -150,14 +159,7 @@ static int try_unlink(void)
 	return said(unlink(path));
 }
 
-static int try_rename_there(void)
-{
-	char from[64], to[64];
-
-	snprintf(from, sizeof(from), "%s/file", dir);
-	snprintf(to, sizeof(to), "%s/other", dir);
-	return said(rename(from, to));
-}
+static int try_rename_there(void) { return renamed("file", "other"); }
 
 static int try_limit(void)
 {
@@ -383,23 +385,8 @@ static int ll_bind(void)
 	return said(bind(fd, (struct sockaddr *)&sa, sizeof(sa)));
 }
 
-static int ll_rename_socket(void)
-{
-	char from[96], to[96];
-
-	snprintf(from, sizeof(from), "%s/sockets/b", dir);
-	snprintf(to, sizeof(to), "%s/sockets/c", dir);
-	return said(rename(from, to));
-}
-
-static int ll_rename_output(void)
-{
-	char from[96], to[96];
-
-	snprintf(from, sizeof(from), "%s/outputs/a", dir);
-	snprintf(to, sizeof(to), "%s/outputs/c", dir);
-	return said(rename(from, to));
-}
+static int ll_rename_socket(void) { return renamed("sockets/b", "sockets/c"); }
+static int ll_rename_output(void) { return renamed("outputs/a", "outputs/c"); }
 
 static void test_landlock(void **state)
 {
