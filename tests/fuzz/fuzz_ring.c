@@ -41,7 +41,7 @@ enum op {
 	OP_HONEST,   /* frames between a.0 and c.0 */
 	OP_FLOOD,    /* a frame into a.1, which bridges */
 	OP_LINK,     /* of a.1 */
-	OP_PAIR,     /* a.1 sends to b alone, and with --placement cut receives into its memory; or bridges again */
+	OP_PAIR,     /* a.1 sends to b alone, or to c.1; or bridges again, or with --placement cut to nobody */
 	OP_RACE,     /* the same, before one of the next loads from there (fuzz_race()) */
 	OP_AGAIN,    /* the sequence numbers that a expects, as b would find them */
 	OP_NUM
@@ -133,13 +133,15 @@ static void world_make(struct world *w, uint8_t how)
 {
 	static const struct mesh_ops *const boards[] = { &mesh_soft, &mesh_cut, &mesh_late, &mesh_plain };
 	const struct mesh_ops *ops = boards[how & 3];
+	bool placed = ops->cut && !(how & 4); /* a port of a NIC that bridges never is */
 	struct mesh_cfg cfg;
 	unsigned int p;
 
 	memset(w, 0, sizeof(*w));
 	mesh_cfg_default(&cfg, NICS, PORTS);
 	cfg.mode = ops->cut ? P2P_MODE_WR : how & 128 ? P2P_MODE_BN : how & 4 ? P2P_MODE_RD : P2P_MODE_WR;
-	cfg.flags = P2P_FLAG_BRIDGE | (how & 8 ? P2P_FLAG_SCRUB : 0);
+	cfg.flags = (placed ? 0 : P2P_FLAG_BRIDGE) | (how & 8 ? P2P_FLAG_SCRUB : 0);
+	cfg.in_order = placed;
 	cfg.batch = how & 16 ? 1 : 8;
 	cfg.stride = how & 32 ? 128 : 64;
 	cfg.rx_bufs = 512; /* rd: the honest ring's share must not run out */
@@ -151,9 +153,14 @@ static void world_make(struct world *w, uint8_t how)
 		fuzz_fail("%s", mesh_failure(w->m));
 	mesh_pair(w->m, A, 0, C, 0);
 	mesh_pair(w->m, C, 0, A, 0);
+	if (placed)
+		mesh_pair(w->m, A, 1, B, 0);
 	mesh_up(w->m);
 	if (mesh_failure(w->m))
 		fuzz_fail("%s", mesh_failure(w->m));
+	for (p = 0; p < PORTS && placed; p++)
+		if (w->m->ops->reg_read(w->m->mb, A, P2P_PORT_BLOCK + p * P2P_PORT_BLOCK_BYTES + P2P_PORT_PLACEMENT, 4) != P2P_PLACE_CUT)
+			fuzz_fail("a.%u does not receive into slots", p);
 	w->m->nic[B].dead = true;
 	if (cfg.mode == P2P_MODE_BN)
 		places_host(w);
@@ -292,9 +299,11 @@ static void op_honest(struct world *w, struct fuzz_in *in)
 
 static void op_flood(struct world *w, struct fuzz_in *in)
 {
-	uint8_t f[256];
-	uint32_t len = 14 + fuzz_u8(in) % (sizeof(f) - 14);
+	static uint8_t f[P2P_MAX_FRAME];
+	uint32_t len = 14 + fuzz_u8(in);
 
+	if (len > 256) /* a runt, and some of several segments */
+		len = len == 257 ? 10 : (len - 257) * 768;
 	memset(f, 0x11, sizeof(f));
 	fuzz_fill(in, f, 12);
 	f[0] &= 0x7f;
@@ -305,6 +314,15 @@ static void reg(struct world *w, unsigned int nic, uint32_t off, uint32_t v)
 {
 	w->m->ops->reg_write(w->m->mb, nic, off, 4, v);
 	w->m->nic[nic].until_ns = 0;
+}
+
+static void op_pair(struct world *w, uint8_t to)
+{
+	uint32_t pair = to & 1 ? P2P_PAIR(to & 4 ? C : B, to >> 1 & 1) : 0;
+
+	if (pair == P2P_PAIR(C, 0))
+		pair = P2P_PAIR(C, 1); /* a.0's */
+	reg(w, A, P2P_PORT_BLOCK + P2P_PORT_BLOCK_BYTES + P2P_PORT_PAIR, pair);
 }
 
 static void step(struct world *w, struct fuzz_in *in)
@@ -359,7 +377,7 @@ static void step(struct world *w, struct fuzz_in *in)
 		script_port_link(w->m->port[A][1].sp, fuzz_u8(in) & 1);
 		break;
 	case OP_PAIR:
-		reg(w, A, P2P_PORT_BLOCK + P2P_PORT_BLOCK_BYTES + P2P_PORT_PAIR, fuzz_u8(in) & 1 ? P2P_PAIR(B, 0) : 0);
+		op_pair(w, fuzz_u8(in));
 		break;
 	case OP_AGAIN:
 		learn_prod(w);
