@@ -12,7 +12,8 @@ Which test runs in which build follows from its meson suites:
   conformance                    in every build, in clang's only with --full or by name
   long                           with --full alone
 
-The tsan build makes what its tests need, the others everything.
+The tsan build makes what its tests need, the others everything.  While one
+build is tested the next are compiled, at the lowest priority.
 
 A test exits 0 (passed), 77 (skipped; its last line says why) or anything else
 (failed).  One that outlives its timeout is killed with all its children.
@@ -130,9 +131,9 @@ def tsan_prefix():
     return None
 
 
-def kill_group(pid):
+def kill_group(pid, sig=signal.SIGKILL):
     try:
-        os.killpg(pid, signal.SIGKILL)
+        os.killpg(pid, sig)
     except ProcessLookupError:
         pass
 
@@ -140,12 +141,24 @@ def kill_group(pid):
 class Runner:
     def __init__(self, opts, tally):
         self.opts, self.tally = opts, tally
-        self.running, self.lock = set(), threading.Lock()
+        self.running, self.lock, self.stopped = {}, threading.Lock(), False
+
+    def begins(self, pid, sig=signal.SIGKILL):
+        """A group of processes that stop() is to end."""
+        with self.lock:
+            self.running[pid] = sig
+            if self.stopped:
+                kill_group(pid, sig)
+
+    def ended(self, pid):
+        with self.lock:
+            del self.running[pid]
 
     def stop(self):
         with self.lock:
-            for pid in self.running:
-                kill_group(pid)
+            self.stopped = True
+            for pid, sig in self.running.items():
+                kill_group(pid, sig)
 
     def attempt(self, build, test, prefix):
         """Runs a test once: its outcome, how long it took, what it printed."""
@@ -162,8 +175,7 @@ class Runner:
                                      cwd=test['workdir'] or os.path.join(TOP, BUILDS[build]), start_new_session=True)
             except OSError as e:
                 return f'could not be started: {e}', 0, ''
-            with self.lock:
-                self.running.add(p.pid)
+            self.begins(p.pid)
             try:
                 code = p.wait(timeout=limit)
                 outcome = 'ok' if code == 0 else 'skip' if code == 77 else \
@@ -172,8 +184,7 @@ class Runner:
                 outcome = f'no end after {limit} s'
             kill_group(p.pid)
             p.wait()
-            with self.lock:
-                self.running.discard(p.pid)
+            self.ended(p.pid)
         with open(log, encoding='utf-8', errors='replace') as f:
             return outcome, time.monotonic() - start, f.read()
 
@@ -197,9 +208,27 @@ class Runner:
             self.one(build, t, prefix)
 
 
-def make(build, targets=()):
-    return subprocess.run([os.path.join(TOP, 'scripts', 'build.sh'), build, *targets], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, encoding='utf-8', errors='replace')
+def make(build, targets=(), runner=None):
+    """Compiles; for a runner it gives way to tests and ends with them."""
+    p = subprocess.Popen([os.path.join(TOP, 'scripts', 'build.sh'), build, *targets], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         encoding='utf-8', errors='replace', start_new_session=runner is not None, preexec_fn=give_way if runner else None)
+    if runner:
+        # ninja gives each compiler a group of its own, and ends them if it is asked.
+        runner.begins(p.pid, signal.SIGTERM)
+    output = p.communicate()[0]
+    if runner:
+        runner.ended(p.pid)
+    return subprocess.CompletedProcess(p.args, p.returncode, output)
+
+
+def give_way():
+    """A session has a priority of its own where the kernel groups tasks by session."""
+    os.nice(19)
+    try:
+        with open('/proc/self/autogroup', 'w') as f:
+            f.write('19')
+    except OSError:
+        pass
 
 
 def needed(build, opts):
@@ -211,26 +240,25 @@ def needed(build, opts):
     return sorted(os.path.relpath(files[i], os.path.join(TOP, BUILDS[build])) for i in ids)
 
 
-def compile_build(build, tally, opts):
-    """True if the build is there to be tested."""
+def compile_build(build, opts, runner):
+    """(outcome, seconds, output) for Tally.record()."""
     if build == 'clang' and not shutil.which('clang'):
-        tally.record(build, 'build', 'skip', 0, 'clang is not installed (scripts/install.sh test)')
-        return False
+        return 'skip', 0, 'clang is not installed (scripts/install.sh test)'
     start = time.monotonic()
     if build == 'tsan':
-        p = make(build, ['build.ninja'])
+        p = make(build, ['build.ninja'], runner)
         if p.returncode == 0:
-            p = make(build, needed(build, opts))
+            p = make(build, needed(build, opts), runner)
     else:
-        p = make(build)
-    seconds = time.monotonic() - start
-    tally.record(build, 'build', 'ok' if p.returncode == 0 else 'does not compile', seconds, p.stdout)
-    return p.returncode == 0
+        p = make(build, (), runner)
+    return 'ok' if p.returncode == 0 else 'does not compile', time.monotonic() - start, p.stdout
 
 
-def run_build(build, runner, tally, opts):
+def run_build(build, compiled, runner, tally, opts):
     """Runs one variant's tests; returns how many were chosen."""
-    if not compile_build(build, tally, opts):
+    outcome, *rest = compiled.result()
+    tally.record(build, 'build', outcome, *rest)
+    if outcome != 'ok':
         return 0
     tests = [t for t in introspect(build) if wanted(t, build, opts)]
     prefix = []
@@ -276,10 +304,13 @@ def main():
     runner = Runner(opts, tally)
     start = time.monotonic()
     chosen = 0
+    compiler = concurrent.futures.ThreadPoolExecutor(1)
+    compiled = {build: compiler.submit(compile_build, build, opts, runner) for build in builds}
     try:
         for build in builds:
-            chosen += run_build(build, runner, tally, opts)
+            chosen += run_build(build, compiled[build], runner, tally, opts)
     except KeyboardInterrupt:
+        compiler.shutdown(wait=False, cancel_futures=True)
         runner.stop()
         print('./test: interrupted', file=sys.stderr)
         return 130

@@ -108,4 +108,27 @@ echo 'int main(void) { return nothing; }' >"$work/leak.c"
 run 1 --build gcc good
 has "FAIL gcc    build: does not compile $times"
 [ "$(tail -n 1 "$work/out")" = '0 passed, 1 failed, 0 skipped' ] || fail "it closes with: $(tail -n 1 "$work/out")"
+
+# Interrupted while it compiles, it leaves no compiler behind.
+mkdir "$work/bin"
+printf '#!/bin/sh\nsleep 4323\n' >"$work/bin/clang"
+chmod +x "$work/bin/clang"
+PATH=$work/bin:$PATH python3 "$work/scripts/test_runner.py" --build clang good >"$work/out" 2>&1 </dev/null &
+pid=$!
+n=0
+until pgrep -f 'sleep 4323' >/dev/null; do
+	n=$((n + 1))
+	[ $n -lt 600 ] && kill -0 $pid || { fail 'it does not begin to compile'; break; }
+	sleep 0.1
+done
+kill -TERM $pid
+status=0
+wait $pid || status=$?
+[ $status = 130 ] || { fail "interrupted: exit status $status, not 130"; cat "$work/out"; }
+n=0
+while pgrep -f 'sleep 4323' >/dev/null; do
+	n=$((n + 1))
+	[ $n -lt 50 ] || { fail 'interrupted, it leaves a compiler behind'; break; }
+	sleep 0.1
+done
 exit $failed
