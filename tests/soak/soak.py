@@ -20,7 +20,8 @@ from lib import Failed, need_root, need_tool, run, wait_for
 from world import NICS, ROUTED, World, rest
 
 STALL_MS = 2000
-GROWTH_KIB, GROWTH_FDS = 128, 0
+# What a process may grow by once warm: KiB of its own, KiB mapped, descriptors.
+GROWTH = 128, 256, 0
 # What a killed NIC can hold of each of its flows: a ring or receive buffers, and the slots of a cable at either end.
 HELD = 1024 + 2 * 1024
 MAYBE_SENT = ('peer_lost', 'far_tx_lost')
@@ -31,7 +32,7 @@ KINDS = {
     'wr': ('quiet', 'churn', 'faults', 'peers', 'driver', 'monitor', 'router', 'restart', 'kill', 'kill-routed'),
     'rd': ('quiet', 'churn', 'faults', 'peers', 'driver', 'router', 'restart', 'kill'),
     'cut': ('quiet', 'churn', 'peers', 'driver', 'restart', 'kill', 'kill-routed'),
-    'bn': ('quiet', 'churn', 'peers', 'router'),
+    'bn': ('quiet', 'churn', 'peers', 'router', 'kill-host'),
 }
 RULES = ('drop:desc:1e-3', 'drop:payload:1e-3', 'dup:payload:1e-3,ns=50k', 'delay:payload:1e-3,ns=200k', 'flip:payload:1e-3',
          'truncate:payload:1e-3', 'drop:completion:1e-2', 'delay:completion:1/100,ns=2m', 'dup:completion:1e-2', 'drop:control:1e-1',
@@ -59,7 +60,7 @@ class Soak:
         self.b, self.args = b, args
         self.w = World(b, args.rate)
         self.report = open(args.report, 'w', encoding='utf-8') if args.report else None
-        self.n, self.totals, self.warm, self.growth, self.lives = 0, {}, {}, {}, {}
+        self.n, self.totals, self.growth, self.lives = 0, {}, {}, {}
         self.routes = {}
         self.killed = None
 
@@ -162,6 +163,17 @@ class Soak:
         self.do_kill(rng, t, ROUTED)
         self.w.routes_there()
 
+    def do_kill_host(self, rng, t):
+        """bn's host part, at times with a NIC: all NICs begin anew."""
+        n = rng.choice((*NICS, None, None))
+        self.b.say(f'  the host part is killed{", with " + n if n else ""}')
+        self.pause(t / 3)
+        self.killed = 'host'
+        self.w.kill_host(n)
+        self.pause(rng.uniform(0.05, 2))
+        self.w.host_again(n)
+        self.pause(t / 3)
+
     # --- the books ---
 
     def counts(self, told, names):
@@ -250,25 +262,28 @@ class Soak:
         self.rule(not unmoved, f'{who}: not one frame of {unmoved}')
 
     def grown(self, line):
-        """Each process against itself; those of the pairs in each session against their first stay in it."""
+        """Each process against itself; those of the pairs in each session against their first stay in it, the router against what it
+        had after its first churn.  Of resident memory what is nobody else's: of shared device memory a process has what it has touched,
+        no more than is mapped."""
         line['size'] = {}
-        for name, (pid, rss, fds) in self.w.sizes().items():
+        for name, (pid, *size) in self.w.sizes().items():
             key, least = ((pid, line['session']), 2) if name in NICS + ('driver',) else ((pid, ''), 10)
-            self.lives[key] = self.lives.get(key, 0) + 1
-            was = self.warm.get(key, (0, 0))
+            life = self.lives.setdefault(key, {'n': 0, 'churned': name != 'router', 'warm': [0] * len(size)})
+            life['n'] += 1
             # Observers that have just left are still there for a moment.
-            if fds > was[1]:
+            if size[2] > life['warm'][2]:
                 self.pause(0.3)
-                rss, fds = self.w.sizes()[name][1:]
-            line['size'][name] = [rss, fds]
-            if self.lives[key] <= least:
-                self.warm[key] = max(rss, was[0]), max(fds, was[1])
+                size = list(self.w.sizes()[name][1:])
+            line['size'][name] = size
+            if life['n'] <= least or not life['churned']:
+                life['warm'] = [max(x) for x in zip(size, life['warm'])]
+                life['churned'] |= line['kind'] == 'churn'
                 continue
-            more = rss - was[0], fds - was[1]
-            self.growth[name] = tuple(max(x) for x in zip(more, self.growth.get(name, more)))
-            if more[0] > GROWTH_KIB or more[1] > GROWTH_FDS:
-                self.rule(False, f'{line["n"]} {line["kind"]}: {name} grew: {rss} KiB, {fds} descriptors; warm it had {was}')
-                self.warm[key] = rss, fds
+            more = [now - was for now, was in zip(size, life['warm'])]
+            self.growth[name] = [max(x) for x in zip(more, self.growth.get(name, more))]
+            if any(m > most for m, most in zip(more, GROWTH)):
+                self.rule(False, f'{line["n"]} {line["kind"]}: {name} grew: of its own, mapped (KiB), descriptors {size}; warm {life["warm"]}')
+                life['warm'] = size
 
     def rule(self, good, text):
         if not good:
@@ -284,7 +299,7 @@ class Soak:
             t['out'] += line[mesh]['out']
             for k, v in line[mesh]['drops'].items():
                 t['drops'][k] = t['drops'].get(k, 0) + v
-            if line['kind'] == ('kill' if mesh == 'pairs' else 'kill-routed'):
+            if 'lost_in_kill' in line and (mesh == 'routed') == (line['kind'] == 'kill-routed'):
                 t['kills'], t['lost_in_kill'] = t['kills'] + 1, t['lost_in_kill'] + line['lost_in_kill']
                 t['most_in_kill'] = max(t['most_in_kill'], line['lost_in_kill'])
             else:
@@ -297,14 +312,14 @@ class Soak:
         self.b.say(f'{line["n"]:4} {line["session"]:3} {line["kind"]:11} {line["seconds"]:5.1f} s ' + ' '.join(
             f'{m}: {line[m]["in"]} in {line[m]["out"]} out {line[m]["drops"]} diff {line[m]["difference"]};' for m in ('pairs', 'routed')) +
             f' bad {line["corrupted"]} dup {line["duplicated"]} late {line["reordered"]} gap {line["gap_ms"]} ms ({line["gap_flow"]})'
-            f' restarts {line["restarts"]} {kib} KiB {sum(s[1] for s in line["size"].values())} fds')
+            f' restarts {line["restarts"]} {kib} KiB {sum(s[2] for s in line["size"].values())} fds')
 
     def summary(self):
         self.b.say('--- summary ---')
         self.b.say(f'seed {self.args.seed}: {self.n} intervals, {self.w.restarts} restarts')
         for k, v in self.totals.items():
             self.b.say(f'{k}: {v}')
-        self.b.say(f'growth since warm, KiB and descriptors: {self.growth}')
+        self.b.say(f'growth since warm, KiB of its own, KiB mapped, descriptors: {self.growth}')
         if self.report:
             self.report.write(json.dumps({'summary': self.totals, 'intervals': self.n, 'restarts': self.w.restarts, 'growth': self.growth,
                                           'broken': self.b.failures}) + '\n')

@@ -184,7 +184,9 @@ class World:
     # --- what may happen ---
 
     def touches(self, n):
-        return [f for f, (one, two) in self.flows.items() if n in (one[:-1], two[:-1])]
+        """The flows that a NIC's death may cost frames, or that of bn's host part."""
+        hit = NICS if n == 'host' else (n,)
+        return [f for f, (one, two) in self.flows.items() if one[:-1] in hit or two[:-1] in hit]
 
     def quietly(self, n, do):
         """The flows of one NIC stop, what is under way arrives, do(), they go on; the others never stop."""
@@ -226,6 +228,23 @@ class World:
             self.adopt(1)
         self.linked([n])
 
+    def kill_host(self, n=None):
+        """Without their host NICs stop, and count anew."""
+        for m in NICS:
+            self.books['pairs'].ends(m)
+        if n:
+            self.proc[n].kill()
+            self.restarts += 1
+        self.driver.kill()
+        self.restarts += 1
+
+    def host_again(self, n=None):
+        live = [m for m in NICS if m != n]
+        wait_for('NICs stop without their host', 20, lambda: all(v['state'] != 'running' for v in self.b.stats(*live).values()))
+        if n:
+            self.start(n)
+        self.up('bn')
+
     def router_again(self, sig):
         self.proc['router'].send(sig)
         self.proc['router'].wait(20)
@@ -234,12 +253,12 @@ class World:
         self.routes_there()
 
     def sizes(self):
-        """Resident KiB and open descriptors of each process."""
+        """Of each process its pid, KiB resident that are nobody else's, KiB mapped, and open descriptors."""
         got = {}
         for name, p in self.proc.items():
             if not p.alive():
                 raise Failed(f'{name} has ended with status {p.popen.returncode}: {p.err.strip()[-300:]}')
-            got[name] = (p.pid, memory_kib(p.pid), descriptors(p.pid))
+            got[name] = (p.pid, memory_kib(p.pid, 'RssAnon'), memory_kib(p.pid, 'VmSize'), descriptors(p.pid))
         return got
 
     def close(self):
