@@ -501,6 +501,22 @@ ATTACKS = (
 )
 
 
+def kept_nothing(far):
+    """An owner's costliest, again and again: c's memory is what it was, its own and what it has mapped."""
+    def costly():
+        with contextlib.closing(Client(far.path('c'))) as c:
+            maps_hundreds(far, c)
+            guards_used_up(far, c)
+    far.fresh()
+    costly()
+    sizes = {k: [memory_kib(far.pids['c'], k)] for k in ('RssAnon', 'VmSize')}
+    for _ in range(4):
+        costly()
+    for k, v in sizes.items():
+        v.append(memory_kib(far.pids['c'], k))
+        far.b.check(v[1] - v[0] < 32, f'{k} of c: {v[0]} KiB, then {v[1]} KiB')
+
+
 def one(far, name, counter, nic, attack, before=None):
     if nic == 'c':
         far.fresh()
@@ -541,6 +557,7 @@ def main(b):
             if nic == 'a':
                 attack(far)
     b.check(memory_kib(far.pids['a']) - warm < 1024, f'memory of a: {warm} KiB, then {memory_kib(far.pids["a"])} KiB')
+    kept_nothing(far)
     for n, p in far.pids.items():
         try:
             wait_for('descriptors', 3, lambda n=n, p=p: descriptors(p) <= open_fds[n])
