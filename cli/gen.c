@@ -143,19 +143,12 @@ static int gen_address(const char *option, const char *text, uint32_t *ip, char 
 /* "MAC" for both ports, or "MAC,MAC". */
 static int gen_macs(const char *option, const char *text, uint8_t mac[2][6], char err[CLI_ERR_MAX])
 {
-	const char *second = strchr(text, ',');
+	const size_t first = strcspn(text, ",");
+	const char *second = text[first] ? text + first + 1 : text;
 
-	for (unsigned int i = 0; i < 2; i++) {
-		const char *t = i && second ? second + 1 : text;
-		uint8_t *m = mac[i];
-		char after = '\0';
-		int n = sscanf(t, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx%c", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5], &after);
-
-		if (n < 6 || (n == 7 && (after != ',' || i || !second)) || (m[0] & 1)) {
-			snprintf(err, CLI_ERR_MAX, "%s %.60s: give a unicast MAC address as 02:00:00:00:00:01, or two with a comma",
-				 option, text);
-			return -EINVAL;
-		}
+	if (port_mac_parse(text, first, mac[0]) || port_mac_parse(second, strlen(second), mac[1]) || (mac[0][0] | mac[1][0]) & 1) {
+		snprintf(err, CLI_ERR_MAX, "%s %.60s: give a unicast MAC address as 02:00:00:00:00:01, or two with a comma", option, text);
+		return -EINVAL;
 	}
 	return 0;
 }

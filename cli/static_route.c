@@ -7,6 +7,7 @@
 #include "cli/static_route.h"
 #include "driver/route.h"
 #include "lpm/list.h"
+#include "ports/port.h"
 
 #define HOPS_DEFAULT 4096u /* of lpm_shape_default() */
 #define HOPS_MAX (HOPS_DEFAULT - P2P_HOP_FREE)
@@ -31,14 +32,7 @@ struct static_routes {
 
 static int mac_parse(const char *text, uint8_t mac[6])
 {
-	unsigned int b[6], i;
-	int end = 0;
-
-	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &end) != 6 || text[end] || b[0] & 1)
-		return -EINVAL;
-	for (i = 0; i < 6; i++)
-		mac[i] = (uint8_t)b[i];
-	return 0;
+	return port_mac_parse(text, strlen(text), mac) || mac[0] & 1 ? -EINVAL : 0;
 }
 
 static int end_parse(const struct static_routes *s, const char *option, const char *text, size_t len, unsigned int *nic,

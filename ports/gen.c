@@ -70,19 +70,6 @@ int gen_sizes_parse(struct gen_sizes *z, const char *s)
 	return *s ? -EINVAL : 0;
 }
 
-static int gen_mac_parse(uint8_t mac[6], const char *s)
-{
-	unsigned int b[6], i;
-	int end = -1;
-
-	if (strlen(s) != 17 || sscanf(s, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &end) != 6 ||
-	    end != 17)
-		return -EINVAL;
-	for (i = 0; i < 6; i++)
-		mac[i] = (uint8_t)b[i];
-	return 0;
-}
-
 struct gen_options {
 	struct gen_setting setting;
 	struct gen_flow_setting flow;
@@ -97,12 +84,12 @@ static int gen_options_macs(struct gen_options *o, const struct port_spec *spec,
 	memcpy(o->flow.src, (const uint8_t[6]){ 0x02, 0x50, 0x32, (uint8_t)o->id, 0, 1 }, 6);
 	memcpy(o->flow.dst, (const uint8_t[6]){ 0x02, 0x50, 0x32, (uint8_t)o->id, 0, 2 }, 6);
 	s = port_spec_get(spec, "src");
-	if (s && (gen_mac_parse(o->flow.src, s) || (o->flow.src[0] & 1))) {
+	if (s && (port_mac_parse(s, strlen(s), o->flow.src) || (o->flow.src[0] & 1))) {
 		snprintf(err, PORT_ERR_MAX, "gen: src=%.40s: give a unicast MAC address, as 02:00:00:00:00:01", s);
 		return -EINVAL;
 	}
 	s = port_spec_get(spec, "dst");
-	if (s && gen_mac_parse(o->flow.dst, s)) {
+	if (s && port_mac_parse(s, strlen(s), o->flow.dst)) {
 		snprintf(err, PORT_ERR_MAX, "gen: dst=%.40s: give a MAC address, as 02:00:00:00:00:02", s);
 		return -EINVAL;
 	}

@@ -151,6 +151,28 @@ int port_spec_get_u64(const struct port_spec *spec, const char *key, uint64_t mi
 	return 0;
 }
 
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int port_mac_parse(const char *text, size_t len, uint8_t mac[6])
+{
+	if (len != 17)
+		return -EINVAL;
+	for (unsigned int i = 0; i < 6; i++, text += 3) {
+		const int high = hex_digit(text[0]), low = high < 0 ? -1 : hex_digit(text[1]);
+
+		if (low < 0 || (i < 5 && text[2] != ':'))
+			return -EINVAL;
+		mac[i] = (uint8_t)(high << 4 | low);
+	}
+	return 0;
+}
+
 int port_open(struct port **out, const char *text, char err[PORT_ERR_MAX])
 {
 	struct port_spec spec;

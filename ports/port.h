@@ -168,6 +168,9 @@ const char *port_spec_get(const struct port_spec *spec, const char *key);
 int port_spec_get_u64(const struct port_spec *spec, const char *key, uint64_t min, uint64_t max,
 		      uint64_t *v, char err[PORT_ERR_MAX]);
 /* Parses, finds the scheme, opens, refuses unknown keys. */
+/* A MAC address as 02:00:00:00:00:01, two digits each, all of the `len` bytes; -EINVAL otherwise. */
+int port_mac_parse(const char *text, size_t len, uint8_t mac[6]);
+
 int port_open(struct port **out, const char *text, char err[PORT_ERR_MAX]);
 
 #endif

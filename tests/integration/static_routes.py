@@ -69,6 +69,7 @@ def wrong(b):
                        ('10.0.0.0/8 nic1.0\n', 'line 1: give PREFIX NIC.PORT MAC'),
                        ('10.0.0.0/8 nic1.0 02:00:00:00:00:01 more\n', 'line 1: give PREFIX NIC.PORT MAC'),
                        ('#\n10.0.0.0/8 nic1.0 03:00:00:00:00:01\n', "line 2: '03:00:00:00:00:01' is no station's MAC address"),
+                       ('10.0.0.0/8 nic1.0 02:00:00:00:00:+1\n', "'02:00:00:00:00:+1' is no station's MAC address"),
                        ('10.0.0.0/8 nic7.0 02:00:00:00:00:01\n', "line 1: there is no NIC 'nic7'"),
                        ('10.0.0.1/8 nic1.0 02:00:00:00:00:01\n', 'line 1'),
                        ('nothing\n', 'line 1')):

@@ -475,13 +475,8 @@ static void far_add_cable(const char *text)
 
 static void far_mac(const char *text, uint8_t *mac)
 {
-	unsigned int m[6];
-	char more;
-
-	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5], &more) != 6)
+	if (port_mac_parse(text, strlen(text), mac))
 		far_usage(text, "no MAC address");
-	for (unsigned int i = 0; i < 6; i++)
-		mac[i] = (uint8_t)m[i];
 }
 
 static void far_ip(struct frame_flow *f, char *text)

@@ -82,6 +82,22 @@ static void test_numbers(void **state)
 	assert_true(v == 5);
 }
 
+static void test_mac(void **state)
+{
+	static const uint8_t want[6] = { 0x02, 0x0a, 0xFf, 0x90, 0xc7, 0xbe };
+	uint8_t mac[6];
+
+	assert_int_equal(port_mac_parse("02:0a:Ff:90:C7:bE", 17, mac), 0);
+	assert_memory_equal(mac, want, 6);
+	assert_int_equal(port_mac_parse("02:0a:ff:90:c7:be,more", 17, mac), 0);
+	assert_int_equal(port_mac_parse("02:0a:ff:90:c7:be0", 18, mac), -EINVAL);
+	assert_int_equal(port_mac_parse("02:0a:ff:90:c7:b", 16, mac), -EINVAL);
+	assert_int_equal(port_mac_parse("", 0, mac), -EINVAL);
+	assert_int_equal(port_mac_parse("02:0a:ff:90:c7: e", 17, mac), -EINVAL);
+	assert_int_equal(port_mac_parse("02:0a:ff:90:c7:@e", 17, mac), -EINVAL);
+	assert_int_equal(port_mac_parse("02:0a:ff:90:c7:0x", 17, mac), -EINVAL);
+}
+
 static void test_refused(void **state)
 {
 	char text[600], err[PORT_ERR_MAX];
@@ -112,6 +128,9 @@ static void test_refused(void **state)
 	refuse("gen:,src=01:00:00:00:00:00", "src=01:");
 	refuse("gen:,src=2:0:0:0:0:0", "src=2:");
 	refuse("gen:,dst=02:00:00:00:00:0g", "dst=02:");
+	refuse("gen:,src=02:00:00:00:00:-1", "src=02:");
+	refuse("gen:,src=02-00-00-00-00-01", "src=02-");
+	refuse("gen:,src=002:00:00:00:00:1", "src=002:");
 	refuse("gen:,tx=maybe", "tx=maybe");
 	refuse("gen:,routed=1", "routed");
 
@@ -163,8 +182,8 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),   cmocka_unit_test(test_numbers), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_table),   cmocka_unit_test(test_names),
+		cmocka_unit_test(test_parse),   cmocka_unit_test(test_numbers), cmocka_unit_test(test_mac),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_table),   cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests_name("ports_spec", tests, NULL, NULL);
