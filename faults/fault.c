@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <p2pnic/types.h>
+
 #define ALL_KINDS ((1u << FAULT_NUM_KINDS) - 1)
 #define AS_BOARD 1u
 #define NS_DEFAULT 100000u
@@ -204,6 +206,15 @@ void fault_set_seed(struct fault_set *s, uint64_t who)
 	}
 }
 
+uint64_t fault_hits(const struct fault_set *s)
+{
+	uint64_t hits = 0;
+
+	for (unsigned int k = 0; k < s->n; k++)
+		hits += p2p_count_read(&s->rule[k].hits);
+	return hits;
+}
+
 bool fault_has(const struct fault_set *s, enum fault_what what)
 {
 	for (unsigned int k = 0; k < s->n; k++)
@@ -227,7 +238,7 @@ static bool strikes(struct fault_rule *r)
 		return false;
 	if (r->count && r->hits == r->count)
 		return false;
-	r->hits++;
+	p2p_count(&r->hits, 1);
 	return true;
 }
 

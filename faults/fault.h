@@ -78,6 +78,8 @@ struct fault_set {
 int fault_add(struct fault_set *s, const char *rule, char err[FAULT_ERR_MAX]);
 /* The same rules with random numbers of another's own; counts begin anew. */
 void fault_set_seed(struct fault_set *s, uint64_t who);
+/* How often its rules have struck; for anyone at any time. */
+uint64_t fault_hits(const struct fault_set *s);
 bool fault_has(const struct fault_set *s, enum fault_what what);
 /* Some rule is for DMA within a NIC's own memory. */
 bool fault_has_local(const struct fault_set *s);

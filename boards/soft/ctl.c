@@ -118,6 +118,7 @@ static struct json_object *nic_json(const struct soft_nic_stats *s)
 	put_u64(o, "p2p_bytes", s->events[P2P_EV_p2p_bytes]);
 	put_u64(o, "host_bytes", s->events[P2P_EV_host_bytes]);
 	put_u64(o, "dma_faults", s->events[P2P_EV_dma_faults]);
+	put_u64(o, "fault_hits", s->fault_hits);
 	json_object_object_add(o, "drops", counters_json(s->drops, drops, P2P_NUM_DROPS));
 	json_object_object_add(o, "punts", counters_json(s->punts, punts, P2P_NUM_PUNTS));
 	json_object_object_add(o, "events", counters_json(s->events, events, P2P_NUM_EVENTS));

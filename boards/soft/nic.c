@@ -401,6 +401,7 @@ static void stats_add(struct soft_nic *nic, unsigned int q, struct soft_nic_stat
 	const uint64_t *ev = fw_nic_events(c->fw), *drops = fw_nic_drops(c->fw), *punts = fw_nic_punts(c->fw);
 
 	out->held += PUBLISHED(c, held);
+	out->fault_hits += c->fault ? fault_hits(c->fault->set) : 0;
 	for (unsigned int i = 0; i < P2P_NUM_EVENTS; i++)
 		out->events[i] += i == P2P_EV_dma_faults ? p2p_count_read(&c->ctx.faults) : p2p_count_read(&ev[i]);
 	for (unsigned int i = 0; i < P2P_NUM_DROPS; i++)

@@ -81,6 +81,7 @@ struct soft_nic_stats {
 	struct soft_port_stats port[P2P_MAX_PORTS];
 	struct soft_peer_stats peer[P2P_MAX_NICS];
 	uint64_t held; /* frames in hand */
+	uint64_t fault_hits; /* of the rules for DMA, bells, NIC and memory */
 };
 void soft_nic_stats(struct soft_nic *nic, struct soft_nic_stats *out);
 
@@ -121,7 +122,7 @@ uint64_t soft_now_ns(void);
 /*
  * The control socket: a UNIX stream socket at `path`, whose clients sock/sock.h holds to `trust`.
  * One JSON object per line in, one per line out:
- *   {"get":"stats"}   {"nics":[{name, state, mode, queues, cores:[...], p2p_bytes, host_bytes, dma_faults, drops:{reason: n},
+ *   {"get":"stats"}   {"nics":[{name, state, mode, queues, cores:[...], p2p_bytes, host_bytes, dma_faults, fault_hits, drops:{reason: n},
  *                      events:{name: n}, ports:[{name, link, placement, placement_why, rx_frames, ...}],
  *                      peers:[{index, state, ...}]}],
  *                     "workers":[{core, loops, busy_loops, busy_cycles, tsc_hz, cycle_unit}]}

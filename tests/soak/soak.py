@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""soak.py [--seed N] [--minutes M] [--interval S] [--mode M[,M]...] [--rate PPS] [--report FILE] [--plan N]
+"""soak.py [--seed N] [--minutes M] [--intervals N] [--interval S] [--mode M[,M]...] [--rate PPS] [--report FILE] [--plan N]
 
 Mixed traffic through real processes for as long as one likes, while routes change, DMA fails, cables are pulled, NICs, drivers
 and routers end and begin again; after each interval the books are closed exactly (docs/soak.md).  Ctrl-C ends with the summary.
@@ -38,6 +38,7 @@ RULES = ('drop:desc:1e-3', 'drop:payload:1e-3', 'dup:payload:1e-3,ns=50k', 'dela
          'truncate:payload:1e-3', 'drop:completion:1e-2', 'delay:completion:1/100,ns=2m', 'dup:completion:1e-2', 'drop:control:1e-1',
          'delay:desc:1e-3,ns=1m', 'dup:desc:1e-3,ns=20k', 'stall:nic:1e-5,ns=5m', 'link:port:1e-4,ns=5m',
          'slow:port:1e-3,ns=2m', 'drop:bell:1e-2', 'flip:desc:1e-3')
+OFTEN = RULES[:6]
 
 
 def plan(seed, modes):
@@ -49,6 +50,9 @@ def plan(seed, modes):
             rng.shuffle(kinds)
             for kind in ['quiet'] + [k for k in kinds if k != 'quiet']:
                 yield session, kind, rng.getrandbits(32)
+                if kind.startswith('kill'):
+                    # What came back forwards, and the books are exact again.
+                    yield session, 'quiet', rng.getrandbits(32)
 
 
 class Ended(Exception):
@@ -60,9 +64,9 @@ class Soak:
         self.b, self.args = b, args
         self.w = World(b, args.rate)
         self.report = open(args.report, 'w', encoding='utf-8') if args.report else None
-        self.n, self.totals, self.growth, self.lives = 0, {}, {}, {}
-        self.routes = {}
-        self.killed = None
+        self.n, self.totals, self.growth, self.lives, self.judged, self.churned = 0, {}, {}, {}, {}, None
+        self.routes, self.kinds = {}, {}
+        self.killed, self.faults = None, 0
 
     # --- kinds of intervals ---
 
@@ -109,11 +113,17 @@ class Soak:
     def do_faults(self, rng, t):
         bad = rng.sample(NICS, 2)
         for n in bad:
-            rules = [f'{r},seed={rng.randrange(1 << 30)}' for r in rng.sample(RULES, 4)]
+            # One at least that strikes often.
+            some = rng.sample(RULES, 3)
+            some.append(rng.choice([r for r in OFTEN if r not in some]))
+            rules = [f'{r},seed={rng.randrange(1 << 30)}' for r in some]
             self.b.say(f'  {n}: ' + ' '.join(rules))
             self.w.restart(n, rules)
         self.pause(t)
         for n in bad:
+            hits = self.b.stats(n)[n]['fault_hits']
+            self.faults += hits
+            self.rule(hits, f'{n}: no rule has struck: {self.w.faults[n]}')
             self.w.restart(n)
 
     def do_peers(self, rng, t):
@@ -228,6 +238,7 @@ class Soak:
                 line['by_kernel'] = nics['injected'] - cables['foreign']
             killed_here = kill and (mesh == 'routed') == (line['kind'] == 'kill-routed')
             if killed_here:
+                self.survivors(who, mesh, {f: v['missing'] - first['flows'][f]['missing'] for f, v in told['flows'].items()}, named_here)
                 # What was outstanding at the dead one, or in its cables, may have been sent: not named, but part of what is lost.
                 lost = left + sum(named_here.get(k, 0) for k in MAYBE_SENT)
                 most = HELD * len(self.w.touches(self.killed))
@@ -262,28 +273,41 @@ class Soak:
         self.rule(not unmoved, f'{who}: not one frame of {unmoved}')
 
     def grown(self, line):
-        """Each process against itself; those of the pairs in each session against their first stay in it, the router against what it
-        had after its first churn.  Of resident memory what is nobody else's: of shared device memory a process has what it has touched,
+        """Each process against itself; those of the pairs in each session against their first stay in it, routers that have had
+        a churn against the first such.  Of resident memory what is nobody else's: of shared device memory a process has what it has touched,
         no more than is mapped."""
         line['size'] = {}
+        self.churned = self.churned if line['kind'] != 'churn' else self.w.proc['router'].pid
         for name, (pid, *size) in self.w.sizes().items():
-            key, least = ((pid, line['session']), 2) if name in NICS + ('driver',) else ((pid, ''), 10)
-            life = self.lives.setdefault(key, {'n': 0, 'churned': name != 'router', 'warm': [0] * len(size)})
-            life['n'] += 1
+            # A router that has had a churn may have what the first such had.
+            key, least = ((pid, line['session']), 2) if name in NICS + ('driver',) else (name, 6) if name == 'router' else ((pid, ''), 10)
+            life = self.lives.setdefault(key, {'n': 0, 'warm': [0] * len(size)})
+            judged = name != 'router' or pid == self.churned
+            life['n'] += judged
             # Observers that have just left are still there for a moment.
             if size[2] > life['warm'][2]:
                 self.pause(0.3)
                 size = list(self.w.sizes()[name][1:])
             line['size'][name] = size
-            if life['n'] <= least or not life['churned']:
-                life['warm'] = [max(x) for x in zip(size, life['warm'])]
-                life['churned'] |= line['kind'] == 'churn'
+            if not judged:
                 continue
+            if life['n'] <= least:
+                life['warm'] = [max(x) for x in zip(size, life['warm'])]
+                continue
+            self.judged[name] = self.judged.get(name, 0) + 1
             more = [now - was for now, was in zip(size, life['warm'])]
             self.growth[name] = [max(x) for x in zip(more, self.growth.get(name, more))]
             if any(m > most for m, most in zip(more, GROWTH)):
                 self.rule(False, f'{line["n"]} {line["kind"]}: {name} grew: of its own, mapped (KiB), descriptors {size}; warm {life["warm"]}')
                 life['warm'] = size
+
+    def survivors(self, who, mesh, missing, named):
+        """What flows between NICs that live on have lost has a name; in `wr` and `rd` they lose nothing."""
+        hit = set(self.w.touches(self.killed)) | {'moving'}
+        mine = [f for f, ends in self.w.flows.items() if (ends[0][0] == 'r') == (mesh == 'routed') and f not in hit]
+        lost = sum(missing[f] for f in mine)
+        most = sum(named.values()) if mesh == 'routed' or self.w.session == 'cut' else 0
+        self.rule(0 <= lost <= most, f'{who}: {mesh}: flows between survivors lost {lost}, should be 0 to {most}: {[(f, missing[f]) for f in mine]}, {named}')
 
     def rule(self, good, text):
         if not good:
@@ -293,6 +317,7 @@ class Soak:
         if self.report:
             self.report.write(json.dumps(line) + '\n')
             self.report.flush()
+        self.kinds[line['kind']] = self.kinds.get(line['kind'], 0) + 1
         for mesh in ('pairs', 'routed'):
             t = self.totals.setdefault(mesh, {'in': 0, 'out': 0, 'drops': {}, 'exact': 0, 'kills': 0, 'lost_in_kill': 0, 'most_in_kill': 0})
             t['in'] += line[mesh]['in']
@@ -319,9 +344,11 @@ class Soak:
         self.b.say(f'seed {self.args.seed}: {self.n} intervals, {self.w.restarts} restarts')
         for k, v in self.totals.items():
             self.b.say(f'{k}: {v}')
+        self.b.say(f'kinds: {self.kinds}; faults that struck: {self.faults}; sizes judged: {self.judged}')
         self.b.say(f'growth since warm, KiB of its own, KiB mapped, descriptors: {self.growth}')
         if self.report:
-            self.report.write(json.dumps({'summary': self.totals, 'intervals': self.n, 'restarts': self.w.restarts, 'growth': self.growth,
+            self.report.write(json.dumps({'summary': self.totals, 'intervals': self.n, 'restarts': self.w.restarts, 'kinds': self.kinds,
+                                          'faults': self.faults, 'judged': self.judged, 'growth': self.growth,
                                           'broken': self.b.failures}) + '\n')
 
 
@@ -329,6 +356,7 @@ def options():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--seed', type=int, default=1)
     p.add_argument('--minutes', type=float, default=60)
+    p.add_argument('--intervals', type=int, help='ends after so many; a rule is broken if the minutes are over first')
     p.add_argument('--interval', type=float, default=6, help='seconds of traffic in an interval (6)')
     p.add_argument('--rate', type=int, default=1000, help='frames a second of each of 14 flows (1000)')
     p.add_argument('--mode', default='wr,rd,cut,bn', help='sessions of the pairs, of wr, rd, cut, bn (all)')
@@ -352,10 +380,11 @@ def main(b):
     stop = time.monotonic() + ARGS.minutes * 60
     try:
         for session, kind, seed in plan(ARGS.seed, ARGS.modes):
-            if time.monotonic() > stop:
+            if time.monotonic() > stop or soak.n == ARGS.intervals:
                 break
             soak.interval(session, kind, seed)
         soak.w.close()
+        b.check(soak.n >= (ARGS.intervals or 1), f'{soak.n} intervals, {ARGS.intervals or 1} at least')
     except Ended:
         b.say('interrupted')
     except Failed as e:
