@@ -74,11 +74,15 @@ static int route_map(struct drv_route *r, struct route_nic *n)
 	return 0;
 }
 
-/* Host memory that the NIC writes; what a former driver had mapped there goes. */
+/*
+ * Host memory that the NIC writes; what a former driver had mapped there goes: as much as here, since the number of queues changes
+ * by a reset alone, which takes all maps.  PUNT_RING names the place before it is mapped: should this driver die, the next one
+ * finds it.  The NIC looks there when a session begins.
+ */
 static int route_map_host(struct drv_route *r, struct route_nic *n)
 {
 	const struct transport_ops *ops = n->nic->t->ops;
-	uint64_t former;
+	uint64_t former, base = drv_punt_base(r->d, n->nic->index);
 	int rc;
 
 	rc = drv_host_memory(r->d, "p2pnic punt rings", route_host_bytes(r), &n->host_fd, &n->host);
@@ -89,18 +93,20 @@ static int route_map_host(struct drv_route *r, struct route_nic *n)
 	if (rc)
 		return rc;
 	rc = former ? ops->dma_unmap(n->nic->t, former, route_host_bytes(r)) : 0;
-	if (!rc || rc == -ENOENT)
-		rc = ops->dma_map(n->nic->t, drv_punt_base(r->d, n->nic->index), route_host_bytes(r), n->host_fd, 0,
-				  P2P_DMA_READ | P2P_DMA_WRITE);
+	if (rc && rc != -ENOENT)
+		return drv_fail(r->d, rc, "%s: unmapping a former router's memory failed: %s", n->nic->name, drv_why(n->nic, rc));
+	rc = drv_reg_write(r->d, n->nic, P2P_PUNT_RING, 8, base);
 	if (rc)
-		return drv_fail(r->d, rc, "%s: mapping main memory for punted frames failed: %s", n->nic->name, strerror(-rc));
+		return rc;
+	rc = ops->dma_map(n->nic->t, base, route_host_bytes(r), n->host_fd, 0, P2P_DMA_READ | P2P_DMA_WRITE);
+	if (rc)
+		return drv_fail(r->d, rc, "%s: mapping main memory for punted frames failed: %s", n->nic->name, drv_why(n->nic, rc));
 	return 0;
 }
 
 static int route_session(struct drv_route *r, struct route_nic *n)
 {
 	unsigned int q;
-	int rc;
 
 	if (getrandom(&n->session, sizeof(n->session), 0) != sizeof(n->session))
 		return drv_fail(r->d, -EIO, "no random numbers: %s", strerror(errno));
@@ -113,10 +119,7 @@ static int route_session(struct drv_route *r, struct route_nic *n)
 		le32_store_release(&n->inject->punt[q].w[P2P_HL_CONS], n->session);
 	}
 	le32_store_release(&n->inject->inject.w[P2P_IL_PROD], n->session);
-	rc = drv_reg_write(r->d, n->nic, P2P_PUNT_RING, 8, drv_punt_base(r->d, n->nic->index));
-	if (!rc)
-		rc = drv_reg_write(r->d, n->nic, P2P_PUNT_SESSION, 4, n->session);
-	return rc;
+	return drv_reg_write(r->d, n->nic, P2P_PUNT_SESSION, 4, n->session);
 }
 
 static int route_open_nic(struct drv_route *r, struct route_nic *n)

@@ -35,7 +35,8 @@ static struct p2p_shape fake_shape(struct fake *f)
 	return (struct p2p_shape){ .nics = (uint32_t)*fake_reg(f, P2P_NUM_NICS), .ports = (uint32_t)*fake_reg(f, P2P_NUM_PORTS),
 				   .slots = (uint32_t)*fake_reg(f, P2P_SLOTS), .buf_size = (uint32_t)*fake_reg(f, P2P_BUF_SIZE),
 				   .rx_bufs = (uint32_t)*fake_reg(f, P2P_RX_BUFS),
-				   .queues = (uint32_t)*fake_reg(f, P2P_QUEUES) };
+				   .queues = (uint32_t)*fake_reg(f, P2P_QUEUES),
+				   .route_bytes = *fake_reg(f, P2P_FLAGS) & P2P_FLAG_ROUTE ? *fake_reg(f, P2P_ROUTE_BYTES) : 0 };
 }
 
 /* Registers to their reset values; straps stay, maps and descriptors stay. */
@@ -83,6 +84,7 @@ void fake_power_cycle(struct fake *f)
 	f->maps = 0;
 	memset(f->wake, 0, sizeof(f->wake));
 	memset(f->bell, 0, sizeof(f->bell));
+	memset(f->msix, 0, sizeof(f->msix));
 }
 
 static unsigned int fake_num_regions(void *fn)
@@ -105,7 +107,7 @@ static int fake_region_info(void *fn, unsigned int region, struct p2p_region_inf
 	info->size = p2p_seg_bytes(&s, p2p_seg_kind(&s, region - P2P_REGION_SEGMENT));
 	info->flags = P2P_RGN_READ | P2P_RGN_WRITE | P2P_RGN_MMAP;
 	info->fd = f->fd;
-	info->fd_offset = 0;
+	info->fd_offset = p2p_seg_offset(&s, region - P2P_REGION_SEGMENT);
 	return 0;
 }
 
@@ -231,6 +233,8 @@ static int fake_irq_info(void *fn, unsigned int index, struct p2p_irq_info *info
 	return -EINVAL;
 }
 
+#define FAKE_IRQ_MSIX 2
+
 static int fake_irq_set(void *fn, unsigned int index, unsigned int start, unsigned int count, const int *fds)
 {
 	struct fake *f = fn;
@@ -239,6 +243,10 @@ static int fake_irq_set(void *fn, unsigned int index, unsigned int start, unsign
 	if (fake_fails(f))
 		return -EIO;
 	for (k = 0; k < count; k++) {
+		if (index == FAKE_IRQ_MSIX) {
+			f->msix[start + k] = fds[k] >= 0;
+			continue;
+		}
 		if (fds[k] >= 0)
 			fake_note(f, index == P2P_IRQ_WAKE ? FAKE_WAKE : FAKE_BELL, start + k);
 		if (index == P2P_IRQ_WAKE)

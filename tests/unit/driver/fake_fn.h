@@ -57,7 +57,7 @@ struct fake {
 	int fd;
 	unsigned int maps;
 	struct fake_map map[FAKE_MAX_MAPS];
-	bool wake[P2P_MAX_QUEUES], bell[P2P_MAX_QUEUES * P2P_MAX_NICS];
+	bool wake[P2P_MAX_QUEUES], bell[P2P_MAX_QUEUES * P2P_MAX_NICS], msix[8];
 	bool attached, refuse_configure;
 	bool older; /* interface version 1.0, without what came later; fake_make_older() */
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A driver that is killed (SIGKILL, in a child) before its n-th access to NICs that outlive it, for every n that there is: in
- * bring-up, in adoption of NICs of which some came back, in teardown.  Its connections end, and the next driver brings up what it
- * finds: NICs, peers' tables, maps, wake-ups and pairs are then those that nobody disturbed, and what ran before has run on.
+ * bring-up, in adoption of NICs of which some came back, in teardown, in a router's beginning and end.  Its connections end, and the
+ * next driver brings up what it finds: NICs, peers' tables, maps, wake-ups and pairs are then those that nobody disturbed, and what
+ * ran before has run on.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,10 +18,12 @@
 #include <cmocka.h>
 
 #include "driver/drv.h"
+#include "driver/route.h"
 #include "fake_fn.h"
 
 #define MEM (64ull << 20)
 #define NICS 3
+#define ELSEWHERE (1ull << 50)
 
 static const struct drv_pair pairs[] = { { 0, 0, 1, 0 }, { 0, 1, 2, 1 } };
 
@@ -29,6 +32,10 @@ struct death {
 	enum p2p_mode mode;
 	unsigned int back[NICS]; /* 0: runs; else it comes back with so many ports */
 	bool fresh, down;
+	bool route, router; /* the NICs have routing areas; a router begins and ends on them */
+	bool elsewhere; /* a router before it had its punts in another place */
+	unsigned int queues; /* asked for; 0: all that there are */
+	unsigned int anew; /* after the death the NICs are brought down, and up with so many queues; 0: they are not */
 	unsigned int then; /* NIC 1 is replaced once more after the death, by one with so many ports; 0: it is not */
 	unsigned int least; /* so many deaths at least */
 };
@@ -43,14 +50,19 @@ static const struct death deaths[] = {
 	{ "another in its place, then a third", P2P_MODE_RD, .back = { 0, 3, 0 }, .then = 4, .least = 150 },
 	{ "another in its place, then the first", P2P_MODE_WR, .back = { 0, 4, 0 }, .then = 2, .least = 150 },
 	{ "two came back", P2P_MODE_WR, .back = { 2, 0, 2 }, .least = 150 },
+	{ "router in wr", P2P_MODE_WR, .route = true, .router = true, .least = 120 },
+	{ "router after one that had another place", P2P_MODE_RD, .route = true, .router = true, .elsewhere = true, .least = 120 },
+	{ "router, then one with fewer queues", P2P_MODE_RD, .route = true, .router = true, .anew = 1, .least = 120 },
 };
 
-static void options(struct drv_opts *o, enum p2p_mode mode)
+static void options(struct drv_opts *o, const struct death *x)
 {
 	drv_opts_init(o);
-	o->mode = mode;
+	o->mode = x->mode;
 	o->slots = 128;
 	o->persist = true;
+	o->route = x->route;
+	o->queues = x->queues;
 	o->set = DRV_SET_PAIRS;
 	o->pairs = pairs;
 	o->num_pairs = 2;
@@ -81,6 +93,31 @@ static void come_back(struct fake *f, unsigned int ports)
 	fake_power_cycle(f);
 }
 
+/* A router comes and goes; meanwhile each NIC has one place for its punts, and has been told it. */
+static int route(struct fake_world *w, struct drv *d)
+{
+	struct drv_route *r;
+	unsigned int k;
+	int rc;
+
+	rc = drv_route_open(d, &r);
+	if (rc)
+		return rc;
+	for (k = 0; k < NICS; k++) {
+		struct fake *f = &w->nic[k];
+		uint64_t base = drv_punt_base(d, k);
+
+		if (!fake_find_map(f, base, (uint64_t)d->queues * P2P_PUNT_BYTES) || *fake_reg(f, P2P_PUNT_RING) != base ||
+		    !*fake_reg(f, P2P_PUNT_SESSION) || !f->msix[2])
+			rc = -EBADMSG;
+	}
+	drv_route_close(r);
+	for (k = 0; k < NICS; k++)
+		if (*fake_reg(&w->nic[k], P2P_PUNT_SESSION) || w->nic[k].msix[2])
+			rc = -EBADMSG;
+	return rc;
+}
+
 /* The driver's part that may be cut short; 0 or what failed. */
 static int drive(struct fake_world *w, const struct death *x)
 {
@@ -88,13 +125,15 @@ static int drive(struct fake_world *w, const struct death *x)
 	struct drv_opts o;
 	int rc;
 
-	options(&o, x->mode);
+	options(&o, x);
 	if (x->down) {
 		rc = drv_down(d);
 	} else {
 		rc = drv_bring_up(d, &o);
 		if (!rc)
 			rc = drv_wait_ready(d, 0);
+		if (!rc && x->router)
+			rc = route(w, d);
 	}
 	if (rc)
 		fprintf(stderr, "%s: %s\n", x->name, drv_error(d));
@@ -133,12 +172,19 @@ static struct fake_world *before(const struct death *x)
 	struct death up = *x;
 	unsigned int k;
 
-	up.down = false;
+	up.down = up.router = false;
+	for (k = 0; x->route && k < NICS; k++)
+		*fake_reg(&w->nic[k], P2P_FEATURES) = P2P_FEAT_ALL | P2P_FEAT_ROUTE;
 	if (!x->fresh)
 		assert_int_equal(drive(w, &up), 0);
-	for (k = 0; k < NICS; k++)
+	for (k = 0; k < NICS; k++) {
 		if (x->back[k])
 			come_back(&w->nic[k], x->back[k]);
+		if (!x->elsewhere)
+			continue;
+		*fake_reg(&w->nic[k], P2P_PUNT_RING) = ELSEWHERE;
+		assert_int_equal(fake_ops.dma_map(&w->nic[k], ELSEWHERE, FAKE_QUEUES * (uint64_t)P2P_PUNT_BYTES, 0, 0, P2P_DMA_WRITE), 0);
+	}
 	w->events = 0;
 	return w;
 }
@@ -178,7 +224,7 @@ static void check_ran_on(const struct fake_world *w, const struct death *x, unsi
 {
 	unsigned int k;
 
-	for (k = 0; !x->fresh && !x->down && k < w->events; k++) {
+	for (k = 0; !x->fresh && !x->down && !x->anew && k < w->events; k++) {
 		const struct fake_event *e = &w->event[k];
 
 		if (!x->back[e->nic] && (e->what == FAKE_RESET || e->what == FAKE_DISABLE || e->what == FAKE_UNMAP_ALL))
@@ -186,10 +232,15 @@ static void check_ran_on(const struct fake_world *w, const struct death *x, unsi
 	}
 }
 
-static void replace(struct fake_world *w, const struct death *x)
+/* What is done to the NICs between the death and the next driver. */
+static void meanwhile(struct fake_world *w, const struct death *x)
 {
+	const struct death down = { "bring-down", .down = true };
+
 	if (x->then)
 		come_back(&w->nic[1], x->then);
+	if (x->anew)
+		assert_int_equal(drive(w, &down), 0);
 }
 
 /* The second driver dies, too, somewhere; the third does not. */
@@ -201,6 +252,7 @@ static unsigned int every_access(const struct death *x, struct fake_world *like,
 	bool through;
 
 	up.down = false;
+	up.queues = x->anew;
 	for (at = 1;; at += step) {
 		w = before(x);
 		through = dies(w, x, at);
@@ -208,7 +260,7 @@ static unsigned int every_access(const struct death *x, struct fake_world *like,
 			check_ran_on(w, x, at);
 			if (step > 1)
 				dies(w, x, 1 + at * 7919 % 400);
-			replace(w, x);
+			meanwhile(w, x);
 			if (drive(w, &up))
 				fail_msg("%s: killed before access %u: the next driver fails", x->name, at);
 			check_ran_on(w, x, at);
@@ -230,8 +282,9 @@ static void test_every_access(void **state)
 		struct death up = *x;
 
 		up.down = false;
+		up.queues = x->anew;
 		assert_int_equal(drive(like, x), 0);
-		replace(like, x);
+		meanwhile(like, x);
 		assert_int_equal(drive(like, &up), 0);
 		n = every_access(x, like, 1);
 		twice = every_access(x, like, 7);
