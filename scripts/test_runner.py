@@ -198,7 +198,7 @@ class Runner:
 
     def build(self, build, tests, prefix):
         # Those with networks, processes and pinned threads run alone; the rest share the cores.
-        alone = [t for t in tests if not t['is_parallel'] or suites_of(t) & {'integration', 'long'}]
+        alone = [t for t in tests if not t['is_parallel'] or 'integration' in suites_of(t)]
         # Those that may take long first, so that none of them is left to one core in the end.
         shared = sorted((t for t in tests if t not in alone), key=lambda t: -t['timeout'])
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
