@@ -339,27 +339,30 @@ static int adopt_map_returning(struct drv *d)
 	return rc;
 }
 
-static void adopt_undo(struct drv *d)
+/* woken: wake-ups were exchanged, or some of them were. */
+static void adopt_undo(struct drv *d, bool woken)
 {
 	char why[DRV_ERR_MAX];
+	uint32_t running = 0;
 	unsigned int i, j;
 
 	memcpy(why, d->error, sizeof(why));
+	for (i = 0; i < d->n; i++)
+		running |= adopt_running(&d->nic[i]) ? 1u << i : 0;
 	for (j = 0; j < d->n; j++) {
 		if (!d->nic[j].ours)
 			continue;
-		for (i = 0; i < d->n && d->nic[j].dropped; i++) {
-			if (!adopt_running(&d->nic[i]))
-				continue;
-			drv_reg_write(d, &d->nic[i], drv_peer_reg(d->nic[j].index, P2P_PEER_CTRL), 4, 0);
-			drv_peer_unmap(d, &d->nic[i], &d->nic[j]);
-		}
+		for (i = 0; i < d->n && d->nic[j].dropped; i++)
+			if (running & 1u << i)
+				drv_peer_forget(d, &d->nic[i], d->nic[j].index);
 		drv_nic_undo(d, &d->nic[j]);
 	}
+	if (woken)
+		drv_wake_again(d, running);
 	memcpy(d->error, why, sizeof(why));
 }
 
-static int adopt_returning(struct drv *d)
+static int adopt_returning(struct drv *d, bool *woken)
 {
 	unsigned int j;
 	int rc = 0;
@@ -369,6 +372,7 @@ static int adopt_returning(struct drv *d)
 			rc = adopt_introduce(d, &d->nic[j]);
 	if (!rc)
 		rc = adopt_map_returning(d);
+	*woken = !rc;
 	if (!rc)
 		rc = drv_wake_all(d);
 	for (j = 0; !rc && j < d->n; j++)
@@ -386,6 +390,7 @@ int drv_adopt(struct drv *d)
 {
 	struct adopt_view view[P2P_MAX_NICS];
 	unsigned int i, ref, back = 0;
+	bool woken;
 	int rc;
 
 	rc = adopt_gather(d, view, &ref);
@@ -405,9 +410,9 @@ int drv_adopt(struct drv *d)
 	}
 	d->opts.persist = true;
 	if (back) {
-		rc = adopt_returning(d);
+		rc = adopt_returning(d, &woken);
 		if (rc) {
-			adopt_undo(d);
+			adopt_undo(d, woken);
 			drv_wake_close(d);
 		}
 	} else if (d->opts.set & DRV_SET_PAIRS) {

@@ -78,6 +78,8 @@ int drv_peer_describe(struct drv *d, struct drv_nic *nic, struct drv_nic *peer);
 int drv_peer_introduce(struct drv *d, struct drv_nic *nic, struct drv_nic *peer);
 /* A fresh eventfd for every queue of every NIC, to it and to the same queue's bells of all others. */
 int drv_wake_all(struct drv *d);
+/* The same among those in who (a bit by place in d->nic) after drv_wake_all() failed; one that is dead keeps no other from it. */
+void drv_wake_again(struct drv *d, uint32_t who);
 void drv_wake_close(struct drv *d);
 int drv_pairs_check(struct drv *d, const struct drv_opts *o);
 /* Writes only what differs: a pair that stays does not lose a frame. */

@@ -285,20 +285,28 @@ static int wake_set(struct drv *d, struct drv_nic *nic, unsigned int irq, unsign
 	return 0;
 }
 
-/* Queue q of NIC j, to it and to the same queue of all others. */
-static int wake_queue(struct drv *d, unsigned int j, unsigned int q)
+/*
+ * Queue q of NIC j, to it and to the same queue of the others in who (a bit by place).  Whoever does not take it keeps nobody else
+ * from it: what NICs that live have fits together.
+ */
+static int wake_queue(struct drv *d, unsigned int j, unsigned int q, uint32_t who)
 {
 	unsigned int i, bell = q * P2P_MAX_NICS + d->nic[j].index;
-	int fd, rc;
+	int fd, err, rc;
 
 	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fd < 0)
 		return drv_fail(d, -errno, "no eventfd: %s; raise the limit on open files", strerror(errno));
 	d->wake_fd[q][d->nic[j].index] = fd;
 	rc = wake_set(d, &d->nic[j], P2P_IRQ_WAKE, q, fd);
-	for (i = 0; !rc && i < d->n; i++)
-		if (i != j)
-			rc = wake_set(d, &d->nic[i], P2P_IRQ_BELL, bell, fd);
+	if (rc)
+		return rc;
+	for (i = 0; i < d->n; i++) {
+		if (i == j || !(who & 1u << i))
+			continue;
+		err = wake_set(d, &d->nic[i], P2P_IRQ_BELL, bell, fd);
+		rc = err ? err : rc;
+	}
 	return rc;
 }
 
@@ -310,7 +318,7 @@ int drv_wake_all(struct drv *d)
 	drv_wake_close(d);
 	for (j = 0; j < d->n; j++) {
 		for (q = 0; !rc && q < d->queues; q++)
-			rc = wake_queue(d, j, q);
+			rc = wake_queue(d, j, q, UINT32_MAX);
 		d->bn.nic[d->nic[j].index].wake_fd = d->wake_fd[0][d->nic[j].index];
 		if (!rc && d->bn.host_fd >= 0)
 			rc = wake_set(d, &d->nic[j], P2P_IRQ_BELL, d->nic[j].index, d->bn.host_fd);
@@ -318,6 +326,16 @@ int drv_wake_all(struct drv *d)
 			return rc;
 	}
 	return 0;
+}
+
+void drv_wake_again(struct drv *d, uint32_t who)
+{
+	unsigned int j, q;
+
+	drv_wake_close(d);
+	for (j = 0; j < d->n; j++)
+		for (q = 0; who & 1u << j && q < d->queues; q++)
+			wake_queue(d, j, q, who);
 }
 
 static bool pair_same(const struct drv_pair *x, const struct drv_pair *y)

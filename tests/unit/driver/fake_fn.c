@@ -13,6 +13,8 @@ static bool fake_fails(struct fake *f)
 {
 	if (++f->world->calls == f->world->die_at)
 		raise(SIGKILL);
+	if (f->world->gone_at && f->world->calls >= f->world->gone_at && f->number == f->world->gone)
+		return true;
 	return f->world->calls == f->world->fail_at;
 }
 
@@ -50,6 +52,7 @@ static void fake_clear(struct fake *f)
 	for (p = 0; p < P2P_MAX_PORTS; p++)
 		mac[p] = *fake_reg(f, P2P_PORT_BLOCK + p * P2P_PORT_BLOCK_BYTES + P2P_PORT_MAC);
 	memset(f->reg, 0, sizeof(f->reg));
+	memset(f->ending, 0, sizeof(f->ending));
 	for (p = 0; p < P2P_MAX_PORTS; p++)
 		*fake_reg(f, P2P_PORT_BLOCK + p * P2P_PORT_BLOCK_BYTES + P2P_PORT_MAC) = mac[p];
 	*fake_reg(f, P2P_MAGIC) = P2P_REG_MAGIC_VALUE;
@@ -84,6 +87,8 @@ void fake_power_cycle(struct fake *f)
 	f->maps = 0;
 	memset(f->wake, 0, sizeof(f->wake));
 	memset(f->bell, 0, sizeof(f->bell));
+	memset(f->wake_id, 0, sizeof(f->wake_id));
+	memset(f->bell_id, 0, sizeof(f->bell_id));
 	memset(f->msix, 0, sizeof(f->msix));
 }
 
@@ -111,11 +116,16 @@ static int fake_region_info(void *fn, unsigned int region, struct p2p_region_inf
 	return 0;
 }
 
+static uint32_t fake_ctrl(unsigned int peer)
+{
+	return P2P_PEER_BLOCK + peer * P2P_PEER_BLOCK_BYTES + P2P_PEER_CTRL;
+}
+
 static uint64_t fake_peer_state(struct fake *f, unsigned int peer)
 {
 	unsigned int i;
 
-	if (!(*fake_reg(f, P2P_PEER_BLOCK + peer * P2P_PEER_BLOCK_BYTES + P2P_PEER_CTRL) & 1))
+	if (!(*fake_reg(f, fake_ctrl(peer)) & 1))
 		return P2P_PEER_ABSENT;
 	for (i = 0; i < f->world->n; i++) {
 		struct fake *o = &f->world->nic[i];
@@ -129,7 +139,7 @@ static uint64_t fake_peer_state(struct fake *f, unsigned int peer)
 static uint64_t fake_reg_value(struct fake *f, uint32_t off)
 {
 	struct p2p_shape s = fake_shape(f);
-	uint32_t in_block = (off - P2P_PEER_BLOCK) % P2P_PEER_BLOCK_BYTES;
+	uint32_t in_block = (off - P2P_PEER_BLOCK) % P2P_PEER_BLOCK_BYTES, peer = (off - P2P_PEER_BLOCK) / P2P_PEER_BLOCK_BYTES;
 
 	if (off == P2P_STATUS)
 		return (f->configured ? P2P_ST_CONFIGURED : 0) | (f->running ? P2P_ST_RUNNING : 0);
@@ -137,8 +147,12 @@ static uint64_t fake_reg_value(struct fake *f, uint32_t off)
 		return f->configured ? p2p_seg_total(&s) : 0;
 	if (off == P2P_SEG_OFFSET)
 		return p2p_seg_offset(&s, f->seg_select);
-	if (off >= P2P_PEER_BLOCK && off < P2P_PEER_BLOCK + P2P_MAX_NICS * P2P_PEER_BLOCK_BYTES && in_block == P2P_PEER_STATE)
-		return fake_peer_state(f, (off - P2P_PEER_BLOCK) / P2P_PEER_BLOCK_BYTES);
+	if (off < P2P_PEER_BLOCK || peer >= P2P_MAX_NICS)
+		return *fake_reg(f, off);
+	if (in_block == P2P_PEER_STATE)
+		return fake_peer_state(f, peer);
+	if (in_block == P2P_PEER_CTRL && f->ending[peer] && !--f->ending[peer])
+		*fake_reg(f, off) = 0;
 	return *fake_reg(f, off);
 }
 
@@ -195,11 +209,15 @@ static void fake_reg_write(struct fake *f, uint32_t off, uint64_t v)
 	if (off >= P2P_PORT_BLOCK && off < P2P_PEER_BLOCK)
 		fake_note(f, FAKE_PAIR, v);
 	if (off >= P2P_PEER_BLOCK && peer < P2P_MAX_NICS) {
-		uint32_t ctrl = P2P_PEER_BLOCK + peer * P2P_PEER_BLOCK_BYTES + P2P_PEER_CTRL;
+		uint32_t ctrl = fake_ctrl(peer);
 
 		if (off == ctrl)
 			fake_note(f, v ? FAKE_INTRODUCE : FAKE_FORGET, peer);
-		else if (*fake_reg(f, ctrl))
+		if (off == ctrl && !v && f->late && *fake_reg(f, ctrl)) {
+			f->ending[peer] = f->late;
+			return;
+		}
+		if (off != ctrl && *fake_reg(f, ctrl))
 			return; /* in use */
 	}
 	*fake_reg(f, off) = v;
@@ -235,6 +253,20 @@ static int fake_irq_info(void *fn, unsigned int index, struct p2p_irq_info *info
 
 #define FAKE_IRQ_MSIX 2
 
+/* What is in an eventfd is its number; nobody else writes to it. */
+static uint32_t fake_wake_id(struct fake_world *w, int fd)
+{
+	uint64_t id;
+
+	if (fd < 0)
+		return 0;
+	if (read(fd, &id, sizeof(id)) != sizeof(id))
+		id = ++w->wakes;
+	if (write(fd, &id, sizeof(id)) != sizeof(id))
+		abort();
+	return (uint32_t)id;
+}
+
 static int fake_irq_set(void *fn, unsigned int index, unsigned int start, unsigned int count, const int *fds)
 {
 	struct fake *f = fn;
@@ -249,10 +281,13 @@ static int fake_irq_set(void *fn, unsigned int index, unsigned int start, unsign
 		}
 		if (fds[k] >= 0)
 			fake_note(f, index == P2P_IRQ_WAKE ? FAKE_WAKE : FAKE_BELL, start + k);
-		if (index == P2P_IRQ_WAKE)
+		if (index == P2P_IRQ_WAKE) {
 			f->wake[start + k] = fds[k] >= 0;
-		else
+			f->wake_id[start + k] = fake_wake_id(f->world, fds[k]);
+		} else {
 			f->bell[start + k] = fds[k] >= 0;
+			f->bell_id[start + k] = fake_wake_id(f->world, fds[k]);
+		}
 	}
 	return 0;
 }
@@ -296,6 +331,8 @@ static int fake_dma_unmap(void *fn, uint64_t iova, uint64_t size)
 			continue;
 		f->map[k] = f->map[--f->maps];
 		fake_note(f, FAKE_UNMAP, iova);
+		if (iova >> 40 && iova >> 40 <= P2P_MAX_NICS)
+			f->world->early += *fake_reg(f, fake_ctrl((unsigned int)(iova >> 40) - 1)) != 0;
 		return 0;
 	}
 	return -ENOENT;
@@ -402,6 +439,22 @@ const struct fake_map *fake_find_map(const struct fake *f, uint64_t iova, uint64
 		if (f->map[k].iova == iova && f->map[k].size == size)
 			return &f->map[k];
 	return NULL;
+}
+
+bool fake_wakes_fit(const struct fake_world *w)
+{
+	unsigned int i, j, q, bell;
+	bool fit = true;
+
+	for (i = 0; i < w->n; i++) {
+		for (j = 0; w->nic[i].running && j < w->n; j++) {
+			for (q = 0; i != j && w->nic[j].running && q < FAKE_QUEUES; q++) {
+				bell = q * P2P_MAX_NICS + (unsigned int)w->nic[j].reg[P2P_NIC_INDEX / 4];
+				fit = fit && w->nic[i].bell_id[bell] == w->nic[j].wake_id[q];
+			}
+		}
+	}
+	return fit;
 }
 
 unsigned int fake_count(const struct fake_world *w, enum fake_what what)

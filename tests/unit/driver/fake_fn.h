@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A PCI function made of registers alone, which remembers what was done to it,
- * in what order among all fakes, and fails at the n-th call when told to.  They
+ * in what order among all fakes, and fails at the n-th call when told to, or is
+ * gone from then on.  They
  * lie in shared memory: a child may use them, and die in the midst of it.
  */
 #ifndef TESTS_UNIT_DRIVER_FAKE_FN_H
@@ -58,6 +59,9 @@ struct fake {
 	unsigned int maps;
 	struct fake_map map[FAKE_MAX_MAPS];
 	bool wake[P2P_MAX_QUEUES], bell[P2P_MAX_QUEUES * P2P_MAX_NICS], msix[8];
+	uint32_t wake_id[P2P_MAX_QUEUES], bell_id[P2P_MAX_QUEUES * P2P_MAX_NICS]; /* of the eventfd set there, 0: none */
+	unsigned int late;                 /* a peer's being used ends only when CTRL has been read so often */
+	unsigned int ending[P2P_MAX_NICS]; /* how many of these reads are left */
 	bool attached, refuse_configure;
 	bool older; /* interface version 1.0, without what came later; fake_make_older() */
 };
@@ -65,6 +69,9 @@ struct fake {
 struct fake_world {
 	unsigned int n, events, calls, fail_at; /* fail_at 0: never; else the call that fails */
 	unsigned int die_at; /* likewise: before it the process is killed */
+	unsigned int gone_at, gone; /* likewise: from it on NIC `gone` answers nothing */
+	unsigned int early; /* unmaps of a peer that was in use */
+	uint32_t wakes; /* eventfds that have a number */
 	struct fake nic[P2P_MAX_NICS];
 	struct fake_event event[FAKE_MAX_EVENTS];
 };
@@ -81,6 +88,8 @@ void fake_power_cycle(struct fake *f);
 uint64_t *fake_reg(struct fake *f, uint32_t off);
 /* The map at exactly this place, or NULL. */
 const struct fake_map *fake_find_map(const struct fake *f, uint64_t iova, uint64_t size);
+/* A NIC's queue and the bells that its peers ring for it are one eventfd, for all that run. */
+bool fake_wakes_fit(const struct fake_world *w);
 unsigned int fake_count(const struct fake_world *w, enum fake_what what);
 
 #endif

@@ -78,6 +78,7 @@ static void check_same(struct fake_world *w, struct fake_world *like)
 {
 	unsigned int i, p;
 
+	assert_true(fake_wakes_fit(w));
 	for (i = 0; i < NICS; i++) {
 		struct fake *a = &w->nic[i], *b = &like->nic[i];
 
@@ -355,33 +356,58 @@ static void test_introduces_two(void **state)
 	fake_world_free(like);
 }
 
-/* Whatever fails, the NICs that ran run on, and the next attempt succeeds. */
-static void test_failed_introduction(void **state)
+/* An adoption was undone: who ran runs on, has nothing of the one that came back, and wakes the others. */
+static void check_undone(const struct fake_world *w)
+{
+	unsigned int i, k;
+
+	assert_true(fake_wakes_fit(w));
+	for (i = 0; i < NICS; i += 2) {
+		const struct fake *f = &w->nic[i];
+
+		assert_true(f->running);
+		for (k = 0; fake_count(w, FAKE_FORGET) && k < f->maps; k++)
+			assert_int_not_equal(f->map[k].iova >> 40, 2);
+		assert_false(fake_count(w, FAKE_FORGET) && f->reg[(P2P_PEER_BLOCK + P2P_PEER_BLOCK_BYTES + P2P_PEER_CTRL) / 4]);
+	}
+}
+
+/*
+ * Whatever call fails, or if NIC 1 is gone again from it on, the NICs that ran run on, and the next attempt succeeds.  All take
+ * their time until they no longer use a peer.
+ */
+static void every_failure(bool gone)
 {
 	struct fake_world *like = world_up(), *w;
 	struct drv_opts o;
 	struct drv *d;
-	unsigned int at, start;
+	unsigned int at, i;
 	int rc;
 
 	for (at = 1;; at++) {
 		w = world_up();
+		for (i = 0; i < NICS; i++)
+			w->nic[i].late = 2;
 		fake_power_cycle(&w->nic[1]);
 		d = open_all(w, straight, NICS);
-		start = w->calls;
-		w->fail_at = start + at;
+		w->gone = 1;
+		w->gone_at = gone ? w->calls + at : 0;
+		w->fail_at = gone ? 0 : w->calls + at;
 		drv_opts_init(&o);
 		rc = drv_bring_up(d, &o);
 		drv_destroy(d);
-		assert_true(w->nic[0].running && w->nic[2].running);
 		if (rc) {
+			if (gone)
+				fake_power_cycle(&w->nic[1]);
 			assert_false(w->nic[1].running);
+			check_undone(w);
+			w->fail_at = w->gone_at = 0;
 			assert_int_equal(w->nic[1].maps, 0);
-			w->fail_at = 0;
 			d = open_all(w, straight, NICS);
 			assert_int_equal(drv_bring_up(d, &o), 0);
 			drv_destroy(d);
 		}
+		assert_int_equal(w->early, 0);
 		check_same(w, like);
 		fake_world_free(w);
 		if (!rc)
@@ -389,6 +415,16 @@ static void test_failed_introduction(void **state)
 	}
 	assert_true(at > 100);
 	fake_world_free(like);
+}
+
+static void test_failed_introduction(void **state)
+{
+	every_failure(false);
+}
+
+static void test_gone_again(void **state)
+{
+	every_failure(true);
 }
 
 static void test_too_little_memory(void **state)
@@ -421,6 +457,7 @@ int main(void)
 		cmocka_unit_test(test_adopts_older),
 		cmocka_unit_test(test_introduces_two),
 		cmocka_unit_test(test_failed_introduction),
+		cmocka_unit_test(test_gone_again),
 		cmocka_unit_test(test_too_little_memory),
 	};
 

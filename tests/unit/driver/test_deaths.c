@@ -217,6 +217,8 @@ static void check_same(struct fake_world *w, struct fake_world *like, const char
 			fail_msg("%s: killed before access %u: NIC %u is not as if nobody had died (%u maps, should be %u)", what, at, i,
 				 a->maps, b->maps);
 	}
+	if (!fake_wakes_fit(w))
+		fail_msg("%s: killed before access %u: a NIC rings what no NIC listens to", what, at);
 }
 
 /* Nobody stopped, reset or unmapped the whole of a NIC that ran. */
