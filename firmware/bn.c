@@ -62,8 +62,14 @@ static void bn_fetch_descs(struct fw_nic *n, struct fw_peer *peer, struct fw_con
 	if (le32_load_acquire(&bell->w[P2P_RL_INC]) != peer->seen)
 		return;
 	prod = le32_load_acquire(&bell->w[P2P_RL_PROD]);
-	if (prod - c->done > c->mask + 1)
+	/* Neither further than the ring goes nor back behind what was read. */
+	if (prod - c->done > c->mask + 1 || prod - c->done < c->dfetch - c->done) {
+		/* A host that has not heard yet where the ring begins asks with whatever number it has. */
+		if (prod != c->bad_prod && c->dfetch != c->base)
+			fw_event(n, P2P_EV_bad_line, 1);
+		c->bad_prod = prod;
 		return;
+	}
 	while (c->dfetch != prod && board_room(n->board, BOARD_Q_READ)) {
 		slot = c->dfetch & c->mask;
 		room = c->mask + 1 - slot;
@@ -81,7 +87,8 @@ void fw_bn_fetch(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 	struct p2p_desc *d;
 
 	bn_fetch_descs(n, peer, c);
-	while (c->fetch != c->dfetch && c->fetch - c->next < FW_RD_WINDOW && board_room(n->board, BOARD_Q_READ)) {
+	while (c->fetch != c->dfetch && c->fetch - c->next < FW_RD_WINDOW && c->fetch - c->done <= c->mask &&
+	       board_room(n->board, BOARD_Q_READ)) {
 		slot = c->fetch & c->mask;
 		d = &c->copy[slot];
 		if (!board_done(n->board, BOARD_Q_READ, c->tok[slot]))

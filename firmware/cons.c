@@ -8,10 +8,17 @@
  *       |          | port, flood | way (rd,bn) |
  *
  * A frame is counted lost exactly once.  Every descriptor carries its frame's
- * number mod 256, holes span fewer than that, so the number of frames that began
- * in a hole is the difference between the number seen and the one expected.
+ * number mod 256, holes that follow each other are fewer than half of that
+ * (cons_is_later()), so the number of frames that began in a hole is the
+ * difference between the number seen and the one expected (cons_gap()).
+ *
+ * wr fetches nothing: there `fetch` stays where the session began, and may be
+ * any distance from `next`.
  */
 #include "nic.h"
+
+/* Of the 256 frame numbers those less than half ahead are believed: so many slots may be given up together. */
+#define CONS_HOLES_MAX 127u
 
 static void cons_lose(struct fw_nic *n, enum p2p_drop why, uint32_t frames)
 {
@@ -71,7 +78,7 @@ void fw_cons_open(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 	base = c->next + 0x80000000u + (board_random(n->board) >> 4);
 	if (base + c->mask + 1 < base || !base)
 		base = c->mask + 2;
-	c->next = c->fetch = c->dfetch = c->done = c->told = c->published = base;
+	c->next = c->fetch = c->dfetch = c->done = c->told = c->published = c->base = c->bad_prod = base;
 	c->poke = 0;
 	c->expect = 0;
 	c->wrong = c->doubts = 0;
@@ -106,7 +113,7 @@ void fw_cons_close(struct fw_nic *n, struct fw_cons *c)
 	c->open = c->gap = false;
 	if (c->active)
 		cons_drop_active(n, c, P2P_DROP_peer_lost);
-	for (s = c->next; (int32_t)(c->fetch - s) > 0; s++) /* wr fetches nothing: fetch stays behind */
+	for (s = c->next; n->mode != P2P_MODE_WR && s != c->fetch; s++)
 		c->pend[s & c->mask] = 0;
 	c->fetch = c->dfetch = c->next;
 }
@@ -139,7 +146,7 @@ static void cons_gap(struct fw_nic *n, struct fw_cons *c, uint8_t g, unsigned in
 	uint32_t lost = (uint8_t)(g - c->expect), wrong;
 
 	/* A send ring mixes ingresses, each with its own numbers; it has no holes. */
-	if (lost >= 128 || n->mode == P2P_MODE_BN)
+	if (lost > CONS_HOLES_MAX || n->mode == P2P_MODE_BN)
 		return;
 	wrong = c->wrong < lost + also ? c->wrong : lost + also;
 	if (wrong)
@@ -213,14 +220,17 @@ static bool cons_is_right(struct fw_nic *n, struct fw_cons *c, uint32_t at, cons
 }
 
 /*
- * Is a slot behind `at` written?  Two batches ahead is as far as is looked.  A number alone does not say so: with one bit wrong
- * it is that of the slot's next lap.  rd knows no better before it has read the payload (cons_fetched_right()).
+ * Is a slot behind `at` written?  Two batches ahead is as far as is looked, and no further than lost frames can be counted.  A number
+ * alone does not say so: with one bit wrong it is that of the slot's next lap.  rd knows no better before it has read the payload
+ * (cons_fetched_right()).
  */
 static bool cons_is_later(struct fw_nic *n, struct fw_cons *c, uint32_t at)
 {
 	uint32_t k, ahead = 2 * n->batch < P2P_MAX_SEGS ? P2P_MAX_SEGS : 2 * n->batch;
 	struct p2p_desc d;
 
+	if (ahead > CONS_HOLES_MAX)
+		ahead = CONS_HOLES_MAX;
 	for (k = 1; k <= ahead && at + k - c->done <= c->mask; k++)
 		if (p2p_desc_take(&c->descs[(at + k) & c->mask], at + k, &d) && cons_is_right(n, c, at + k, &d))
 			return true;
@@ -720,6 +730,12 @@ void fw_cons_complete(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c,
 		fw_cons_tell(n, peer, c);
 }
 
+/* Can the producer have written all slots before `at`, and not all of them be complete? */
+static bool cons_in_ring(const struct fw_cons *c, uint32_t at)
+{
+	return at - c->done <= c->mask + 1;
+}
+
 void fw_cons_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 {
 	const struct p2p_line *ctrl;
@@ -730,6 +746,9 @@ void fw_cons_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 	/* Answered earlier, the producer would open a ring that the next incarnation of either of us may not close. */
 	if (!c->open || peer->state != P2P_PEER_UP)
 		return;
+	/* What was said long ago is no word of the numbers' next lap. */
+	if (!cons_in_ring(c, c->published))
+		c->published = c->done;
 	ctrl = n->mode == P2P_MODE_BN ? &n->doorbell->send[c->ring] : &peer->head->ctrl[c->ring];
 	if (le32_load_acquire(&ctrl->w[P2P_RL_INC]) != peer->seen)
 		return;
@@ -738,7 +757,8 @@ void fw_cons_tick(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 		return;
 	c->poke = poke;
 	prod = le32_load_acquire(&ctrl->w[P2P_RL_PROD]);
-	if (prod - c->done <= c->mask + 1)
+	/* Else it was overtaken, or is of a producer that has not heard yet where the ring begins. */
+	if (cons_in_ring(c, prod))
 		c->published = prod;
 	if (c->doubt_at != c->next)
 		c->doubts = 0;

@@ -255,10 +255,15 @@ int fw_prod_send(struct fw_nic *n, struct fw_prod *p, const struct p2p_seg *segs
 	uint32_t pieces, k, off, len, flags = 0;
 	int err;
 
-	if (p2p_likely(nsegs == 1 && segs[0].len <= p->buf_size))
+	if (p2p_likely(nsegs == 1 && segs[0].len <= p->buf_size)) {
 		pieces = 1;
-	else
+	} else if (p->open) {
 		pieces = prod_pieces(segs, nsegs, p->buf_size);
+	} else {
+		/* Of a NIC that was never introduced not even the size of its buffers is known. */
+		*why = P2P_DROP_no_peer;
+		return -FW_ENOTCONN;
+	}
 	err = prod_admit(n, p, pieces, refs[0], why);
 	if (p2p_unlikely(err))
 		return err;

@@ -89,7 +89,7 @@
 	X(backpressure, "times receiving paused because a ring was full") \
 	X(stalls, "times this NIC was not run for 20 ms or more: its worker was starved or stopped") \
 	X(dma_faults, "DMA outside the address map or without bus mastering") \
-	X(bad_line, "completion or control lines out of range, ignored") \
+	X(bad_line, "completion lines, or words of the host's, out of range, ignored") \
 	X(cut_frames, "frames received in place, in the egress NIC's memory") \
 	X(cut_diverted, "frames received in place and read back because they had to go elsewhere") \
 	X(routed, "frames forwarded by the routing table") \

@@ -65,6 +65,12 @@ struct mesh_ops {
 	uint64_t (*faults)(struct mesh_board *mb, unsigned int nic);
 	uint64_t (*overruns)(struct mesh_board *mb, unsigned int nic); /* DMA submitted without room for it; may be NULL */
 	void (*jump_then)(void (*fn)(void *arg), void *arg); /* fn after each lookup of nodes; NULL: it can't */
+	/*
+	 * As if slots had passed in the rings from one NIC to another until their next one's number is `at`, up to the slot's
+	 * place in the ring; nothing of them is under way.  False: something is, or this is bn.  NULL: it can't.
+	 */
+	bool (*far)(struct mesh_board *mb, unsigned int from, unsigned int to, uint32_t at);
+	uint32_t (*flooding)(struct mesh_board *mb, unsigned int nic); /* copies owed of floods in hand; NULL: it can't tell */
 	struct fault_set *(*fault_rules)(struct mesh_board *mb); /* of all its NICs together; NULL: it injects none */
 };
 

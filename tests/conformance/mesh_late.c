@@ -4,6 +4,7 @@
 
 #define FW_BOARD late
 #include <tests/late/late.h>
+#include <firmware/nic.h>
 #include "mesh.h"
 
 struct mesh_board {
@@ -143,6 +144,52 @@ static uint64_t late_overruns(struct mesh_board *mb, unsigned int nic)
 	return late_nic_overruns(mb->nic[nic]);
 }
 
+static bool late_far_ring(struct fw_nic *to, struct fw_prod *p, struct fw_cons *c, uint32_t at)
+{
+	struct p2p_desc *descs = (struct p2p_desc *)(uintptr_t)c->descs;
+	le32 *told = (le32 *)(uintptr_t)&p->comp->w[P2P_CL_CONS];
+	uint32_t next = (at & ~c->mask) | (c->next & c->mask), slot;
+
+	if (to->mode == P2P_MODE_BN || !p->open || !c->open || p->prod != p->cons || c->next != p->prod ||
+	    (to->mode == P2P_MODE_RD && c->fetch != c->next) || c->told != c->next ||
+	    le32_load_acquire(told) != c->next)
+		return false;
+	le32_store_release(told, next);
+	p->prod = p->ready = p->pub = p->cons = p->bad_cons = next;
+	c->next = c->done = c->told = c->published = next;
+	if (to->mode == P2P_MODE_RD)
+		c->fetch = next;
+	/* A ring that was never used has zeros, and 0 is a number on the way. */
+	for (slot = 0; slot <= c->mask; slot++) {
+		descs[(next + slot) & c->mask].seq = to_le32(next + slot - c->mask - 1);
+		if (to->scrub)
+			fw_cons_scrub(to, c, (next + slot) & c->mask, next + slot, c->buf_size / to->stride);
+	}
+	return true;
+}
+
+static bool late_far(struct mesh_board *mb, unsigned int from, unsigned int to, uint32_t at)
+{
+	struct fw_nic *i = late_nic_fw(mb->nic[from]), *j = late_nic_fw(mb->nic[to]);
+	unsigned int r;
+
+	for (r = 0; r <= j->ports; r++)
+		if (!late_far_ring(j, &i->peer[to].prod[r], &j->peer[from].cons[r], at))
+			return false;
+	return true;
+}
+
+static uint32_t late_flooding(struct mesh_board *mb, unsigned int nic)
+{
+	const struct fw_nic *n = late_nic_fw(mb->nic[nic]);
+	uint32_t owed = 0;
+	unsigned int i;
+
+	for (i = 0; i < P2P_MAX_NICS; i++)
+		owed += (uint32_t)__builtin_popcount(n->peer[i].cons[n->ports].flood_mask);
+	return owed;
+}
+
 static struct fault_set *late_rules(struct mesh_board *mb)
 {
 	return late_world_faults(mb->w);
@@ -155,5 +202,6 @@ const struct mesh_ops mesh_late = {
 	.reg_read = late_reg_read, .reg_write = late_reg_write, .bus_master = late_bus_master, .map = late_map,
 	.map_host = late_map_host, .mem = late_mem, .unmap = late_unmap, .events = late_events, .drops = late_drops,
 	.held = late_held, .peer = late_peer,
-	.faults = late_faults, .overruns = late_overruns, .fault_rules = late_rules, .jump_then = late_jump_then,
+	.faults = late_faults, .overruns = late_overruns, .far = late_far, .flooding = late_flooding,
+	.fault_rules = late_rules, .jump_then = late_jump_then,
 };

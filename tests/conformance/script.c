@@ -168,6 +168,25 @@ static int do_pair(struct run *r)
 	return 0;
 }
 
+/* stray a.0 5: a pair with a NIC that the mesh may not have. */
+static int do_stray(struct run *r)
+{
+	struct mesh_port *a = port_arg(r, 1);
+
+	mesh_pair(r->m, a->nic, a->port, (unsigned int)number(r, arg(r, 2)), 0);
+	return 0;
+}
+
+/* far a b 0xffffffc0: the slots of the rings from a to b go on from there. */
+static int do_far(struct run *r)
+{
+	unsigned int from = nic_arg(r, 1), to = nic_arg(r, 2);
+
+	if (!r->ops->far || !r->ops->far(r->m->mb, from, to, (uint32_t)number(r, arg(r, 3))))
+		return bad(r, "far: this board can't, or something is under way");
+	return 0;
+}
+
 /* A restart of the NIC brings it back. */
 static int do_unpair(struct run *r)
 {
@@ -477,7 +496,7 @@ static const struct {
 } commands[] = {
 	{ "mesh", 1, do_mesh }, { "modes", 1, do_nothing }, { "boards", 1, do_nothing }, { "seeds", 1, do_nothing },
 	{ "untraced", 1, do_nothing }, { "nocut", 1, do_nothing }, { "pair", 6, do_pair },
-	{ "unpair", 6, do_unpair }, { "up", 2, do_up }, { "frame", 6, do_frame },
+	{ "unpair", 6, do_unpair }, { "stray", 6, do_stray }, { "far", 4, do_far }, { "up", 2, do_up }, { "frame", 6, do_frame },
 	{ "link", 6, do_link }, { "stand", 6, do_stand }, { "pace", 6, do_pace }, { "stall", 6, do_stall },
 	{ "kill", 4, do_kill }, { "restart", 4, do_restart }, { "enable", 6, do_enable }, { "disable", 6, do_disable },
 	{ "fault", 6, do_fault }, { "run", 6, do_run }, { "settle", 6, do_settle }, { "drain", 4, do_drain },

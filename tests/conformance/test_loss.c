@@ -122,6 +122,47 @@ static void hole_unheard(struct bench *b, const struct mesh_ops *ops, uint64_t s
 	bench_end(b, "hole-unheard", m);
 }
 
+/* All descriptors of two batches are lost at once: as many as the consumer looks ahead, one more than frame numbers tell of. */
+static void holes_128(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode, uint64_t seed)
+{
+	uint8_t dst[6], src[6];
+	struct mesh_cfg cfg;
+	struct mesh *m;
+	unsigned int k;
+
+	if (!bench_wants(b, "holes-128"))
+		return;
+	mesh_cfg_default(&cfg, 2, 1);
+	cfg.mode = mode;
+	cfg.seed = seed;
+	cfg.slots = 512;
+	cfg.batch = 64;
+	cfg.rx_bufs = 1024;
+	m = mesh_create(ops, &cfg);
+	mesh_station(dst, 1);
+	mesh_station(src, 0);
+	if (!mesh_configure(m)) {
+		mesh_pair(m, 0, 0, 1, 0);
+		mesh_up(m);
+		mesh_fault(m, "drop:desc:1");
+		for (k = 0; k < 128; k++)
+			mesh_send(m, 0, 0, dst, src, 64);
+		mesh_run(m, 400000);
+		if (mesh_event(m, 0, P2P_EV_forwarded) != 128 || mesh_untaken(m, 1, 0))
+			mesh_fail(m, "not all of 128 frames were published, or not all descriptors lost");
+		mesh_fault_none(m);
+		for (k = 0; k < 20; k++)
+			mesh_send(m, 0, 0, dst, src, 64);
+		mesh_run(m, 400000);
+		bench_drained(m, "the loss of 128 descriptors");
+		bench_check_books(m);
+		if (mesh_untaken(m, 1, 0) + mesh_drops(m, 1, P2P_DROP_desc_lost) != 148)
+			mesh_fail(m, "%u frames came and %llu were counted, of 148", mesh_untaken(m, 1, 0),
+				  (unsigned long long)mesh_drops(m, 1, P2P_DROP_desc_lost));
+	}
+	bench_end(b, "holes-128", m);
+}
+
 int main(int argc, char **argv)
 {
 	static const uint32_t every[] = { 2, 3, 5, 7, 10, 31, 100, 1000 };
@@ -137,6 +178,10 @@ int main(int argc, char **argv)
 		for (seed = bench_first_seed(&b); bench_wants_mode(&b, mesh_boards[k], P2P_MODE_RD) &&
 						  seed <= bench_last_seed(&b, 4); seed++)
 			hole_unheard(&b, mesh_boards[k], seed);
+		for (mode = P2P_MODE_WR; mode < P2P_MODE_BN; mode++)
+			for (seed = bench_first_seed(&b); bench_wants_mode(&b, mesh_boards[k], mode) &&
+							  seed <= bench_last_seed(&b, 3); seed++)
+				holes_128(&b, mesh_boards[k], mode, seed);
 		for (mode = P2P_MODE_WR; mode < P2P_NUM_MODES; mode++)
 			for (kind = 0; bench_wants_mode(&b, mesh_boards[k], mode) && kind < KINDS; kind++)
 				for (e = 0; e < P2P_ARRAY_SIZE(every); e++)

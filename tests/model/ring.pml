@@ -496,7 +496,6 @@ inline cons_judge_summed(chance)
 	:: else -> skip
 	fi;
 	copy[c_] = (pend[c_] -> b_ : 0);
-	c.fetch = (rd -> c.fetch : c.next);
 }
 
 #define CAN_COMPLETE (c.open && c.done != (c.gap -> c.gap_at : c.next) && !pend[SLOT(c.done)] && !c.unscrubbed)
@@ -515,7 +514,7 @@ inline fw_cons_complete()
 inline fw_cons_tick()
 {
 	c.poke = c.ctrl_poke;
-	c.published = c.ctrl_prod;
+	c.published = (DIST(c.ctrl_prod, c.done) <= N -> c.ctrl_prod : c.published);
 	fw_cons_tell();
 }
 
