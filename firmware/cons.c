@@ -169,7 +169,7 @@ static inline bool cons_fields_ok(const struct fw_nic *n, const struct fw_cons *
 		return flags & P2P_DF_VOID ? !len : len != 0;
 	}
 	if (flags & P2P_DF_VOID)
-		return c->ring == n->ports && (len == 0 || len >= 14);
+		return c->ring == n->ports && (len == 0 || len >= 14) && !(flags & (P2P_DF_MORE | P2P_DF_CONT));
 	if (n->mode == P2P_MODE_BN)
 		return len && (P2P_D0_OUT_PORT(w0) == out || (flags & P2P_DF_FLOOD));
 	return len && P2P_D0_OUT_PORT(w0) == out;

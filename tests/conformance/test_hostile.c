@@ -19,6 +19,7 @@
 
 #define A HONEST_A
 #define B HONEST_B
+#define C HONEST_C
 #define RING 1u /* of a, that most attacks use: its frames leave at a.1 */
 #define FLOOD_RING HONEST_PORTS
 #define MS 1000000ull
@@ -72,6 +73,19 @@ static struct hostile_desc good(struct hostile *w, unsigned int r, uint32_t flag
 	return d;
 }
 
+/* A new session of b's. */
+static void begin_anew(struct hostile *w, uint32_t inc)
+{
+	le32 *line = w->ring->peer.w;
+
+	honest_put(&line[P2P_PL_ACK], le32_load_acquire(&w->back->peer.w[P2P_PL_INC]));
+	honest_put(&line[P2P_PL_INC], inc);
+	pump(w, 1);
+	/* a's incarnation may be another now. */
+	honest_put(&line[P2P_PL_ACK], le32_load_acquire(&w->back->peer.w[P2P_PL_INC]));
+	pump(w, 1);
+}
+
 /* ---- descriptors ---- */
 
 static void length_over_buffer(struct hostile *w)
@@ -122,6 +136,22 @@ static void void_in_port_ring(struct hostile *w)
 
 	d.frame = (uint8_t)(d.frame + 5);
 	publish_one(w, RING, &d);
+}
+
+/* Is the flood ring of a new session open?  Whatever is left of the former one keeps it shut. */
+static void void_that_goes_on(struct hostile *w)
+{
+	const le32 *told = w->back->comp[FLOOD_RING].w;
+	struct hostile_desc d = hostile_next(w, FLOOD_RING, 0, P2P_DF_VOID | P2P_DF_FLOOD | P2P_DF_MORE);
+	uint32_t inc;
+
+	d.frame = (uint8_t)(d.frame + 5);
+	publish_one(w, FLOOD_RING, &d);
+	begin_anew(w, 0x1234567);
+	inc = le32_load_acquire(&w->ring->peer.w[P2P_PL_INC]);
+	pump(w, 20);
+	if (le32_load_acquire(&told[P2P_CL_INC]) != inc)
+		mesh_fail(w->m, "the flood ring of the next session does not open");
 }
 
 static void placed_unasked(struct hostile *w)
@@ -316,18 +346,6 @@ static void says_it_sleeps(struct hostile *w)
 
 /* ---- sessions ---- */
 
-static void begin_anew(struct hostile *w, uint32_t inc)
-{
-	le32 *line = w->ring->peer.w;
-
-	honest_put(&line[P2P_PL_ACK], le32_load_acquire(&w->back->peer.w[P2P_PL_INC]));
-	honest_put(&line[P2P_PL_INC], inc);
-	pump(w, 1);
-	/* a's incarnation may be another now. */
-	honest_put(&line[P2P_PL_ACK], le32_load_acquire(&w->back->peer.w[P2P_PL_INC]));
-	pump(w, 1);
-}
-
 static void incarnation_storm(struct hostile *w)
 {
 	unsigned int k;
@@ -488,6 +506,33 @@ static void bn_completes_unsent(struct hostile *w)
 	pump(w, 3);
 }
 
+/* The host's word for a's send ring goes back behind what a has read, while a.1 holds it. */
+static void bn_host_steps_back(struct hostile *w)
+{
+	struct p2p_doorbell *door = honest_segment(&w->honest, A, P2P_SEG_DOORBELL);
+	le32 *prod = &door->send[RING].w[P2P_RL_PROD];
+	uint32_t said;
+	uint8_t f[64];
+	unsigned int k;
+
+	memset(f, 0x11, sizeof(f));
+	f[0] = 2;
+	mesh_pair(w->m, C, 1, A, 1);
+	script_port_stand(w->m->port[A][1].sp, true);
+	for (k = 0; k < 12; k++)
+		mesh_send_raw(w->m, C, 1, f, sizeof(f));
+	pump(w, 3);
+	said = le32_load_acquire(prod);
+	honest_put(prod, said - 4);
+	pump(w, 3);
+	honest_put(prod, said);
+	script_port_stand(w->m->port[A][1].sp, false);
+	pump(w, 3);
+	if (script_port_stats(w->m->port[A][1].sp)->tx_frames != 12)
+		mesh_fail(w->m, "%llu frames left a.1, not 12",
+			  (unsigned long long)script_port_stats(w->m->port[A][1].sp)->tx_frames);
+}
+
 static void bn_falls_silent(struct hostile *w)
 {
 	unsigned int k;
@@ -548,6 +593,8 @@ static const struct attack {
 	{ "flood-in-port-ring", "a frame for all ports in the ring of one", "bad_desc", ALL, flood_in_port_ring },
 	{ "void-in-port-ring", "a message in a ring that takes frames alone, with a number that skips five", "desc_lost", ALL,
 	  void_in_port_ring },
+	{ "void-that-goes-on", "a message of more pieces in the flood ring, with a number that skips five; then a new session", "desc_lost",
+	  ALL, void_that_goes_on },
 	{ "placed-unasked", "a payload that wants no check, to a NIC without cut-through", "csum_mismatch", COPY, placed_unasked },
 	{ "placed-in-flood-ring", "the same in the flood ring of a NIC with it", "bad_desc", CUT, placed_in_flood_ring },
 	{ "checksum-wrong", "a descriptor with a wrong checksum", "csum_mismatch", ALL, checksum_wrong },
@@ -585,6 +632,7 @@ static const struct attack {
 	{ "bn-endless-frame", "a frame of more pieces than a frame may have", "desc_lost", BN, bn_endless_frame },
 	{ "bn-frame-number-jump", "a hundred frames that never were", "desc_lost", BN, bn_frame_number_jump },
 	{ "bn-completes-unsent", "a completion of more than was sent", "bad_line", BN, bn_completes_unsent },
+	{ "bn-host-steps-back", "a word of the host's that goes back behind what was read", "bad_line", BN, bn_host_steps_back },
 	{ "bn-never-completes", "frames taken and never given back", "pokes", BN, never_completes },
 	{ "bn-falls-silent", "no heartbeat, with frames under way", "peer_lost", BN, bn_falls_silent },
 	{ "memory-cut-short", "its memory shrunk under a's DMA", "dma_faults", MEMORY, memory_cut_short },
