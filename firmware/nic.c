@@ -316,6 +316,7 @@ int fw_nic_enable(struct fw_nic *n)
 		port->nfree = port->nbufs;
 		for (k = 0; k < port->nbufs; k++)
 			port->free[k] = port->nbufs - 1 - k;
+		memset(port->refs, 0, port->nbufs * sizeof(port->refs[0]));
 		port->posted = port->plain = port->stash_n = port->stash_at = port->stage_n = port->stage_runs = 0;
 		port->txq_head = port->txq_tail = 0;
 		port->flood_mask = 0;
@@ -348,12 +349,17 @@ void fw_nic_disable(struct fw_nic *n)
 	fw_cut_stop(n);
 	for (i = 0; i < FW_MAX_PEERS; i++)
 		fw_peer_stop(n, i, P2P_DROP_stopped);
-	fw_drop(n, P2P_DROP_stopped, frames);
 	board_ports_stop(n->board);
-	for (i = 0; i <= FW_PEER_HOST; i++)
-		for (k = 0; k <= n->ports; k++)
-			if (n->peer[i].cons[k].pend)
-				memset(n->peer[i].cons[k].pend, 0, n->shape.slots);
+	for (i = 0; i <= FW_PEER_HOST; i++) {
+		for (k = 0; k <= n->ports; k++) {
+			if (!n->peer[i].cons[k].pend)
+				continue;
+			memset(n->peer[i].cons[k].pend, 0, n->shape.slots);
+			frames += (uint32_t)__builtin_popcount(n->peer[i].cons[k].flood_mask);
+			n->peer[i].cons[k].flood_mask = 0;
+		}
+	}
+	fw_drop(n, P2P_DROP_stopped, frames);
 	n->running = false;
 }
 

@@ -4,6 +4,8 @@
  *   exact   settled between frames: every frame where it belongs, once, nothing else anywhere
  *   free    never settled: each frame at most once per port (the mesh sees to that), and what is sent to a station
  *           that stays put and is known everywhere arrives at its port, all of it
+ *   stopped a NIC stops while a flood is in its hands: the copies that it owes are counted, and none of it is left
+ *           when it starts again
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -201,6 +203,61 @@ static void free_run(struct bench *b, const struct mesh_ops *ops, enum p2p_mode 
 	bench_end(b, "free", m);
 }
 
+static uint64_t given_up(struct mesh *m, int nic)
+{
+	return mesh_drops(m, nic, P2P_DROP_stopped) + mesh_drops(m, nic, P2P_DROP_peer_lost);
+}
+
+static void stopped(struct bench *b, const struct mesh_ops *ops, enum p2p_mode mode, uint64_t seed)
+{
+	uint8_t dst[6], src[6];
+	uint64_t held, gone;
+	struct mesh_cfg cfg;
+	uint32_t owed = 0;
+	struct mesh *m;
+	unsigned int k;
+
+	mesh_cfg_default(&cfg, 2, 4);
+	cfg.mode = mode;
+	cfg.seed = seed;
+	cfg.flags |= P2P_FLAG_BRIDGE;
+	cfg.slots = 256;
+	cfg.rx_bufs = 2048;
+	m = mesh_create(ops, &cfg);
+	memset(dst, 0xff, 6);
+	mesh_station(src, 1);
+	if (!mesh_configure(m) && !mesh_up(m)) {
+		for (k = 0; k < 20; k++)
+			mesh_send(m, 0, 0, dst, src, 9000);
+		for (k = 0; k < 20000 && !owed && !mesh_failure(m); k++) {
+			mesh_run(m, 100);
+			owed = ops->flooding(m->mb, 1);
+		}
+		if (!owed)
+			mesh_fail(m, "no flood waits for room");
+		held = ops->held(m->mb, 1);
+		gone = given_up(m, 1);
+		mesh_enable(m, 1, false);
+		if (ops->flooding(m->mb, 1))
+			mesh_fail(m, "a NIC that was stopped owes %u copies", ops->flooding(m->mb, 1));
+		if (given_up(m, 1) - gone != held - ops->held(m->mb, 1) + owed)
+			mesh_fail(m, "%llu frames were given up, not the %llu held and %u copies",
+				  (unsigned long long)(given_up(m, 1) - gone), (unsigned long long)(held - ops->held(m->mb, 1)), owed);
+		mesh_run(m, 300000000);
+		mesh_enable(m, 1, true);
+		if (!mesh_failure(m) && !mesh_wait_up(m, 5000000000ull)) {
+			for (k = 0; k < 4; k++)
+				m->port[1][k].taken = m->port[1][k].outs;
+			mesh_send(m, 0, 0, dst, src, 9000);
+			mesh_settle(m, 4000000, 1000000000);
+			for (k = 0; k < 4; k++)
+				if (mesh_untaken(m, 1, k) != 1)
+					mesh_fail(m, "%u frames left b.%u, not one", mesh_untaken(m, 1, k), k);
+		}
+	}
+	bench_end(b, "stopped", m);
+}
+
 int main(int argc, char **argv)
 {
 	struct bench b;
@@ -217,6 +274,8 @@ int main(int argc, char **argv)
 			     bench_wants_mode(&b, mesh_boards[k], mode) && seed <= bench_last_seed(&b, n); seed++) {
 				if (bench_wants(&b, "exact"))
 					exact(&b, mesh_boards[k], mode, seed, b.deep ? 1500 : 250);
+				if (bench_wants(&b, "stopped") && mesh_boards[k]->flooding && mode != P2P_MODE_BN)
+					stopped(&b, mesh_boards[k], mode, seed);
 				if (bench_wants(&b, "free"))
 					free_run(&b, mesh_boards[k], mode, seed, b.deep ? 20000 : 2500);
 			}
