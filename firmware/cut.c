@@ -359,15 +359,22 @@ static uint32_t cut_take(struct fw_nic *n, unsigned int x)
 	return count;
 }
 
-/* Slots whose frame is not in them for the consumer: it completes them. */
-static void cut_void(struct fw_nic *n, unsigned int x, struct fw_prod *p, uint32_t count)
+/* Slots whose frame is not in them for the consumer: it completes them, once they are published. */
+static void cut_void_unpublished(struct fw_nic *n, unsigned int x, struct fw_prod *p, uint32_t count)
 {
 	uint32_t k, w0 = P2P_D0(0, P2P_DF_PLACED | P2P_DF_VOID, x, n->port[x].ring_pair & 0xff, 0);
 
 	cut_begin(n, p);
 	for (k = 0; k < count; k++)
 		cut_fill(p, p->prod + k, w0, p->frame);
-	cut_end(n, p, count, 0, true);
+	p->prod += count;
+	p->out -= count;
+}
+
+static void cut_void(struct fw_nic *n, unsigned int x, struct fw_prod *p, uint32_t count)
+{
+	cut_void_unpublished(n, x, p, count);
+	fw_prod_filled(n, p);
 }
 
 /* A frame into its slots: what is not there already is copied. */
@@ -400,6 +407,7 @@ static int cut_divert(struct fw_nic *n, unsigned int x, struct p2p_seg *s, uint3
 	struct fw_prod *p = port->ring, *to = cut_egress(n, cut_pair(n, x));
 	uint32_t refs[P2P_MAX_SEGS], k;
 	enum p2p_drop why = P2P_DROP_no_egress;
+	bool own = false;
 	int err = 0;
 
 	for (k = 0; k < count; k++)
@@ -412,12 +420,16 @@ static int cut_divert(struct fw_nic *n, unsigned int x, struct p2p_seg *s, uint3
 			why = P2P_DROP_ring_full;
 			err = -FW_ENOSPC;
 		} else {
-			cut_void(n, x, p, slots);
+			/* Published first, the consumer would complete and scrub them while the frame is copied out of them. */
+			cut_void_unpublished(n, x, p, slots);
+			own = true;
 			slots = 0;
 		}
 	}
 	if (!err)
 		err = fw_prod_send(n, to, s, refs, count, P2P_D0(0, 0, x, cut_pair(n, x) & 0xff, 0), &why);
+	if (own)
+		fw_prod_filled(n, p);
 	if (err == -FW_ENOSPC && n->backpressure) {
 		if (!port->blocked)
 			fw_event(n, P2P_EV_backpressure, 1);
@@ -460,7 +472,8 @@ static int cut_odd(struct fw_nic *n, unsigned int x)
 	}
 	if (s->flags & P2P_SEG_BACK) {
 		cut_void(n, x, p, slots);
-	} else if (s->len < 14) {
+	} else if (s->len < 14 || (!whole && slots == count && cut_pair(n, x) == port->ring_pair)) {
+		/* A piece of nothing, which no port gives: nor may its port be restarted for the frame in hand. */
 		fw_drop(n, P2P_DROP_runt, 1);
 		cut_void(n, x, p, slots);
 	} else if (whole && slots == count && cut_pair(n, x) == port->ring_pair) {
