@@ -78,11 +78,13 @@ void fw_cons_open(struct fw_nic *n, struct fw_peer *peer, struct fw_cons *c)
 	base = c->next + 0x80000000u + (board_random(n->board) >> 4);
 	if (base + c->mask + 1 < base || !base)
 		base = c->mask + 2;
-	c->next = c->fetch = c->dfetch = c->done = c->told = c->published = c->base = c->bad_prod = base;
+	c->next = c->fetch = c->dfetch = c->done = c->told = c->published = base;
 	c->poke = 0;
 	c->expect = 0;
 	c->wrong = c->doubts = 0;
 	memset(&c->stale, 0, sizeof(c->stale));
+	if (n->mode == P2P_MODE_BN)
+		c->base = c->bad_prod = base;
 	c->active = c->gap = false;
 	c->deficit = 0;
 	if (n->scrub && n->mode != P2P_MODE_BN) /* bn.c scrubs what it fetches */

@@ -106,9 +106,13 @@ struct fw_cons {
 	uint32_t comp_off;     /* of our completion line in the producer's memory */
 	uint32_t poke;         /* last answered */
 	uint32_t published;    /* its control line said that every slot before this was written */
-	uint32_t base;         /* the session's first slot */
-	uint32_t bad_prod;     /* bn: the last word of the host's that made no sense */
-	struct p2p_desc stale; /* wr: the last one behind the next that had a wrong checksum */
+	union { /* no field more: an array of larger ones costs more instructions for each index */
+		struct p2p_desc stale; /* wr: the last one behind the next that had a wrong checksum */
+		struct {
+			uint32_t base;     /* bn: the session's first slot */
+			uint32_t bad_prod; /* bn: the last word of the host's that made no sense */
+		};
+	};
 	uint32_t wrong;        /* of the slots given up since gap_at, those with a wrong checksum */
 	uint32_t doubt_at, doubts; /* so many control lines said that this slot was written, while it was the next */
 	uint32_t told_step;
