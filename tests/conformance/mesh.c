@@ -519,21 +519,14 @@ void mesh_fault(struct mesh *m, const char *fmt, ...)
 
 void mesh_fault_none(struct mesh *m)
 {
-	struct fault_set *s = m->ops->fault_rules(m->mb);
-
-	for (unsigned int k = 0; k < s->n; k++)
-		m->fault_hits += s->rule[k].hits;
-	s->n = 0;
+	m->ops->fault_rules(m->mb)->n = 0;
 }
 
-uint64_t mesh_fault_hits(const struct mesh *m)
+uint64_t mesh_fault_hits(const struct mesh *m, unsigned int rule)
 {
 	const struct fault_set *s = m->ops->fault_rules(m->mb);
-	uint64_t hits = m->fault_hits;
 
-	for (unsigned int k = 0; k < s->n; k++)
-		hits += s->rule[k].hits;
-	return hits;
+	return rule < s->n ? s->rule[rule].hits : 0;
 }
 
 void mesh_run(struct mesh *m, uint64_t ns)

@@ -152,7 +152,6 @@ struct mesh {
 	/* Frames of the test's own making (mesh_send_raw): who looks at what leaves a port, in place of the checks above. */
 	void (*out)(void *arg, unsigned int nic, unsigned int port, const uint8_t *data, uint32_t len);
 	void *out_arg;
-	uint64_t fault_hits; /* of rules that are gone */
 	char failure[320];
 };
 
@@ -190,8 +189,8 @@ struct bn_host_stats mesh_host_stats(const struct mesh *m);
 /* One rule more (<faults/fault.h>); whatever is wrong with it is a failure.  All rules go. */
 void mesh_fault(struct mesh *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void mesh_fault_none(struct mesh *m);
-/* How often the rules have struck so far. */
-uint64_t mesh_fault_hits(const struct mesh *m);
+/* How often the rule has struck so far; of those that there are, in the order in which they came. */
+uint64_t mesh_fault_hits(const struct mesh *m, unsigned int rule);
 
 /* Time. */
 void mesh_run(struct mesh *m, uint64_t ns);
