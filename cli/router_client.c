@@ -46,11 +46,51 @@ static int client_line(const char *line, router_line_fn fn, void *ctx, char err[
 	return rc;
 }
 
-int router_ask(const char *socket, const char *question, router_line_fn fn, void *ctx, char err[CLI_ERR_MAX])
+/* Whoever is turned away at once has a line to read all the same. */
+static int client_send(int fd, const char *question)
 {
-	char path[PATH_MAX], *line = NULL;
+	char line[128];
+	int n = snprintf(line, sizeof(line), "%s\n", question);
+
+	return send(fd, line, (size_t)n, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static void client_failed(char err[CLI_ERR_MAX], const char *path, int rc)
+{
+	if (rc == -ECONNRESET)
+		snprintf(err, CLI_ERR_MAX, "the router at %.200s has cut its answer off, or turned us away: what came is not all of"
+			 " it; ask again, and read without pauses", path);
+	else if (rc == -EAGAIN)
+		snprintf(err, CLI_ERR_MAX, "the router at %.200s did not answer within %d s", path, CLIENT_PATIENCE_S);
+	else
+		snprintf(err, CLI_ERR_MAX, "asking the router at %.200s failed: %s", path, strerror(-rc));
+}
+
+static int client_lines(int fd, FILE *f, const char *question, const char *path, router_line_fn fn, void *ctx, char err[CLI_ERR_MAX])
+{
+	int sent = client_send(fd, question), failed = sent == -EPIPE ? 0 : sent, rc = 0;
+	char *line = NULL;
 	size_t size = 0;
 	ssize_t n;
+
+	while (!rc && !failed && (n = getline(&line, &size, f)) > 0) {
+		if (line[n - 1] == '\n')
+			rc = client_line(line, fn, ctx, err);
+		else
+			failed = -ECONNRESET;
+	}
+	if (!rc && !failed && (ferror(f) || sent))
+		failed = ferror(f) ? -errno : -ECONNRESET;
+	free(line);
+	if (!failed)
+		return rc;
+	client_failed(err, path, failed);
+	return failed == -EAGAIN ? -ETIMEDOUT : failed;
+}
+
+int router_ask(const char *socket, const char *question, router_line_fn fn, void *ctx, char err[CLI_ERR_MAX])
+{
+	char path[PATH_MAX];
 	FILE *f;
 	int fd, rc;
 
@@ -61,20 +101,13 @@ int router_ask(const char *socket, const char *question, router_line_fn fn, void
 	if (fd < 0)
 		return fd;
 	f = fdopen(fd, "r");
-	if (!f || dprintf(fd, "%s\n", question) < 0) {
-		snprintf(err, CLI_ERR_MAX, "asking the router at %.200s failed: %s", path, strerror(errno));
-		rc = -EIO;
-	}
-	while (!rc && (n = getline(&line, &size, f)) > 0)
-		rc = client_line(line, fn, ctx, err);
-	if (!rc && ferror(f)) {
-		snprintf(err, CLI_ERR_MAX, "the router at %.200s did not answer within %d s", path, CLIENT_PATIENCE_S);
-		rc = -ETIMEDOUT;
-	}
-	free(line);
-	if (f)
-		fclose(f);
-	else
+	if (!f) {
+		rc = -errno;
+		client_failed(err, path, rc);
 		close(fd);
+		return rc;
+	}
+	rc = client_lines(fd, f, question, path, fn, ctx, err);
+	fclose(f);
 	return rc;
 }

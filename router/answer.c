@@ -1,28 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Questions to a router over its socket, one a connection: a line, answered by
- * JSON, after which the connection is closed.
+ * Answers to questions that come to a router's socket (askers.c), in JSON.
  *   counts                        one object
  *   routes | nexthops | neighbours   an object a line
  *   get ADDRESS                   one object
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <linux/neighbour.h>
 
 #include "router/router_int.h"
-
-#define ROUTER_BACKLOG 16
-
-#define ANSWER_ASK_MS 200     /* a question comes at once */
-#define ANSWER_SEND_S 10      /* a reader that takes nothing for so long is cut off */
 
 struct answer {
 	struct router *r;
@@ -181,34 +172,13 @@ static void put_get(struct answer *a, const char *text)
 	fputs("]}\n", a->f);
 }
 
-/* Sent by a thread of its own: a slow reader holds nobody up. */
-struct parcel {
-	int fd;
-	char *text;
-	size_t len;
-};
-
-static void *parcel_send(void *arg)
+bool router_answer_is_table(const char *question)
 {
-	struct timeval patience = { .tv_sec = ANSWER_SEND_S };
-	struct parcel *p = arg;
-	size_t done = 0;
-	ssize_t n = 1;
-
-	setsockopt(p->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	while (done < p->len && n > 0) {
-		n = send(p->fd, p->text + done, p->len - done, MSG_NOSIGNAL);
-		done += n > 0 ? (size_t)n : 0;
-	}
-	close(p->fd);
-	free(p->text);
-	free(p);
-	return NULL;
+	return !strcmp(question, "routes") || !strcmp(question, "nexthops") || !strcmp(question, "neighbours");
 }
 
-static void answer_question(struct answer *a, char *line)
+static void answer_question(struct answer *a, const char *line)
 {
-	line[strcspn(line, "\r\n")] = '\0';
 	if (!strcmp(line, "counts"))
 		put_counts(a);
 	else if (!strcmp(line, "routes"))
@@ -223,68 +193,18 @@ static void answer_question(struct answer *a, char *line)
 		fputs("{\"error\":\"no such question\"}\n", a->f);
 }
 
-void router_answer(struct router *r, int fd)
+int router_answer(struct router *r, const char *question, char **text, size_t *len)
 {
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	struct parcel *p = calloc(1, sizeof(*p));
 	struct answer a = { .r = r };
-	pthread_attr_t detached;
-	pthread_t thread;
-	char line[128];
-	ssize_t n = 0;
 
-	if (poll(&pfd, 1, ANSWER_ASK_MS) > 0)
-		n = recv(fd, line, sizeof(line) - 1, MSG_DONTWAIT);
-	if (n <= 0 || !p)
-		goto drop;
-	line[n] = '\0';
-	p->fd = fd;
-	a.f = open_memstream(&p->text, &p->len);
+	*text = NULL;
+	a.f = open_memstream(text, len);
 	if (!a.f)
-		goto drop;
-	answer_question(&a, line);
-	if (fclose(a.f))
-		goto free_text;
-	pthread_attr_init(&detached);
-	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-	n = pthread_create(&thread, &detached, parcel_send, p);
-	pthread_attr_destroy(&detached);
-	if (!n)
-		return;
-free_text:
-	free(p->text);
-drop:
-	free(p);
-	close(fd);
-}
-
-/* --- listening --- */
-
-int router_listen(struct sock_listener *l, const char *path, const struct sock_trust *trust, char err[ROUTER_ERR_MAX])
-{
-	struct sock_name name;
-	int rc;
-
-	l->fd = -1;
-	rc = sock_name(&name, path, false);
-	if (!rc)
-		rc = sock_listen(l, &name, SOCK_STREAM, ROUTER_BACKLOG, trust);
-	if (rc == -ENAMETOOLONG || rc == -EINVAL)
-		snprintf(err, ROUTER_ERR_MAX, "%.200s is too long for a socket's path, or empty", path);
-	else if (rc == -EEXIST)
-		snprintf(err, ROUTER_ERR_MAX, "%s is there already and is no socket; remove it, or give another path", path);
-	else if (rc == -EADDRINUSE)
-		snprintf(err, ROUTER_ERR_MAX, "another router answers at %s; end it first", path);
-	else if (rc == -EPROTOTYPE)
-		snprintf(err, ROUTER_ERR_MAX, "%s is another program's socket; give another path", path);
-	else if (rc)
-		snprintf(err, ROUTER_ERR_MAX, "cannot listen at %s: %s", path, strerror(-rc));
-	return rc;
-}
-
-int router_accept(struct router *r)
-{
-	int fd;
-
-	return sock_accept(r->opts.listener, 0, &fd) ? -1 : fd;
+		return -ENOMEM;
+	answer_question(&a, question);
+	if (!fclose(a.f))
+		return 0;
+	free(*text);
+	*text = NULL;
+	return -ENOMEM;
 }

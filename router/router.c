@@ -329,17 +329,20 @@ static void router_follow(struct router *r, bool events)
 static void *router_main(void *arg)
 {
 	struct router *r = arg;
-	struct pollfd p[3] = {
-		{ .fd = r->stop_fd, .events = POLLIN }, { .fd = kernel_fd(r->kernel), .events = POLLIN },
-		{ .fd = r->opts.listener ? r->opts.listener->fd : -1, .events = POLLIN },
+	struct pollfd p[3 + ROUTER_ASKERS] = {
+		{ .fd = r->stop_fd, .events = POLLIN }, { .fd = kernel_fd(r->kernel), .events = POLLIN }, { .events = POLLIN },
 	};
 	uint64_t now, due;
-	int fd;
+	unsigned int n;
 
 	while (!__atomic_load_n(&r->stopping, __ATOMIC_ACQUIRE)) {
 		now = now_ns();
 		due = kernel_due_ns(r->kernel) < r->links_ns ? kernel_due_ns(r->kernel) : r->links_ns;
-		poll(p, 3, due > now ? (int)((due - now) / 1000000) + 1 : 0);
+		due = router_askers_due(r) < due ? router_askers_due(r) : due;
+		p[2].fd = r->opts.listener && now >= r->accept_ns ? r->opts.listener->fd : -1;
+		n = router_askers_poll(r, p + 3);
+		if (poll(p, 3 + n, due > now ? (int)((due - now) / 1000000) + 1 : 0) < 0)
+			continue;
 		if (p[1].revents || now_ns() >= kernel_due_ns(r->kernel))
 			router_follow(r, p[1].revents);
 		if (now_ns() >= r->links_ns) {
@@ -348,9 +351,9 @@ static void *router_main(void *arg)
 			area_poll(r->area);
 			router_room(r);
 		}
-		fd = p[2].revents ? router_accept(r) : -1;
-		if (fd >= 0)
-			router_answer(r, fd);
+		router_askers_serve(r, p + 3, now_ns());
+		if (p[2].revents)
+			router_accept(r, now_ns());
 	}
 	return NULL;
 }
@@ -526,6 +529,7 @@ void router_destroy(struct router *r)
 		pthread_join(r->follower, NULL);
 	if (r->carrying)
 		pthread_join(r->carrier, NULL);
+	router_askers_end(r);
 	follow_close(r);
 	area_destroy(r->area);
 	for (i = 0; i < r->ports; i++) {

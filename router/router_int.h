@@ -3,6 +3,7 @@
 #ifndef ROUTER_ROUTER_INT_H
 #define ROUTER_ROUTER_INT_H
 
+#include <poll.h>
 #include <pthread.h>
 
 #include "driver/route.h"
@@ -15,6 +16,18 @@ struct router_port {
 	uint32_t len;
 	uint8_t *frame;
 	uint64_t to_kernel, to_nic, refused; /* frames; refused: by the TAP */
+};
+
+#define ROUTER_ASKERS 16
+
+/* Who has connected to ask. */
+struct asker {
+	int fd;
+	bool asked;        /* for a table, when it was not time for one */
+	char *text;        /* the answer; NULL: none yet */
+	size_t len, done;
+	uint64_t since_ns; /* he came, or last took something */
+	uint64_t until_ns; /* all of it is taken by then */
 };
 
 struct router {
@@ -39,6 +52,10 @@ struct router {
 	size_t refused;    /* prefixes, when that was looked at last */
 	unsigned int adopted;
 	bool lost[P2P_MAX_NICS]; /* by the order of drv_add(): area abandoned */
+	struct asker asker[ROUTER_ASKERS];
+	unsigned int askers;
+	uint64_t tables_ns; /* before that no table is put into words */
+	uint64_t accept_ns; /* nor a connection taken */
 	unsigned int policy; /* rules that are not followed, as said last */
 };
 
@@ -60,9 +77,21 @@ static inline void router_drv_give(struct router *r)
 
 /* carry.c: the thread between rings and TAPs. */
 void *router_carry(void *arg);
-/* answer.c: the next connection; -1: there is none, or of somebody who may not ask. */
-int router_accept(struct router *r);
-/* One question from a connection; takes it over. */
-void router_answer(struct router *r, int fd);
+
+/* answer.c: text is the caller's to free.  -ENOMEM. */
+int router_answer(struct router *r, const char *question, char **text, size_t *len);
+/* Whether the answer is a whole table, which may be long. */
+bool router_answer_is_table(const char *question);
+
+/*
+ * askers.c.  now: CLOCK_MONOTONIC.  A turn is: poll() what router_askers_poll() fills in, ROUTER_ASKERS at most, until
+ * router_askers_due(); router_askers_serve() with the same; router_accept() if the listener is readable, which is not to be
+ * asked before accept_ns.
+ */
+unsigned int router_askers_poll(const struct router *r, struct pollfd *p);
+uint64_t router_askers_due(const struct router *r);
+void router_askers_serve(struct router *r, const struct pollfd *p, uint64_t now);
+void router_accept(struct router *r, uint64_t now);
+void router_askers_end(struct router *r);
 
 #endif
