@@ -2,7 +2,7 @@
 /*
  * The control socket: one thread, many observers, none of which can hold up
  * another.  An observer's next request is read only when its last answer has
- * left; one that does not read for OBSERVER_SLOW_MS is closed.
+ * left; one that does not read for OBSERVER_SLOW_MS is closed, and so is the one that was idle longest when all places are taken.
  */
 #include "internal.h"
 
@@ -22,6 +22,7 @@
 #define MAX_WORKERS 128
 #define LINE_BYTES 4096
 #define OBSERVER_SLOW_MS 10000
+#define ACCEPT_PAUSE_MS 100 /* no descriptor for a connection: the next try */
 
 struct observer {
 	int fd; /* -1: free */
@@ -30,6 +31,7 @@ struct observer {
 	char *out;
 	size_t out_len, out_at;
 	uint64_t out_since_ns;
+	uint64_t since_ns; /* it came, or last sent or took something */
 };
 
 struct soft_ctl {
@@ -45,6 +47,7 @@ struct soft_ctl {
 	const struct soft_nic *more_of;
 	struct soft_ctl_more more;
 	struct observer ob[MAX_OBSERVERS];
+	uint64_t accept_after_ns;
 };
 
 static const char *const mode_names[P2P_NUM_MODES] = { "wr", "rd", "bn" };
@@ -327,6 +330,7 @@ static bool observer_send(struct observer *ob)
 			return false;
 		}
 		ob->out_at += n;
+		ob->since_ns = soft_now_ns();
 		if (ob->out_at < ob->out_len)
 			continue;
 		free(ob->out);
@@ -394,21 +398,37 @@ static void observer_input(struct soft_ctl *c, struct observer *ob)
 		return;
 	}
 	ob->in_len += n;
+	ob->since_ns = soft_now_ns();
 	observer_lines(c, ob);
+}
+
+/* When all places are taken: that of who has been idle longest. */
+static struct observer *observer_place(struct soft_ctl *c)
+{
+	struct observer *oldest = &c->ob[0];
+
+	for (unsigned int i = 0; i < MAX_OBSERVERS; i++) {
+		if (c->ob[i].fd < 0)
+			return &c->ob[i];
+		if (c->ob[i].since_ns < oldest->since_ns)
+			oldest = &c->ob[i];
+	}
+	observer_close(oldest);
+	return oldest;
 }
 
 static void observer_accept(struct soft_ctl *c)
 {
-	int fd;
+	struct observer *ob;
+	int fd, err = sock_accept(&c->listener, SOCK_NONBLOCK, &fd);
 
-	if (sock_accept(&c->listener, SOCK_NONBLOCK, &fd))
+	if (err && err != -EPERM && err != -EAGAIN && err != -EINTR && err != -ECONNABORTED)
+		c->accept_after_ns = soft_now_ns() + ACCEPT_PAUSE_MS * 1000000ull;
+	if (err)
 		return;
-	for (unsigned int i = 0; i < MAX_OBSERVERS; i++)
-		if (c->ob[i].fd < 0) {
-			c->ob[i].fd = fd;
-			return;
-		}
-	close(fd);
+	ob = observer_place(c);
+	ob->fd = fd;
+	ob->since_ns = soft_now_ns();
 }
 
 static void *ctl_main(void *arg)
@@ -419,10 +439,10 @@ static void *ctl_main(void *arg)
 	for (;;) {
 		struct pollfd pfd[2 + MAX_OBSERVERS];
 		unsigned int who[MAX_OBSERVERS], n = 2;
-		bool waiting = false;
+		bool waiting = false, pausing = soft_now_ns() < c->accept_after_ns;
 
 		pfd[0] = (struct pollfd){ .fd = c->stop_fd, .events = POLLIN };
-		pfd[1] = (struct pollfd){ .fd = c->listener.fd, .events = POLLIN };
+		pfd[1] = (struct pollfd){ .fd = pausing ? -1 : c->listener.fd, .events = POLLIN };
 		for (unsigned int i = 0; i < MAX_OBSERVERS; i++) {
 			struct observer *ob = &c->ob[i];
 
@@ -432,7 +452,7 @@ static void *ctl_main(void *arg)
 			who[n - 2] = i;
 			pfd[n++] = (struct pollfd){ .fd = ob->fd, .events = ob->out ? POLLOUT : POLLIN };
 		}
-		if (poll(pfd, n, waiting ? OBSERVER_SLOW_MS / 4 : -1) < 0 && errno != EINTR)
+		if (poll(pfd, n, pausing ? ACCEPT_PAUSE_MS : waiting ? OBSERVER_SLOW_MS / 4 : -1) < 0 && errno != EINTR)
 			return NULL;
 		if (pfd[0].revents)
 			return NULL;

@@ -5,9 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -318,7 +320,7 @@ static void test_pieces_and_many_lines(void **state)
 	close(fd);
 }
 
-/* Observers that ask and never read do not keep others from their answers; more than fit are turned away. */
+/* Observers that ask and never read do not keep others from their answers. */
 static void test_slow_observers(void **state)
 {
 	static const char line[] = "{\"get\":\"stats\"}\n";
@@ -350,6 +352,90 @@ static void test_slow_observers(void **state)
 		close(fd);
 	} while (!o);
 	json_object_put(o);
+}
+
+#define PLACES 64
+
+/* However many say nothing, who asks is answered: those that were idle longest make room. */
+static void test_idle_observers(void **state)
+{
+	static const char line[] = "{\"get\":\"info\"}\n";
+	struct fixture *f = *state;
+	int idle[PLACES + 8], fd, i;
+	struct json_object *o;
+	char c;
+
+	for (i = 0; i < PLACES + 8; i++)
+		idle[i] = observe(f);
+	/* The first of those that are left asks: then the next one is the oldest. */
+	o = ask(idle[8], line);
+	member(o, "pid");
+	json_object_put(o);
+	for (i = 0; i < 3; i++) {
+		fd = observe(f);
+		o = ask(fd, line);
+		if (!o)
+			fail_msg("turned away");
+		member(o, "pid");
+		json_object_put(o);
+		close(fd);
+		if (i == 0) /* its place is free when the next one comes, if the server has seen that */
+			assert_int_equal(recv(idle[9], &c, 1, 0), 0);
+	}
+	for (i = 0; i < 8; i++)
+		assert_int_equal(recv(idle[i], &c, 1, 0), 0);
+	o = ask(idle[8], line);
+	member(o, "pid");
+	json_object_put(o);
+	o = ask(idle[PLACES + 7], line);
+	member(o, "pid");
+	json_object_put(o);
+	for (i = 0; i < PLACES + 8; i++)
+		close(idle[i]);
+}
+
+int __real_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+static unsigned int accepts;
+
+int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	__atomic_add_fetch(&accepts, 1, __ATOMIC_RELAXED);
+	return __real_accept4(fd, addr, len, flags);
+}
+
+/* Without descriptors the listener is asked now and then, not without pause; and when there are some again who waits is answered. */
+static void test_no_descriptors(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), next = dup(fd);
+	uint64_t began, ms;
+	struct rlimit was, none;
+	struct json_object *o;
+	unsigned int n;
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", f->path);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	none.rlim_cur = (rlim_t)next;
+	accepts = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	began = soft_now_ns();
+	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	while (__atomic_load_n(&accepts, __ATOMIC_RELAXED) < 2)
+		usleep(1000);
+	usleep(200000);
+	n = __atomic_load_n(&accepts, __ATOMIC_RELAXED);
+	ms = (soft_now_ns() - began) / 1000000;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	if (n > ms / 50 + 2)
+		fail_msg("%u tries in %" PRIu64 " ms", n, ms);
+	o = ask(fd, "{\"get\":\"info\"}\n");
+	member(o, "pid");
+	json_object_put(o);
+	close(fd);
 }
 
 static void test_path(void **state)
@@ -395,7 +481,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_stats), T(test_workers), T(test_more), T(test_info_and_regs), T(test_garbage), T(test_line_without_end),
-		T(test_pieces_and_many_lines), T(test_slow_observers), T(test_path),
+		T(test_pieces_and_many_lines), T(test_slow_observers), T(test_idle_observers),
+		T(test_no_descriptors), T(test_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
