@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,7 +130,33 @@ int handover_send(int fd, const struct vfio_fd *fds, unsigned int n)
 	return rc ? rc : handover_message(fd, NULL, "", 1, -1);
 }
 
-/* A message's text, and its descriptor or -1.  -ECONNRESET: the other end is gone; -EPROTO: too long or without an end. */
+/* The first descriptor that came with a message or -1, and how many came; the others are closed. */
+static unsigned int handover_fds(struct msghdr *m, int *first)
+{
+	struct cmsghdr *h;
+	unsigned int n = 0;
+	size_t at;
+	int fd;
+
+	*first = -1;
+	for (h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (at = CMSG_LEN(0); at + sizeof(int) <= h->cmsg_len; at += sizeof(int)) {
+			memcpy(&fd, (uint8_t *)h + at, sizeof(int));
+			if (n++)
+				close(fd);
+			else
+				*first = fd;
+		}
+	}
+	return n;
+}
+
+/*
+ * A message's text, and its descriptor or -1.  -ECONNRESET: the other end is gone; -EPROTO: too long, without an end, or with
+ * several descriptors, of which none is kept.
+ */
 static int handover_take(int sock, char *text, size_t size, int *fd)
 {
 	union {
@@ -139,7 +166,7 @@ static int handover_take(int sock, char *text, size_t size, int *fd)
 	struct iovec iov = { text, size };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.raw, .msg_controllen = sizeof(control.raw) };
 	struct pollfd p = { .fd = sock, .events = POLLIN };
-	struct cmsghdr *h;
+	unsigned int fds;
 	ssize_t n;
 
 	*fd = -1;
@@ -148,10 +175,8 @@ static int handover_take(int sock, char *text, size_t size, int *fd)
 	n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
 	if (n <= 0)
 		return n < 0 ? -errno : -ECONNRESET;
-	h = CMSG_FIRSTHDR(&m);
-	if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS && h->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(fd, CMSG_DATA(h), sizeof(int));
-	if (!(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) && !text[n - 1])
+	fds = handover_fds(&m, fd); /* CMSG_SPACE(sizeof(int)) has room for two where a long has eight bytes */
+	if (!(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) && fds <= 1 && !text[n - 1])
 		return 0;
 	if (*fd >= 0)
 		close(*fd);
@@ -168,7 +193,7 @@ int handover_recv(int sock, struct vfio_fd *out, unsigned int *n)
 		rc = handover_take(sock, name, sizeof(name), &fd);
 		if (!rc && !*name && fd < 0)
 			return 0;
-		if (!rc && (fd < 0 || *n == VFIO_MAX_FDS))
+		if (!rc && (fd < 0 || !*name || *n == VFIO_MAX_FDS))
 			rc = -EPROTO;
 		if (rc)
 			break;
@@ -195,7 +220,7 @@ int handover_ok_recv(int sock)
 	rc = handover_take(sock, text, sizeof(text), &fd);
 	if (fd >= 0)
 		close(fd);
-	return rc ? rc : strcmp(text, "ok") ? -EPROTO : 0;
+	return rc ? rc : fd >= 0 || strcmp(text, "ok") ? -EPROTO : 0;
 }
 
 void handover_wait_end(int fd)

@@ -99,6 +99,49 @@ static void test_socket_refuses(void **state)
 	close(in.fd);
 }
 
+static void send_with(int sock, const char *text, int fd, unsigned int n)
+{
+	union {
+		char raw[CMSG_SPACE(3 * sizeof(int))];
+		struct cmsghdr align;
+	} control = { { 0 } };
+	struct iovec iov = { (void *)(uintptr_t)text, strlen(text) + 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.raw, .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
+	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+	unsigned int i;
+
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(n * sizeof(int));
+	for (i = 0; i < n; i++)
+		memcpy(CMSG_DATA(h) + i * sizeof(int), &fd, sizeof(int));
+	assert_int_equal(sendmsg(sock, &m, 0), (ssize_t)iov.iov_len);
+}
+
+/* More descriptors than belong to a message: refused, and none stays open. */
+static void test_descriptors(void **state)
+{
+	struct vfio_fd out[VFIO_MAX_FDS];
+	int pair[2], lowest, one = object("one");
+	unsigned int n, i;
+
+	for (i = 0; i < 6; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+		lowest = dup(0);
+		close(lowest);
+		send_with(pair[0], i < 3 ? "ok" : i < 5 ? "p2pnic-state" : "", one, i < 3 ? i + 1 : i < 5 ? i - 1 : 1);
+		if (i < 3)
+			assert_int_equal(handover_ok_recv(pair[1]), -EPROTO);
+		else
+			assert_int_equal(handover_recv(pair[1], out, &n), -EPROTO);
+		for (n = 0; n < 4; n++)
+			assert_false(is_open(lowest + (int)n));
+		close(pair[0]);
+		close(pair[1]);
+	}
+	close(one);
+}
+
 static void test_listen(void **state)
 {
 	const struct sock_trust nobody = { 0 }, group = { .group = true, .gid = getegid() };
@@ -225,6 +268,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_socket_refuses),
+		cmocka_unit_test(test_descriptors),
 		cmocka_unit_test(test_listen),
 		cmocka_unit_test(test_service_manager),
 		cmocka_unit_test(test_import_refuses),
