@@ -55,7 +55,7 @@
 	X(getsockname, 0, ALWAYS, "netlink port numbers") \
 	X(getsockopt, 0, ALWAYS, "peer credentials, xdp rings") \
 	X(setsockopt, 0, ALWAYS, "buffer sizes, xdp memory") \
-	X(socketpair, 0, ALWAYS, "connections within the process") \
+	X(socketpair, 0, IS(0, AF_UNIX), "connections within the process") \
 	X(pipe2, 0, ALWAYS, "the same") \
 	X(dup, 0, ALWAYS, "a descriptor that goes on to someone else") \
 	X(dup3, 0, ALWAYS, "the same") \

@@ -100,6 +100,13 @@ static int try_inet(void)
 	return said(socket(AF_INET, SOCK_STREAM, 0));
 }
 
+static int try_pair(void)
+{
+	int fd[2];
+
+	return said(socketpair(AF_INET, SOCK_STREAM, 0, fd));
+}
+
 static int try_packet(void)
 {
 	return said(socket(AF_PACKET, SOCK_RAW, 0));
@@ -187,6 +194,7 @@ static int try_allowed(void)
 	int ev, ran = 0, fd = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING), ro;
 	char path[64];
 	pthread_t t;
+	int pair[2];
 	void *p;
 
 	if (fd < 0 || ftruncate(fd, 65536) || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
@@ -202,7 +210,7 @@ static int try_allowed(void)
 		return __LINE__;
 	if (pthread_create(&t, NULL, thread_main, &ran) || pthread_join(t, NULL) || !ran)
 		return __LINE__;
-	if (socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0) < 0)
+	if (socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0) < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		return __LINE__;
 	/* How a worker empties the eventfd of a ring. */
 	ev = eventfd(1, EFD_CLOEXEC);
@@ -271,7 +279,7 @@ static void test_forbidden(void **state)
 	static const struct { const char *what; int (*try)(void); } t[] = {
 #define T(name) { #name, try_##name }
 		T(execve), T(fork), T(ptrace), T(vm_write), T(kill), T(open_write), T(create), T(inet), T(packet), T(bpf), T(setns),
-		T(unshare), T(code), T(rename), T(limit), T(module), T(listen),
+		T(unshare), T(code), T(rename), T(limit), T(module), T(listen), T(pair),
 #undef T
 	};
 	unsigned int i;
