@@ -83,10 +83,13 @@ void memif_up(struct memif_port *m)
 	p2p_count(&m->port.stats.link_changes, 1);
 }
 
-static void memif_queue_close(struct memif_queue *q)
+static void memif_queue_close(struct memif_port *m, struct memif_queue *q)
 {
-	if (q->evfd >= 0)
+	/* The far end may keep it open, and what it writes to it would wake us for ever: close() alone takes it out of no set. */
+	if (q->evfd >= 0) {
+		epoll_ctl(m->epfd, EPOLL_CTL_DEL, q->evfd, NULL);
 		close(q->evfd);
+	}
 	free(q->slot);
 	free(q->sum);
 	memset(q, 0, sizeof(*q));
@@ -104,8 +107,8 @@ static void memif_closed(struct memif_port *m)
 		struct memif_port *l = m->lane[k];
 
 		for (unsigned int i = 0; l && i < MEMIF_MAX_QUEUES; i++) {
-			memif_queue_close(&l->rx[i]);
-			memif_queue_close(&l->tx[i]);
+			memif_queue_close(l, &l->rx[i]);
+			memif_queue_close(l, &l->tx[i]);
 		}
 		/* Of a lane that the handshake never came to. */
 		if (l) {

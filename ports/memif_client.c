@@ -639,10 +639,11 @@ static inline bool client_rx_look(struct memif_port *m, struct memif_queue *q, u
 	if ((uint16_t)(q->seen - q->tail) >= n)
 		return true;
 	tail = memif_index_load(&q->ring->tail);
-	if (tail == q->tail)
-		return false;
-	if (p2p_unlikely((uint16_t)(tail - q->tail) > (uint16_t)(q->head - q->tail))) {
-		memif_violation(m, "S2C tail beyond head");
+	if (tail == q->seen)
+		return tail != q->tail;
+	/* What is in hand may have been taken in part (client_back()): no way back behind it. */
+	if (p2p_unlikely((uint16_t)(tail - q->seen) > (uint16_t)(q->head - q->seen))) {
+		memif_violation(m, "S2C tail beyond head, or moved back");
 		return false;
 	}
 	q->seen = tail;

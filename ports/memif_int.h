@@ -40,6 +40,7 @@
 #define MEMIF_MAX_QUEUES 16                          /* each way */
 #define MEMIF_MAX_REGIONS (PORT_MAX_REGIONS + 1)     /* one for the rings, then the board's */
 #define MEMIF_MAX_FDS 8                              /* descriptors taken with one message */
+#define MEMIF_FRAME_DESCS 1024                       /* server: descriptors of one frame */
 #define MEMIF_INBOX 4                                /* clients waiting for a port */
 #define MEMIF_MAX_UNCLAIMED 16                       /* clients that have not said INIT yet */
 
@@ -89,7 +90,8 @@ struct memif_queue {
 	uint16_t size;
 	uint16_t head; /* client: what ring->head says or will say after this burst.  server: last seen */
 	uint16_t tail; /* oldest not finished: see the direction's code */
-	uint16_t seen; /* client S2C: ring->tail last seen, checked */
+	uint16_t seen; /* client S2C: ring->tail last seen, checked: in [tail, head] */
+	uint16_t half; /* server C2S: descriptors seen from tail on without the end of a frame; 0: none */
 	uint16_t fill_max; /* client S2C: most buffers placed at once */
 	uint16_t back;     /* client S2C: descriptors from tail on whose buffers are given back in order */
 	uint16_t region;

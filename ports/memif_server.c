@@ -292,12 +292,12 @@ struct server_frame {
 	uint32_t room; /* left in the last buffer */
 };
 
-enum server_take { SERVER_TAKEN, SERVER_WAIT, SERVER_REFUSE, SERVER_BAD };
+enum server_take { SERVER_TAKEN, SERVER_WAIT, SERVER_HALF, SERVER_REFUSE, SERVER_BAD };
 
 /*
  * Copies the frame at ring index t, of at most `avail` descriptors, into the
  * pool's next buffers.  REFUSE: f->descs still says how many descriptors to
- * skip.  WAIT: not all of it is there, or no room for it now.
+ * skip.  HALF: its end is not among them.  WAIT: no room for it now.
  */
 static enum server_take server_take(struct memif_port *m, const struct memif_queue *q, uint16_t t, unsigned int avail,
 				    struct p2p_seg *segs, unsigned int n, struct server_frame *f)
@@ -324,7 +324,7 @@ static enum server_take server_take(struct memif_port *m, const struct memif_que
 		uint32_t len;
 
 		if (f->descs == avail)
-			return SERVER_WAIT;
+			return SERVER_HALF;
 		d = memif_desc_load(&q->ring->desc[(uint16_t)(t + f->descs++) & q->mask]);
 		src = memif_server_data(m, &d);
 		if (p2p_unlikely(!src))
@@ -369,6 +369,20 @@ static void server_prefetch(const struct memif_port *m, const struct memif_queue
 		__builtin_prefetch((const void *)((uintptr_t)m->region[d.region].base + d.offset));
 }
 
+/* A frame has at most so many descriptors; more are not looked at in one go: a ring full of empty ones must not keep the worker. */
+static inline unsigned int server_most(const struct memif_queue *q)
+{
+	return q->size < MEMIF_FRAME_DESCS ? q->size : MEMIF_FRAME_DESCS;
+}
+
+/* The frame at q->tail has no end among what is there.  Not looked at again before there is more. */
+static __attribute__((noinline)) void server_half(struct memif_port *m, struct memif_queue *q, unsigned int waiting)
+{
+	if (waiting >= server_most(q))
+		memif_violation(m, "C2S frame without an end, or of too many descriptors");
+	q->half = (uint16_t)waiting;
+}
+
 unsigned int memif_server_rx(struct memif_port *m, struct memif_queue *q, struct p2p_seg *segs, unsigned int n)
 {
 	const uint16_t head = memif_index_load(&q->ring->head);
@@ -383,6 +397,10 @@ unsigned int memif_server_rx(struct memif_port *m, struct memif_queue *q, struct
 		memif_violation(m, "C2S head too far ahead");
 		return 0;
 	}
+	if (p2p_unlikely(avail == q->half))
+		return 0;
+	q->half = 0;
+	avail = avail < server_most(q) ? avail : server_most(q);
 	for (unsigned int i = 0; i < 4 && i < avail; i++)
 		server_prefetch(m, q, (uint16_t)(t + i));
 	while (avail && out < n) {
@@ -396,11 +414,10 @@ unsigned int memif_server_rx(struct memif_port *m, struct memif_queue *q, struct
 			memif_violation(m, "C2S descriptor outside its region");
 			break;
 		}
-		if (took == SERVER_WAIT) {
-			if (f.descs == q->size && avail == q->size && f.segs < n - out && f.segs < memif_pool_count(m))
-				memif_violation(m, "C2S ring holds no end of a frame");
+		if (took == SERVER_HALF && t == q->tail)
+			server_half(m, q, waiting);
+		if (took == SERVER_WAIT || took == SERVER_HALF)
 			break;
-		}
 		t = (uint16_t)(t + f.descs);
 		avail -= f.descs;
 		if (p2p_unlikely(took == SERVER_REFUSE)) {
@@ -499,6 +516,7 @@ unsigned int memif_server_tx(struct memif_port *m, struct memif_queue *q, const 
 	const uint16_t head = memif_index_load(&q->ring->head);
 	unsigned int avail = (uint16_t)(head - q->tail), i = 0;
 	uint64_t frames = 0, bytes = 0, errors = 0;
+	const unsigned int most = server_most(q);
 	uint16_t t = q->tail;
 
 	if (p2p_unlikely(avail > q->size)) {
@@ -519,15 +537,15 @@ unsigned int memif_server_tx(struct memif_port *m, struct memif_queue *q, const 
 			break;
 		if (avail > 2)
 			server_prefetch(m, q, (uint16_t)(t + 2));
-		if (p2p_likely(server_put(m, q, t, avail, segs + i, len, &c))) {
+		if (p2p_likely(server_put(m, q, t, avail < most ? avail : most, segs + i, len, &c))) {
 			t = (uint16_t)(t + c.descs);
 			avail -= c.descs;
 			frames++;
 			bytes += frame_bytes;
-		} else if (m->broken || avail < q->size) {
+		} else if (m->broken || avail < most) {
 			break;
 		} else {
-			errors++; /* not even the whole ring holds it */
+			errors++; /* no ring, or not as many buffers as a frame may have, hold it */
 		}
 		i += len;
 	}

@@ -237,12 +237,13 @@ struct memif_msg raw_hello(void)
 }
 
 /* Plays the server until CONNECT, keeping region 0 and where the rings are. */
-static void raw_server_handshake(struct raw *r, struct env *port)
+static void raw_server_handshake(struct raw *r, struct env *port, unsigned int log2)
 {
 	struct memif_msg msg = raw_hello(), ack = { .type = MEMIF_MSG_ACK };
 	uint32_t c2s = 0, s2c = 0;
 	int type, fd;
 
+	msg.hello.max_log2_ring = (uint8_t)log2;
 	raw_send(r, &msg, -1);
 	while ((type = raw_recv(r, port, &msg, &fd)) != MEMIF_MSG_CONNECT) {
 		assert_true(type == MEMIF_MSG_INIT || type == MEMIF_MSG_ADD_REGION || type == MEMIF_MSG_ADD_RING);
@@ -253,8 +254,12 @@ static void raw_server_handshake(struct raw *r, struct env *port)
 			fd = -1;
 		} else if (type == MEMIF_MSG_ADD_RING && (msg.add_ring.flags & MEMIF_ADD_RING_C2S)) {
 			c2s = msg.add_ring.offset;
+			r->evfd[0] = fd;
+			fd = -1;
 		} else if (type == MEMIF_MSG_ADD_RING) {
 			s2c = msg.add_ring.offset;
+			r->evfd[1] = fd;
+			fd = -1;
 		}
 		if (fd >= 0)
 			close(fd);
@@ -270,7 +275,7 @@ static void raw_server_handshake(struct raw *r, struct env *port)
 	raw_send(r, &msg, -1);
 }
 
-void raw_server_up(struct raw *r, struct env *port, const char *path)
+void raw_server_up(struct raw *r, struct env *port, unsigned int log2)
 {
 	uint64_t end = env_now_ns() + PATIENCE_NS;
 	int listener = r->listener;
@@ -278,7 +283,7 @@ void raw_server_up(struct raw *r, struct env *port, const char *path)
 	raw_clear(r);
 	r->listener = listener;
 	raw_server_accept(r, port);
-	raw_server_handshake(r, port);
+	raw_server_handshake(r, port, log2);
 	while (!port->port->ops->link_up(port->port)) {
 		env_control(port);
 		assert_true(env_now_ns() < end);

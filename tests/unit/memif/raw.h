@@ -44,6 +44,7 @@ void raw_client_up(struct raw *r, struct env *port, const char *path, int seals)
 void raw_server_listen(struct raw *r, const char *path);
 void raw_server_accept(struct raw *r, struct env *port);
 struct memif_msg raw_hello(void);
-void raw_server_up(struct raw *r, struct env *port, const char *path);
+/* log2: of the rings, RAW_LOG2 at least. */
+void raw_server_up(struct raw *r, struct env *port, unsigned int log2);
 
 #endif

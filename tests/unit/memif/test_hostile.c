@@ -551,7 +551,7 @@ static void test_server_holds_connected(void **state)
 static void client_works(struct env *e, struct raw *r)
 {
 	raw_close(r);
-	raw_server_up(r, e, path);
+	raw_server_up(r, e, RAW_LOG2);
 	env_fill(e->mem.region[0].base + r->s2c->desc[0].offset, 64, 5, e->received);
 	r->s2c->desc[0].length = 64;
 	memif_index_store(&r->s2c->tail, 1);
@@ -661,7 +661,7 @@ static void test_client_rings(void **state)
 
 		client_works(&e, &r);
 		raw_close(&r);
-		raw_server_up(&r, &e, path);
+		raw_server_up(&r, &e, RAW_LOG2);
 		before = errors(&e);
 		lost = e.port->stats.tx_lost;
 		assert_int_equal(env_send(&e, 3, 64, 2048), 3);
@@ -742,7 +742,7 @@ static void test_client_order(void **state)
 		seg.data = e.mem.region[1].base + seg.cookie * 2048;
 		assert_int_equal(e.port->ops->rx_post(e.port, &seg, 1), 1);
 	}
-	raw_server_up(&r, &e, path);
+	raw_server_up(&r, &e, RAW_LOG2);
 	fill_next(&r, &at, 5, 0x0a);
 	take_in_order(&e, &due, 5, RAW_SLOTS, 0x0a);
 	fill_next(&r, &at, 6, 0x1e);
@@ -751,13 +751,51 @@ static void test_client_order(void **state)
 	/* What lay in the ring when the link went down comes before what waited behind it. */
 	for (unsigned int round = 0; round < 3; round++) {
 		raw_close(&r);
-		raw_server_up(&r, &e, path);
+		raw_server_up(&r, &e, RAW_LOG2);
 		at = 0;
 		fill_next(&r, &at, 7, 1u << round);
 		take_in_order(&e, &due, 7, 3, 1u << round);
 	}
 	raw_close(&r);
 	env_close(&e);
+	close(r.listener);
+	unlink(path);
+}
+
+/*
+ * Cut-through: of a refused frame's buffers half are taken back, then the far end moves its tail back to among them.  Beyond
+ * them lie two frames and the buffers that it has not filled.
+ */
+static void test_client_tail_back(void **state)
+{
+	static const uint16_t tails[] = { 17, 23, 25, 16 };
+	struct p2p_seg seg = { .region = 1, .len = 2048 }, got[32];
+	struct env e;
+	struct raw r;
+
+	raw_server_listen(&r, path);
+	for (unsigned int i = 0; i < P2P_ARRAY_SIZE(tails); i++) {
+		env_open(&e, client_spec, 32, 2048);
+		e.port->ops->stop(e.port);
+		e.mem.place = 1;
+		assert_int_equal(e.port->ops->start(e.port, &e.mem), 0);
+		for (seg.cookie = 0; seg.cookie < 32; seg.cookie++) {
+			seg.data = e.mem.region[1].base + seg.cookie * 2048;
+			assert_int_equal(e.port->ops->rx_post(e.port, &seg, 1), 1);
+		}
+		raw_server_up(&r, &e, 5);
+		for (unsigned int k = 0; k < 26; k++)
+			r.s2c->desc[k].length = 64, r.s2c->desc[k].flags = k < 23 ? MEMIF_DESC_NEXT : 0;
+		memif_index_store(&r.s2c->tail, 26);
+		assert_int_equal(e.port->ops->rx_burst(e.port, got, 16), 16);
+		for (unsigned int k = 0; k < 16; k++)
+			assert_int_equal(got[k].flags, P2P_SEG_BACK);
+		memif_index_store(&r.s2c->tail, tails[i]);
+		assert_int_equal(e.port->ops->rx_burst(e.port, got, 16), 0);
+		assert_int_equal(errors(&e), 1);
+		assert_cut(&e, &r, 0);
+		env_close(&e);
+	}
 	close(r.listener);
 	unlink(path);
 }
@@ -771,7 +809,7 @@ static void test_client_random(void **state)
 	env_open(&e, client_spec, 32, 2048);
 	for (unsigned int round = 0; round < 40; round++) {
 		raw_close(&r);
-		raw_server_up(&r, &e, path);
+		raw_server_up(&r, &e, RAW_LOG2);
 		for (unsigned int k = 0; k < 200; k++) {
 			r.base[rnd((uint32_t)(r.size < 1024 ? r.size : 1024))] = (uint8_t)rnd(256);
 			if (rnd(2))
@@ -820,7 +858,7 @@ int main(void)
 		cmocka_unit_test(test_server_random),      cmocka_unit_test(test_server_holds_connected),
 		cmocka_unit_test(test_client_messages),
 		cmocka_unit_test(test_client_rings),       cmocka_unit_test(test_client_order),
-		cmocka_unit_test(test_client_random),
+		cmocka_unit_test(test_client_tail_back),   cmocka_unit_test(test_client_random),
 		cmocka_unit_test(test_no_descriptor_left),
 	};
 	int ret;
