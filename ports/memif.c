@@ -335,37 +335,39 @@ static unsigned int memif_tx_done(struct port *p)
 
 /* ---- control ---- */
 
+/* Whatever is lent with a message that may lend nothing, or is not taken over, goes without the worker's waiting for it. */
+static int memif_ctl_one(struct memif_port *m, struct memif_msg *msg, uint64_t now_ns)
+{
+	bool lends = m->server && m->state == MEMIF_SETUP && memif_msg_lends(m->ctl) && memif_closer_take();
+	int fd = -1, ret = memif_msg_take(m->ctl, msg, lends ? &fd : NULL);
+
+	if (ret > 0 && m->server && msg->type != MEMIF_MSG_DISCONNECT)
+		fd = memif_server_msg(m, msg, fd, now_ns);
+	else if (ret > 0 && !m->server)
+		memif_client_msg(m, msg, now_ns);
+	if (lends)
+		memif_closer_give(fd);
+	return ret;
+}
+
 static void memif_ctl_ready(struct memif_port *m, uint64_t now_ns)
 {
 	struct memif_msg msg;
-	int fd, ret, sock = m->ctl;
+	int ret, sock = m->ctl;
 
 	/* Ends when nothing is there, or when a message has closed or replaced the channel. */
-	while (m->ctl >= 0 && m->ctl == sock) {
-		ret = memif_msg_recv(m->ctl, &msg, &fd);
+	while (m->ctl >= 0 && m->ctl == sock && !m->broken) {
+		ret = memif_ctl_one(m, &msg, now_ns);
 		if (ret == 0)
 			return;
-		if (ret == -ENOTCONN || (ret > 0 && msg.type == MEMIF_MSG_DISCONNECT && fd < 0)) {
-			if (ret > 0 && !m->server)
-				memif_client_msg(m, &msg, now_ns);
+		if (ret == -ENOTCONN || (ret > 0 && msg.type == MEMIF_MSG_DISCONNECT)) {
 			if (ret > 0)
 				memif_text(m->reason, msg.disconnect.reason, MEMIF_REASON_LEN);
 			memif_drain(m, now_ns);
 			return;
 		}
-		if (ret < 0) {
+		if (ret < 0)
 			memif_violation(m, "malformed control message");
-			return;
-		}
-		if (m->server) {
-			memif_server_msg(m, &msg, fd, now_ns);
-		} else {
-			if (fd >= 0)
-				close(fd);
-			memif_client_msg(m, &msg, now_ns);
-		}
-		if (m->broken)
-			return;
 	}
 }
 
@@ -416,6 +418,8 @@ static void memif_timer_set(struct memif_port *m, uint64_t now_ns)
 	default:
 		at = m->deadline;
 	}
+	if (m->accept_at && m->accept_at < at)
+		at = m->accept_at;
 	if (at == m->timer_at)
 		return;
 	m->timer_at = at;
@@ -440,6 +444,8 @@ static void memif_control(struct port *p, uint64_t now_ns)
 		return;
 	}
 	memif_events(m, now_ns);
+	if (m->accept_at && now_ns >= m->accept_at)
+		memif_listener_resume(m);
 	fault = memif_lanes_fault(m);
 	if (fault && !m->broken && m->state != MEMIF_CLOSING) {
 		m->broken = true;

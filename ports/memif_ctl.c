@@ -55,38 +55,50 @@ int memif_msg_send(int sock, const struct memif_msg *msg, int fd)
 	return n == (ssize_t)sizeof(*msg) ? 0 : n < 0 ? -errno : -EPROTO;
 }
 
-int memif_msg_recv(int sock, struct memif_msg *msg, int *fd)
+bool memif_msg_lends(int sock)
+{
+	uint16_t type = 0;
+
+	return recv(sock, &type, sizeof(type), MSG_PEEK | MSG_DONTWAIT) > 0 &&
+	       (type == MEMIF_MSG_ADD_REGION || type == MEMIF_MSG_ADD_RING);
+}
+
+int memif_msg_take(int sock, struct memif_msg *msg, int *fd)
 {
 	union {
-		char room[CMSG_SPACE(sizeof(int) * MEMIF_MAX_FDS)];
+		char room[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} ctl;
 	struct iovec iov = { .iov_base = msg, .iov_len = sizeof(*msg) };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl, .msg_controllen = sizeof(ctl.room) };
-	int fds[MEMIF_MAX_FDS];
-	unsigned int nfds = 0;
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	const struct cmsghdr *c;
 	ssize_t n;
 
-	*fd = -1;
+	if (fd) {
+		*fd = -1;
+		mh.msg_control = &ctl;
+		mh.msg_controllen = CMSG_LEN(sizeof(int));
+	}
 	n = recvmsg(sock, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -ENOTCONN;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c; c = CMSG_NXTHDR(&mh, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		unsigned int k = (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-
-		for (unsigned int i = 0; i < k && nfds < MEMIF_MAX_FDS; i++, nfds++)
-			memcpy(&fds[nfds], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-	}
-	if (n == (ssize_t)sizeof(*msg) && !(mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) && nfds <= 1) {
-		if (nfds)
-			*fd = fds[0];
+	c = fd ? CMSG_FIRSTHDR(&mh) : NULL;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(c), sizeof(int));
+	if (n == (ssize_t)sizeof(*msg) && !(mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		return 1;
-	}
-	while (nfds)
-		close(fds[--nfds]);
 	return n == 0 ? -ENOTCONN : -EPROTO;
+}
+
+int memif_msg_recv(int sock, struct memif_msg *msg, int *fd)
+{
+	int ret = memif_msg_take(sock, msg, fd);
+
+	if (ret < 0 && *fd >= 0) {
+		close(*fd);
+		*fd = -1;
+	}
+	return ret;
 }
 
 void memif_msg_disconnect(int sock, const char *reason)
@@ -226,10 +238,26 @@ int memif_listener_fd(const struct memif_port *m)
 	return m->listener->epfd;
 }
 
+/* on: those at the door wake whoever runs the listener. */
+static void listener_door(const struct memif_listener *l, bool on)
+{
+	struct epoll_event ev = { .events = on ? EPOLLIN : 0, .data.u64 = 0 };
+
+	epoll_ctl(l->epfd, EPOLL_CTL_MOD, l->sock.fd, &ev);
+}
+
+void memif_listener_resume(struct memif_port *m)
+{
+	m->accept_at = 0;
+	listener_door(m->listener, true);
+}
+
 void memif_listener_accepting(struct memif_port *m, bool on)
 {
 	pthread_mutex_lock(&listeners_lock);
 	m->accepting = on;
+	if (!on && m->accept_at)
+		memif_listener_resume(m); /* or no other port would */
 	while (!on && m->inbox_n) {
 		memif_msg_disconnect(m->inbox[--m->inbox_n].fd, "interface stopped");
 		close(m->inbox[m->inbox_n].fd);
@@ -298,11 +326,35 @@ static struct memif_unclaimed *unclaimed_slot(struct memif_port *m, uint64_t now
 	return oldest;
 }
 
+/* Takes fd over. */
+static void listener_greet(struct memif_port *m, int fd, const struct memif_msg *hello, uint64_t now_ns)
+{
+	struct memif_listener *l = m->listener;
+	const char *no = l->sock.trust.group ? "not your group's" : "not your user's";
+	struct memif_unclaimed *u = NULL;
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	if (sock_trusted(fd, &l->sock.trust)) {
+		u = unclaimed_slot(m, now_ns);
+		no = u ? NULL : "too many clients at once";
+	}
+	if (u)
+		ev.data.u64 = 1 + (uint64_t)(u - l->unclaimed);
+	if (!u || memif_msg_send(fd, hello, -1) || epoll_ctl(l->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
+		p2p_count(&m->port.stats.peer_refused, 1);
+		if (no)
+			memif_msg_disconnect(fd, no);
+		close(fd);
+		return;
+	}
+	u->fd = fd;
+	u->since_ns = now_ns;
+}
+
 static void listener_accept(struct memif_port *m, uint64_t now_ns)
 {
 	struct memif_listener *l = m->listener;
 	struct memif_msg msg = { .type = MEMIF_MSG_HELLO };
-	const char *who = l->sock.trust.group ? "not your group's" : "not your user's";
 	unsigned int queues = 1;
 	struct memif_port *p;
 	int fd;
@@ -316,24 +368,19 @@ static void listener_accept(struct memif_port *m, uint64_t now_ns)
 	msg.hello.max_s2c_ring = (uint16_t)(queues - 1);
 	msg.hello.max_c2s_ring = (uint16_t)(queues - 1);
 	msg.hello.max_log2_ring = MEMIF_MAX_LOG2_RING;
-	while ((fd = accept4(l->sock.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-		bool trusted = sock_trusted(fd, &l->sock.trust);
-		struct memif_unclaimed *u = trusted ? unclaimed_slot(m, now_ns) : NULL;
-		struct epoll_event ev = { .events = EPOLLIN };
-
-		if (!u) {
-			p2p_count(&m->port.stats.peer_refused, 1);
-			memif_msg_disconnect(fd, trusted ? "too many clients at once" : who);
-			close(fd);
+	/* Those who come without pause are not waited for: the rest is there next time. */
+	for (unsigned int k = 0; k < MEMIF_MAX_UNCLAIMED; k++) {
+		fd = accept4(l->sock.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd >= 0) {
+			listener_greet(m, fd, &msg, now_ns);
 			continue;
 		}
-		ev.data.u64 = 1 + (uint64_t)(u - l->unclaimed);
-		if (memif_msg_send(fd, &msg, -1) || epoll_ctl(l->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
-			close(fd);
-			continue;
+		/* No descriptors, or no memory: they stay at the door, and must not wake us meanwhile. */
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+			listener_door(l, false);
+			m->accept_at = now_ns + MEMIF_ACCEPT_PAUSE_NS;
 		}
-		u->fd = fd;
-		u->since_ns = now_ns;
+		return;
 	}
 }
 
@@ -342,12 +389,10 @@ static void unclaimed_ready(struct memif_port *m, struct memif_unclaimed *u)
 	struct memif_listener *l = m->listener;
 	struct memif_port *p;
 	struct memif_msg msg;
-	int fd, ret;
 	uint64_t one = 1;
+	int ret;
 
-	ret = memif_msg_recv(u->fd, &msg, &fd);
-	if (fd >= 0)
-		close(fd);
+	ret = memif_msg_take(u->fd, &msg, NULL);
 	if (ret == 0)
 		return;
 	if (ret < 0 || msg.type != MEMIF_MSG_INIT) {

@@ -6,6 +6,7 @@
  *   memif.c         the port_ops table, spec, control(), timers, bookkeeping of buffers
  *   memif_lane.c    several queues of the port, each with a worker of its own
  *   memif_ctl.c     messages, and the listener that several server ports of a process share
+ *   memif_closer.c  closes what far ends have lent, where that may take long
  *   memif_client.c  client: hands out the board's memory, handshake, rings without a copy
  *   memif_server.c  server: maps the far end's memory, handshake, rings with one copy
  *   memif_inplace.c server: the rings without a copy (memif.h)
@@ -39,7 +40,6 @@
 
 #define MEMIF_MAX_QUEUES 16                          /* each way */
 #define MEMIF_MAX_REGIONS (PORT_MAX_REGIONS + 1)     /* one for the rings, then the board's */
-#define MEMIF_MAX_FDS 8                              /* descriptors taken with one message */
 #define MEMIF_FRAME_DESCS 1024                       /* server: descriptors of one frame */
 #define MEMIF_INBOX 4                                /* clients waiting for a port */
 #define MEMIF_MAX_UNCLAIMED 16                       /* clients that have not said INIT yet */
@@ -47,6 +47,7 @@
 #define MEMIF_RETRY_NS 100000000ull      /* client: between attempts to connect */
 #define MEMIF_HANDSHAKE_NS 5000000000ull /* from HELLO to CONNECTED */
 #define MEMIF_UNCLAIMED_NS 2000000000ull /* from accept to INIT, when places are short */
+#define MEMIF_ACCEPT_PAUSE_NS 100000000ull /* no descriptors: until clients are looked at again */
 #define MEMIF_DRAIN_NS 1000000000ull     /* to take what the far end had sent before it went */
 #define MEMIF_HOLD_MIN_NS 100000000ull   /* see memif_server_hold() */
 #define MEMIF_HOLD_MAX_NS 1000000000ull
@@ -179,6 +180,7 @@ struct memif_port {
 	unsigned int cap_rx, cap_tx; /* client: queues that this far end takes, as it turned out */
 	uint64_t retry_at, deadline, hold_from;
 	uint64_t timer_at;
+	uint64_t accept_at; /* server: the listener is left alone until then; 0: it is not */
 	bool unsealed;
 	const char *refuse; /* server: why the message at hand ends the connection, without being a violation */
 	uint64_t tx_poll_ns, tx_poll_at; /* next_event(): interval, and when */
@@ -272,6 +274,14 @@ void memif_events(struct memif_port *m, uint64_t now_ns);
 void memif_wake_self(struct memif_port *m);
 
 /* memif_ctl.c */
+/* The next message may have a descriptor. */
+bool memif_msg_lends(int sock);
+/*
+ * As memif_msg_recv(), but *fd is the caller's whatever it returns.  fd NULL: a
+ * message with a descriptor is none (-EPROTO), and the kernel drops that, which
+ * waits for nobody, as close() may.
+ */
+int memif_msg_take(int sock, struct memif_msg *msg, int *fd);
 void memif_msg_disconnect(int sock, const char *reason);
 /* A name or reason from the far end, made printable and NUL-terminated. */
 void memif_text(char *dst, const uint8_t *src, size_t len);
@@ -282,10 +292,18 @@ int memif_listener_fd(const struct memif_port *m);
 /* Accepts, says HELLO, hands a client that has said INIT to its port. */
 void memif_listener_run(struct memif_port *m, uint64_t now_ns);
 void memif_listener_accepting(struct memif_port *m, bool on);
+/* After accept_at. */
+void memif_listener_resume(struct memif_port *m);
 /* The next client for this port; false if none. */
 bool memif_listener_claim(struct memif_port *m, struct memif_claim *out);
 /* Another server port of this process is still shaking hands or waits for its client. */
 bool memif_others_pending(const struct memif_port *m);
+
+/* memif_closer.c */
+/* Room for one descriptor, before it is received.  False: no room, receive none. */
+bool memif_closer_take(void);
+/* For each room taken: what is to be closed, or -1. */
+void memif_closer_give(int fd);
 
 /* memif_client.c */
 void memif_client_connect(struct memif_port *m, uint64_t now_ns);
@@ -304,7 +322,8 @@ uint32_t memif_client_reap(struct memif_port *m, struct memif_queue *q);
 
 /* memif_server.c */
 void memif_server_claim(struct memif_port *m, const struct memif_claim *c, uint64_t now_ns);
-void memif_server_msg(struct memif_port *m, const struct memif_msg *msg, int fd, uint64_t now_ns);
+/* Returns fd, or -1 if it has taken it over. */
+int memif_server_msg(struct memif_port *m, const struct memif_msg *msg, int fd, uint64_t now_ns);
 void memif_server_hold(struct memif_port *m, uint64_t now_ns);
 void memif_server_release(struct memif_port *m);
 unsigned int memif_server_rx(struct memif_port *m, struct memif_queue *q, struct p2p_seg *segs, unsigned int n);

@@ -81,6 +81,9 @@ static int server_map(struct memif_port *m, struct memif_region *r, uint64_t siz
 	struct statfs fs;
 	int ret;
 
+	/* Only files that have seals are memory; any other's owner could let us wait in each of the calls below. */
+	if (seals < 0)
+		return -EINVAL;
 	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || !size || size > MEMIF_REGION_MAX_BYTES || (uint64_t)st.st_size < size)
@@ -92,7 +95,7 @@ static int server_map(struct memif_port *m, struct memif_region *r, uint64_t siz
 		return -errno;
 	}
 	r->size = size;
-	if (seals < 0 || !(seals & F_SEAL_SHRINK)) {
+	if (!(seals & F_SEAL_SHRINK)) {
 		ret = guard_add(r->base, r->mapped, &m->bus_hit);
 		if (ret) {
 			munmap(r->base, r->mapped);
@@ -115,7 +118,7 @@ static void server_add_region(struct memif_port *m, const struct memif_add_regio
 	}
 	ret = server_map(m, &m->region[m->nregions], a->size, fd);
 	if (ret) {
-		memif_violation(m, ret == -EINVAL ? "region larger than its file, or no file" : "region can't be mapped");
+		memif_violation(m, ret == -EINVAL ? "region larger than its file, or no memory" : "region can't be mapped");
 		return;
 	}
 	m->nregions++;
@@ -241,7 +244,7 @@ void memif_server_hold(struct memif_port *m, uint64_t now_ns)
 		memif_up(m);
 }
 
-void memif_server_msg(struct memif_port *m, const struct memif_msg *msg, int fd, uint64_t now_ns)
+int memif_server_msg(struct memif_port *m, const struct memif_msg *msg, int fd, uint64_t now_ns)
 {
 	bool kept = false;
 
@@ -254,12 +257,11 @@ void memif_server_msg(struct memif_port *m, const struct memif_msg *msg, int fd,
 		server_connect(m, now_ns);
 	else
 		memif_violation(m, "unexpected control message");
-	if (fd >= 0 && !kept)
-		close(fd);
 	if (m->refuse) {
 		p2p_count(&m->port.stats.peer_refused, 1);
 		memif_down(m, m->refuse, now_ns);
 	}
+	return kept ? -1 : fd;
 }
 
 void memif_server_release(struct memif_port *m)

@@ -441,6 +441,7 @@ ATTACKS = (
     ("mode-wrong", "wants IP packets without Ethernet headers", "peer_errors", SERVER, after(AT_INIT, (init(mode=1),))),
     ("id-unknown", "asks for an interface that there is not", "peer_refused", SERVER, after(AT_INIT, (init(ident=77),))),
     ("init-left-out", "sends its memory before it has said who it is", "peer_refused", SERVER, after(AT_INIT, (region(), 0))),
+    ("init-with-memory", "sends memory with it", "peer_refused", SERVER, after(AT_INIT, (init(), 0))),
     ("init-twice", "says it twice", "peer_errors", SERVER, after(AT_REGION, (init(),))),
     ("message-unknown", "sends a message of no known type", "peer_errors", SERVER, after(AT_REGION, (message(0xffff),))),
     ("message-of-the-server", "sends what only a server may", "peer_errors", SERVER, after(AT_REGION, (message(CONNECTED),))),

@@ -6,12 +6,16 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "ports/memif_int.h"
@@ -237,11 +241,97 @@ static void test_server_empties(void **state)
 	env_close(&e);
 }
 
+/* ---- the door ---- */
+
+#define AT_ONCE 16 /* clients that one look at the listener takes */
+
+static int knock(void)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(fd >= 0);
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s", path);
+	if (!connect(fd, (struct sockaddr *)&un, sizeof(un)))
+		return fd;
+	assert_int_equal(errno, EAGAIN); /* as many as wait to be accepted */
+	close(fd);
+	return -1;
+}
+
+static bool answered(int fd)
+{
+	struct memif_msg msg;
+
+	return recv(fd, &msg, sizeof(msg), MSG_DONTWAIT) > 0;
+}
+
+static void test_server_crowd(void **state)
+{
+	unsigned int n = 0, got = 0;
+	struct env e;
+	int fd[64];
+
+	env_open(&e, server_spec, 32, 2048);
+	env_control(&e);
+	while ((fd[n] = knock()) >= 0)
+		n++;
+	assert_true(n > AT_ONCE && n < P2P_ARRAY_SIZE(fd));
+	env_control(&e);
+	for (unsigned int i = 0; i < n; i++)
+		got += answered(fd[i]);
+	assert_int_equal(got, AT_ONCE);
+	assert_true(woken(&e)); /* for the rest */
+	env_control(&e);
+	for (unsigned int i = AT_ONCE; i < n; i++)
+		assert_true(answered(fd[i]));
+	for (unsigned int i = 0; i < n; i++)
+		close(fd[i]);
+	env_close(&e);
+}
+
+/* No descriptor is left for who comes: the worker sleeps until it looks again, and the client waits. */
+static void test_server_no_descriptors(void **state)
+{
+	struct rlimit limit, none;
+	struct env e[2];
+	char second[140];
+	uint64_t end;
+	int fd[2];
+
+	snprintf(second, sizeof(second), "%s,id=1", server_spec);
+	env_open(&e[0], server_spec, 32, 2048);
+	env_open(&e[1], second, 32, 2048);
+	for (unsigned int i = 0; i < 2; i++)
+		env_control(&e[i]);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (unsigned int round = 0; round < 2; round++) {
+		fd[round] = knock();
+		assert_true(fd[round] >= 0 && woken(&e[0]) && woken(&e[1]));
+		none = (struct rlimit){ .rlim_cur = 3, .rlim_max = limit.rlim_max };
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+		e[0].port->ops->control(e[0].port, env_now_ns());
+		assert_false(woken(&e[1]));
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		assert_false(answered(fd[round]));
+		if (round) /* a port that goes does not leave the door shut to the other */
+			e[0].port->ops->stop(e[0].port);
+		for (end = env_now_ns() + 10000000000ull; !answered(fd[round]); assert_true(env_now_ns() < end))
+			for (unsigned int i = round; i < 2; i++)
+				env_control(&e[i]);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		close(fd[i]);
+		env_close(&e[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_server_bells_kept), cmocka_unit_test(test_client_bells_kept),
 		cmocka_unit_test(test_server_endless),    cmocka_unit_test(test_server_empties),
+		cmocka_unit_test(test_server_crowd),      cmocka_unit_test(test_server_no_descriptors),
 	};
 	int ret;
 
