@@ -54,6 +54,14 @@ int vfio_state_create(struct vfio_container *c)
 	return 0;
 }
 
+void vfio_state_nic_set(struct vfio_state_nic *s, const char *addr, int group)
+{
+	__atomic_store_n(&s->addr[0], '\0', __ATOMIC_RELEASE);
+	s->group = group;
+	snprintf(s->addr + 1, PCI_ADDR_BYTES - 1, "%s", addr + 1);
+	__atomic_store_n(&s->addr[0], addr[0], __ATOMIC_RELEASE);
+}
+
 int vfio_container_create(struct vfio_container **out, const char *root)
 {
 	struct vfio_container *c = calloc(1, sizeof(*c));
@@ -327,8 +335,7 @@ int vfio_container_add(struct vfio_container *c, const char *addr, unsigned int 
 	}
 	c->nic[i].fd = fd;
 	c->nic[i].group = info.group;
-	c->state->nic[i].group = info.group;
-	snprintf(c->state->nic[i].addr, PCI_ADDR_BYTES, "%s", addr);
+	vfio_state_nic_set(&c->state->nic[i], addr, info.group);
 	*slot = i;
 	*device_fd = fd;
 	return 0;

@@ -8,8 +8,8 @@
  * STATE  What the kernel does not tell - which functions, which maps - lies in a memory object of the container's own.
  *   It and the other descriptors can be given to another process (vfio_container_export), which goes on with them
  *   (vfio_container_import): the NICs run meanwhile, since the kernel resets a function only when the last
- *   descriptor of it is closed.  A map is written down before it is made and struck out after it is gone; one
- *   that is found half made is undone by whoever takes over.
+ *   descriptor of it is closed.  A map is written down before it is made and struck out after it is gone, each by
+ *   one store, since who writes may be killed at any; one that is found half made is undone by whoever takes over.
  *
  * OWNERSHIP  The container owns its descriptors.  The importer's become the container's, also on failure.
  * THREADS  one caller at a time.

@@ -60,19 +60,36 @@ static struct vfio_map *map_find(struct vfio_container *c, uint64_t iova, uint64
 {
 	unsigned int i;
 
-	for (i = 0; c->state && i < c->state->maps; i++)
+	for (i = 0; c->state && size && i < c->state->maps; i++)
 		if (c->state->map[i].iova == iova && c->state->map[i].size == size)
 			return &c->state->map[i];
 	return NULL;
 }
 
-/* Out of the list; the last one takes its place. */
+/* Out of the list, by one store: whoever finds it finds it there or free. */
 static void map_strike(struct vfio_container *c, struct vfio_map *m)
 {
-	unsigned int last = c->state->maps - 1;
+	struct vfio_state *s = c->state;
 
-	*m = c->state->map[last];
-	__atomic_store_n(&c->state->maps, last, __ATOMIC_RELEASE);
+	__atomic_store_n(&m->users, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&m->size, 0, __ATOMIC_RELEASE);
+	while (s->maps && !s->map[s->maps - 1].size)
+		__atomic_store_n(&s->maps, s->maps - 1, __ATOMIC_RELEASE);
+}
+
+/* Into the list at i, which is free or its end, by one store likewise. */
+static struct vfio_map *map_enter(struct vfio_container *c, unsigned int i, uint64_t iova, uint64_t size, uint32_t prot, uint32_t users)
+{
+	struct vfio_map *m = &c->state->map[i];
+
+	m->iova = iova;
+	m->prot = prot;
+	m->users = users;
+	m->stage = VFIO_MAP_PENDING;
+	__atomic_store_n(&m->size, size, __ATOMIC_RELEASE);
+	if (i == c->state->maps)
+		__atomic_store_n(&c->state->maps, i + 1, __ATOMIC_RELEASE);
+	return m;
 }
 
 static int map_new(struct vfio_container *c, unsigned int slot, uint64_t iova, uint64_t size, int fd, uint64_t fd_offset,
@@ -81,16 +98,17 @@ static int map_new(struct vfio_container *c, unsigned int slot, uint64_t iova, u
 	int mprot = (prot & P2P_DMA_READ ? PROT_READ : 0) | (prot & P2P_DMA_WRITE ? PROT_WRITE : 0), rc;
 	struct vfio_state *s = c->state;
 	struct vfio_map *m;
+	unsigned int i;
 	void *p;
 
-	if (s->maps == VFIO_MAX_MAPS)
+	for (i = 0; i < s->maps && s->map[i].size; i++)
+		;
+	if (i == VFIO_MAX_MAPS)
 		return vfio_map_fail(c, iova, size, -ENOSPC);
 	p = mmap(NULL, size, mprot, MAP_SHARED, fd, (off_t)fd_offset);
 	if (p == MAP_FAILED)
 		return vfio_fail(c, -errno, "its memory can't be mapped: %s", strerror(errno));
-	m = &s->map[s->maps];
-	*m = (struct vfio_map){ .iova = iova, .size = size, .prot = prot, .users = 1u << slot, .stage = VFIO_MAP_PENDING };
-	__atomic_store_n(&s->maps, s->maps + 1, __ATOMIC_RELEASE);
+	m = map_enter(c, i, iova, size, prot, 1u << slot);
 	rc = map_dma(c, p, m);
 	munmap(p, size); /* the IOMMU has it now, pinned where it is main memory */
 	if (rc) {
@@ -145,19 +163,45 @@ int vfio_container_unmap_all(struct vfio_container *c, unsigned int slot)
 	int rc = 0;
 
 	for (i = c->state ? c->state->maps : 0; !rc && i-- > 0;)
-		if (c->state->map[i].users & 1u << slot)
+		if (c->state->map[i].size && c->state->map[i].users & 1u << slot)
 			rc = map_release(c, &c->state->map[i], slot);
 	return rc;
 }
 
-void vfio_maps_repair(struct vfio_container *c)
+static bool map_overlaps(const struct vfio_map *a, const struct vfio_map *b)
+{
+	return a->size && b->size && (a->iova - b->iova < b->size || b->iova - a->iova < a->size);
+}
+
+/* Lies where one is that was made: it never was made itself, or is gone. */
+static bool map_covered(const struct vfio_state *s, const struct vfio_map *m)
 {
 	unsigned int i;
 
-	for (i = c->state->maps; i-- > 0;) {
-		if (c->state->map[i].stage == VFIO_MAP_DONE)
+	for (i = 0; i < s->maps; i++)
+		if (s->map[i].stage == VFIO_MAP_DONE && map_overlaps(&s->map[i], m))
+			return true;
+	return false;
+}
+
+/*
+ * What was not made to the end, or not unmapped to the end, goes.  Before entries were struck by one store, the last one was copied
+ * over the one that went: a process that died amid it left that one twice, or a mixture.
+ */
+void vfio_maps_repair(struct vfio_container *c)
+{
+	struct vfio_state *s = c->state;
+	unsigned int i, last;
+
+	for (i = s->maps; i-- > 0;) {
+		if (!s->map[i].size || s->map[i].stage == VFIO_MAP_DONE)
 			continue;
-		unmap_dma(c, &c->state->map[i]);
-		map_strike(c, &c->state->map[i]);
+		if (!map_covered(s, &s->map[i]))
+			unmap_dma(c, &s->map[i]);
+		map_strike(c, &s->map[i]);
 	}
+	last = s->maps ? s->maps - 1 : 0;
+	for (i = 0; i < last; i++)
+		if (map_overlaps(&s->map[i], &s->map[last]))
+			map_strike(c, &s->map[i]);
 }

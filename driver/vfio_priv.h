@@ -12,9 +12,12 @@
 
 enum vfio_map_stage { VFIO_MAP_PENDING, VFIO_MAP_DONE };
 
-/* Read by other processes of this machine, also of another release: a change of layout is a new version. */
+/*
+ * Read by other processes of this machine, also of another release: a change of layout is a new version.  Its writer may be killed
+ * between any two stores: size is written last and cleared by one store, and nothing moves.
+ */
 struct vfio_map {
-	uint64_t iova, size;
+	uint64_t iova, size; /* size 0: free, and without users (those that know of no free ones find nothing to do there) */
 	uint32_t prot;
 	uint32_t users; /* bit: slot */
 	uint32_t stage; /* enum vfio_map_stage */
@@ -22,14 +25,14 @@ struct vfio_map {
 };
 
 struct vfio_state_nic {
-	char addr[PCI_ADDR_BYTES]; /* "": none */
+	char addr[PCI_ADDR_BYTES]; /* "": none; its first byte is written last */
 	int32_t group;
 };
 
 struct vfio_state {
 	uint32_t magic, version;
 	struct vfio_state_nic nic[P2P_MAX_NICS];
-	uint32_t maps, pad;
+	uint32_t maps, pad; /* entries up to the last one in use */
 	struct vfio_map map[VFIO_MAX_MAPS];
 };
 
@@ -57,6 +60,7 @@ struct vfio_container {
 
 int vfio_fail(struct vfio_container *c, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int vfio_state_create(struct vfio_container *c);
+void vfio_state_nic_set(struct vfio_state_nic *s, const char *addr, int group);
 /* Which bus addresses the IOMMU takes. */
 void vfio_container_range(struct vfio_container *c);
 /* Maps that were found half made go. */
