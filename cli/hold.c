@@ -209,7 +209,7 @@ static void hold_clear(const char *path)
 
 static void hold_serve(struct hold_watch *w)
 {
-	char *path;
+	char *path, why[SOCK_ERROR_MAX];
 	unsigned int i;
 	int rc;
 
@@ -223,7 +223,7 @@ static void hold_serve(struct hold_watch *w)
 			w->links++;
 			continue;
 		}
-		cli_note(w->h->who, "%s: %s; nobody can take over there", path, strerror(-rc));
+		cli_note(w->h->who, "%s: %s; nobody can take over there", path, sock_error(path, rc, why));
 		if (!w->links)
 			return;
 	}

@@ -42,6 +42,7 @@ static int nic_server(struct nic_run *n, char err[CLI_ERR_MAX])
 {
 	struct vfu_server_config cfg = { .path = n->path, .ops = &soft_function_ops, .fn = n->rig->nic[0].soft,
 					 .trust = n->rig->opts.trust };
+	char text[SOCK_ERROR_MAX];
 	const char *why;
 	int rc;
 
@@ -56,7 +57,7 @@ static int nic_server(struct nic_run *n, char err[CLI_ERR_MAX])
 		why = "is there and is no socket; give another --socket or remove it";
 		break;
 	default:
-		why = strerror(-rc);
+		why = sock_error(n->path, rc, text);
 	}
 	snprintf(err, CLI_ERR_MAX, "%.300s: %s", n->path, why);
 	return rc;

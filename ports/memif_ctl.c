@@ -120,11 +120,14 @@ void memif_text(char *dst, const uint8_t *src, size_t len)
 
 static int listener_listen(struct memif_listener *l, const struct memif_port *m, char err[PORT_ERR_MAX])
 {
+	char why[SOCK_ERROR_MAX];
 	int ret = sock_listen(&l->sock, &m->name, SOCK_SEQPACKET, MEMIF_MAX_UNCLAIMED, &m->trust);
 
 	if (ret == -EADDRINUSE || ret == -EPROTOTYPE || ret == -EEXIST)
 		snprintf(err, PORT_ERR_MAX, "memif: %.108s exists and %s; give another path", m->path,
 			 ret == -EEXIST ? "is no socket" : "another process listens on it");
+	else if (ret == -ENOLCK || ret == -EBUSY)
+		snprintf(err, PORT_ERR_MAX, "memif: %s", sock_error(m->path, ret, why));
 	else if (ret)
 		snprintf(err, PORT_ERR_MAX, "memif: can't listen on %.108s: %s; check the directory and its permissions",
 			 m->path, strerror(-ret));

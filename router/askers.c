@@ -209,6 +209,7 @@ void router_askers_end(struct router *r)
 
 int router_listen(struct sock_listener *l, const char *path, const struct sock_trust *trust, char err[ROUTER_ERR_MAX])
 {
+	char why[SOCK_ERROR_MAX];
 	struct sock_name name;
 	int rc;
 
@@ -225,6 +226,6 @@ int router_listen(struct sock_listener *l, const char *path, const struct sock_t
 	else if (rc == -EPROTOTYPE)
 		snprintf(err, ROUTER_ERR_MAX, "%s is another program's socket; give another path", path);
 	else if (rc)
-		snprintf(err, ROUTER_ERR_MAX, "cannot listen at %s: %s", path, strerror(-rc));
+		snprintf(err, ROUTER_ERR_MAX, "cannot listen at %s: %s", path, sock_error(path, rc, why));
 	return rc;
 }

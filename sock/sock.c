@@ -35,8 +35,15 @@ int sock_name(struct sock_name *out, const char *path, bool abstract)
 
 struct lock {
 	int fd;
-	char path[SOCK_PATH_MAX + 8];
+	char path[SOCK_LOCK_PATH];
 };
+
+static void lock_path(char lock[SOCK_LOCK_PATH], const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+	snprintf(lock, SOCK_LOCK_PATH, "%.*s.%s.lock", (int)(name - path), path, name);
+}
 
 static int lock_open(const char *path)
 {
@@ -49,12 +56,14 @@ static int lock_open(const char *path)
 		if (fd < 0 && errno == ENOENT)
 			fd = open(path, flags | O_CREAT | O_EXCL, 0600);
 	} while (fd < 0 && errno == EEXIST);
-	if (fd < 0)
-		return -errno;
+	if (fd < 0) {
+		fd = -errno;
+		return (fd == -EACCES || fd == -ELOOP || fd == -ENXIO) && !lstat(path, &st) ? -ENOLCK : fd;
+	}
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
 		return fd;
 	close(fd);
-	return -EEXIST;
+	return -ENOLCK;
 }
 
 /* Whoever had it before has removed its file. */
@@ -68,10 +77,9 @@ static bool lock_holds(const struct lock *k)
 static int lock_take(struct lock *k, const char *path)
 {
 	const struct timespec pause = { 0, LOCK_PAUSE_NS };
-	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	unsigned int left = SOCK_LOCK_MS / (LOCK_PAUSE_NS / 1000000);
 
-	snprintf(k->path, sizeof(k->path), "%.*s.%s.lock", (int)(name - path), path, name);
+	lock_path(k->path, path);
 	while (left--) {
 		k->fd = lock_open(k->path);
 		if (k->fd < 0)
@@ -88,6 +96,20 @@ static void lock_drop(struct lock *k)
 {
 	unlink(k->path);
 	close(k->fd);
+}
+
+const char *sock_error(const char *path, int rc, char text[SOCK_ERROR_MAX])
+{
+	char lock[SOCK_LOCK_PATH];
+
+	lock_path(lock, path);
+	if (rc == -ENOLCK)
+		snprintf(text, SOCK_ERROR_MAX, "%s is in the way, another user's or no file; remove it, or give another path", lock);
+	else if (rc == -EBUSY)
+		snprintf(text, SOCK_ERROR_MAX, "another process holds %s; end it, or give another path", lock);
+	else
+		snprintf(text, SOCK_ERROR_MAX, "%s", strerror(-rc));
+	return text;
 }
 
 /* --- listening --- */

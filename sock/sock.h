@@ -26,6 +26,8 @@
 
 #define SOCK_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 #define SOCK_LOCK_MS 5000 /* so long is another one's start waited for */
+#define SOCK_LOCK_PATH (SOCK_PATH_MAX + 8)
+#define SOCK_ERROR_MAX 220
 
 /* Who may connect besides our own user and root.  All zero: nobody. */
 struct sock_trust {
@@ -54,8 +56,11 @@ int sock_name(struct sock_name *out, const char *path, bool abstract);
  * type: SOCK_STREAM or SOCK_SEQPACKET.  Besides what system calls say:
  *   -EADDRINUSE  somebody listens there        -EPROTOTYPE  the same, with a socket of another type
  *   -EEXIST      it is there and is no socket  -EBUSY       the lock file was held for SOCK_LOCK_MS
+ *   -ENOLCK      what lies where the lock file should be is another user's, or no file
  */
 int sock_listen(struct sock_listener *l, const struct sock_name *name, int type, int backlog, const struct sock_trust *trust);
+/* What that says, for a person: of a lock file in the way its name and what to do, else strerror(); path as of sock_name(). */
+const char *sock_error(const char *path, int rc, char text[SOCK_ERROR_MAX]);
 /* A listener that has not listened has fd -1. */
 void sock_close(struct sock_listener *l);
 

@@ -475,12 +475,16 @@ static void *ctl_main(void *arg)
 
 static void error_text(char err[SOFT_ERR_MAX], const char *path, int e)
 {
+	char why[SOCK_ERROR_MAX];
+
 	if (e == -EADDRINUSE || e == -EPROTOTYPE)
 		snprintf(err, SOFT_ERR_MAX, "control socket %s: another process serves it; give another path", path);
 	else if (e == -EEXIST)
 		snprintf(err, SOFT_ERR_MAX, "control socket %s: the path exists and is no socket; give another", path);
 	else if (e == -ENAMETOOLONG || e == -EINVAL)
 		snprintf(err, SOFT_ERR_MAX, "control socket: a path has 1 to %zu characters", SOCK_PATH_MAX);
+	else if (e == -ENOLCK || e == -EBUSY)
+		snprintf(err, SOFT_ERR_MAX, "control socket: %s", sock_error(path, e, why));
 	else
 		snprintf(err, SOFT_ERR_MAX, "control socket %s: %s", path, strerror(-e));
 }

@@ -336,8 +336,9 @@ static void test_race(void **state)
 static void test_lock(void **state)
 {
 	struct sock_name n = at("locked");
-	char lock[160];
-	int fd;
+	char lock[160], why[SOCK_ERROR_MAX];
+	int fd, status;
+	pid_t pid;
 
 	/* A starter that was killed leaves it: no hindrance, and it goes. */
 	lock_path(lock, sizeof(lock));
@@ -356,17 +357,31 @@ static void test_lock(void **state)
 	fd = open(lock, O_RDONLY | O_CREAT, 0600);
 	assert_int_equal(__real_flock(fd, LOCK_EX), 0);
 	assert_int_equal(try(&n), -EBUSY);
+	assert_non_null(strstr(sock_error(path, -EBUSY, why), lock));
 	assert_false(is_there());
 	close(fd);
 	assert_int_equal(try(&n), 0);
 	/* What is no file of a lock is not followed and not waited for. */
 	assert_int_equal(mkfifo(lock, 0600), 0);
-	assert_int_equal(try(&n), -EEXIST);
+	assert_int_equal(try(&n), -ENOLCK);
 	assert_int_equal(unlink(lock), 0);
 	assert_int_equal(symlink("elsewhere", lock), 0);
-	assert_int_equal(try(&n), -ELOOP);
+	assert_int_equal(try(&n), -ENOLCK);
 	assert_int_equal(unlink(lock), 0);
 	assert_false(is_there());
+	assert_string_equal(sock_error(path, -ENOENT, why), strerror(ENOENT));
+	/* One that root left, where everybody may make files: it is named, so that somebody can remove it. */
+	if (geteuid() != 0)
+		return;
+	fd = open(lock, O_RDONLY | O_CREAT, 0600);
+	assert_int_equal(close(fd) || chmod(dir, 01777), 0);
+	pid = fork();
+	if (!pid)
+		_exit(setgroups(0, NULL) || setuid(STRANGER) || try(&n) != -ENOLCK);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_non_null(strstr(sock_error(path, -ENOLCK, why), lock));
+	assert_int_equal(chmod(dir, 0700) || unlink(lock), 0);
 }
 
 static void test_abstract(void **state)
