@@ -29,17 +29,8 @@ static int local_num_regions(struct transport *t)
 static int local_region_info(struct transport *t, unsigned int region, struct p2p_region_info *info)
 {
 	struct transport_local *l = local_of(t);
-	int rc;
 
-	rc = l->fops->region_info(l->fn, region, info);
-	if (rc)
-		return rc;
-	if (!(info->flags & P2P_RGN_MMAP)) {
-		info->fd = -1;
-		return 0;
-	}
-	info->fd = fcntl(info->fd, F_DUPFD_CLOEXEC, 3);
-	return info->fd < 0 ? -errno : 0;
+	return l->fops->region_share(l->fn, region, info);
 }
 
 static int local_moved(int64_t moved, size_t len)

@@ -39,7 +39,8 @@ static void put_body(struct vfu_server *s, struct vfu_request *rq, const void *s
 	rq->out_len = size;
 }
 
-static int region_of(struct vfu_server *s, uint32_t index, struct p2p_region_info *info)
+/* share: info->fd is the caller's then. */
+static int region_of(struct vfu_server *s, uint32_t index, bool share, struct p2p_region_info *info)
 {
 	const struct p2p_function_ops *ops = s->cfg.ops;
 	int err = -EINVAL;
@@ -47,7 +48,7 @@ static int region_of(struct vfu_server *s, uint32_t index, struct p2p_region_inf
 	*info = (struct p2p_region_info){ .fd = -1 };
 	vfu_server_op_begin(s, false);
 	if (index < ops->num_regions(s->cfg.fn))
-		err = ops->region_info(s->cfg.fn, index, info);
+		err = share ? ops->region_share(s->cfg.fn, index, info) : ops->region_info(s->cfg.fn, index, info);
 	vfu_server_op_end(s);
 	return err;
 }
@@ -181,12 +182,13 @@ static int on_region_info(struct vfu_server *s, struct vfu_request *rq)
 	argsz = from_le32(r.argsz);
 	if (argsz < sizeof(r))
 		return -EINVAL;
-	err = region_of(s, index, &info);
+	err = region_of(s, index, s->conn.peer.max_msg_fds, &info);
 	if (err)
 		return err;
+	rq->out_fd = info.fd;
 	flags = (info.flags & P2P_RGN_READ ? VFU_REGION_READABLE : 0) |
 		(info.flags & P2P_RGN_WRITE ? VFU_REGION_WRITEABLE : 0);
-	if (info.flags & P2P_RGN_MMAP && info.fd >= 0 && info.size && s->conn.peer.max_msg_fds)
+	if (info.flags & P2P_RGN_MMAP && info.fd >= 0 && info.size)
 		flags |= VFU_REGION_MMAP;
 	if (index >= P2P_REGION_SEGMENT) {
 		flags |= VFU_REGION_CAPS;
@@ -215,8 +217,7 @@ static int on_region_info(struct vfu_server *s, struct vfu_request *rq)
 		rq->out_len = full;
 	}
 	memcpy(s->out, &r, sizeof(r));
-	if (flags & VFU_REGION_MMAP)
-		rq->out_fd = info.fd;
+	rq->fd_goes = flags & VFU_REGION_MMAP;
 	return 0;
 }
 
@@ -349,7 +350,7 @@ static int check_access(struct vfu_server *s, uint32_t region, uint64_t offset, 
 
 	if (count > s->cfg.max_data_xfer_bytes)
 		return -EINVAL;
-	err = region_of(s, region, &info);
+	err = region_of(s, region, false, &info);
 	if (err)
 		return err;
 	if (offset > info.size || count > info.size - offset)
@@ -508,7 +509,7 @@ static int reply(struct vfu_server *s, const struct vfu_request *rq)
 	int err;
 
 	pthread_mutex_lock(&s->send_lock);
-	err = vfu_msg_send(s->conn.fd, &h, &body, 1, &rq->out_fd, rq->out_fd >= 0,
+	err = vfu_msg_send(s->conn.fd, &h, &body, 1, &rq->out_fd, rq->fd_goes,
 			   vfu_now_ms() + s->cfg.message_timeout_ms);
 	pthread_mutex_unlock(&s->send_lock);
 	return err;
@@ -532,6 +533,30 @@ static int greet(struct vfu_server *s, const struct vfu_request *rq)
 	return 0;
 }
 
+static int handle(struct vfu_server *s, struct vfu_request *rq)
+{
+	bool first = !s->conn.greeted;
+	int err = -ENOSYS;
+
+	vfu_stat(&s->stats.requests);
+	if (first && rq->command != VFU_VERSION)
+		err = -EPROTO;
+	else if (rq->command < P2P_ARRAY_SIZE(handlers) && handlers[rq->command].handle)
+		err = rq->fds->truncated || (rq->fds->n && !handlers[rq->command].takes_fds) ?
+			      -EINVAL :
+			      handlers[rq->command].handle(s, rq);
+	if (!err && first)
+		return greet(s, rq);
+	if (err)
+		vfu_stat(&s->stats.request_errors);
+	if (rq->flags & VFU_F_NO_REPLY)
+		return first ? -EPROTO : 0;
+	if (!err)
+		return reply(s, rq);
+	err = vfu_server_reply_error(s, s->conn.fd, rq->id, rq->command, -err);
+	return first ? -EPROTO : err;
+}
+
 int vfu_server_handle(struct vfu_server *s, const struct vfu_header *h, const uint8_t *body, size_t len)
 {
 	struct vfu_request rq = {
@@ -543,24 +568,9 @@ int vfu_server_handle(struct vfu_server *s, const struct vfu_header *h, const ui
 		.fds = &s->conn.fds,
 		.out_fd = -1,
 	};
-	bool first = !s->conn.greeted;
-	int err = -ENOSYS;
+	int err = handle(s, &rq);
 
-	vfu_stat(&s->stats.requests);
-	if (first && rq.command != VFU_VERSION)
-		err = -EPROTO;
-	else if (rq.command < P2P_ARRAY_SIZE(handlers) && handlers[rq.command].handle)
-		err = rq.fds->truncated || (rq.fds->n && !handlers[rq.command].takes_fds) ?
-			      -EINVAL :
-			      handlers[rq.command].handle(s, &rq);
-	if (!err && first)
-		return greet(s, &rq);
-	if (err)
-		vfu_stat(&s->stats.request_errors);
-	if (rq.flags & VFU_F_NO_REPLY)
-		return first ? -EPROTO : 0;
-	if (!err)
-		return reply(s, &rq);
-	err = vfu_server_reply_error(s, s->conn.fd, rq.id, rq.command, -err);
-	return first ? -EPROTO : err;
+	if (rq.out_fd >= 0)
+		close(rq.out_fd);
+	return err;
 }

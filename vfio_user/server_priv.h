@@ -72,7 +72,8 @@ struct vfu_request {
 	size_t len;
 	const struct vfu_fds *fds;
 	size_t out_len; /* of the reply, in server->out */
-	int out_fd;	/* goes with the reply; not ours; -1: none */
+	int out_fd;	/* closed once the reply was sent; -1: none */
+	bool fd_goes;	/* with the reply */
 };
 
 static inline void vfu_stat(uint64_t *counter)

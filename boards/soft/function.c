@@ -343,10 +343,12 @@ static unsigned int function_num_regions(void *fn)
 	return n;
 }
 
-static int region_info(struct soft_nic *nic, unsigned int region, struct p2p_region_info *info)
+/* *fd: what to share it by, or -1; it is the segment's, and lives as long under mem_lock. */
+static int region_info(struct soft_nic *nic, unsigned int region, struct p2p_region_info *info, int *fd)
 {
 	const struct soft_segment *s;
 
+	*fd = -1;
 	if (region >= P2P_REGION_SEGMENT + nic->mem.n)
 		return -EINVAL;
 	*info = (struct p2p_region_info){ .size = region_bytes(nic, region), .fd = -1 };
@@ -361,17 +363,33 @@ static int region_info(struct soft_nic *nic, unsigned int region, struct p2p_reg
 	if (p2p_seg_kind(&nic->mem.shape, region - P2P_REGION_SEGMENT) == P2P_SEG_PRIVATE)
 		return 0;
 	info->flags |= P2P_RGN_MMAP;
-	info->fd = s->share_fd;
+	*fd = s->share_fd;
 	return 0;
 }
 
 static int function_region_info(void *fn, unsigned int region, struct p2p_region_info *info)
 {
 	struct soft_nic *nic = fn;
-	int rc;
+	int rc, fd;
 
 	pthread_rwlock_rdlock(&nic->mem_lock);
-	rc = region_info(nic, region, info);
+	rc = region_info(nic, region, info, &fd);
+	pthread_rwlock_unlock(&nic->mem_lock);
+	return rc;
+}
+
+/* A reset that the worker carries out may close the segment's descriptor once the lock is released. */
+static int function_region_share(void *fn, unsigned int region, struct p2p_region_info *info)
+{
+	struct soft_nic *nic = fn;
+	int rc, fd;
+
+	pthread_rwlock_rdlock(&nic->mem_lock);
+	rc = region_info(nic, region, info, &fd);
+	if (!rc && fd >= 0) {
+		info->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		rc = info->fd < 0 ? -errno : 0;
+	}
 	pthread_rwlock_unlock(&nic->mem_lock);
 	return rc;
 }
@@ -606,6 +624,7 @@ static void function_serve(void *fn)
 const struct p2p_function_ops soft_function_ops = {
 	.num_regions = function_num_regions,
 	.region_info = function_region_info,
+	.region_share = function_region_share,
 	.region_read = function_read,
 	.region_write = function_write,
 	.irq_info = function_irq_info,

@@ -24,9 +24,9 @@
  *   -EACCES  the region can't be accessed so
  *   -EEXIST  dma_map: overlaps an existing map
  *   -ENOENT  dma_unmap: no map of exactly that range
- *   -ENOSPC  dma_map: the map table is full
- *   -EPERM   dma_map: memory whose size another party can change (no
- *            F_SEAL_SHRINK) and the board can't recover from SIGBUS
+ *   -ENOSPC  dma_map: the map table is full, or too many maps have no F_SEAL_SHRINK
+ *   -EPERM   dma_map: memory that another party can take away (no
+ *            F_SEAL_SHRINK, or hugetlbfs) and the board can't recover from SIGBUS
  */
 #ifndef P2PNIC_FUNCTION_H
 #define P2PNIC_FUNCTION_H
@@ -48,7 +48,7 @@
 struct p2p_region_info {
 	uint64_t size;
 	uint32_t flags; /* P2P_RGN_* */
-	int fd;         /* valid where MMAP is set, else -1; stays the board's: dup to keep */
+	int fd;         /* of region_share, where MMAP is set, the caller's to close; else -1 */
 	uint64_t fd_offset;
 };
 
@@ -75,6 +75,8 @@ struct p2p_function_ops {
 	/* How many regions and what they are.  The number changes when the layout does. */
 	unsigned int (*num_regions)(void *fn);
 	int (*region_info)(void *fn, unsigned int region, struct p2p_region_info *info);
+	/* The same, with a descriptor of the memory; -EMFILE and the like as well. */
+	int (*region_share)(void *fn, unsigned int region, struct p2p_region_info *info);
 	/* Accesses of 1, 2, 4 or 8 bytes to BAR0; any length elsewhere.  Return bytes moved or -errno. */
 	int64_t (*region_read)(void *fn, unsigned int region, uint64_t off, void *buf, size_t len);
 	int64_t (*region_write)(void *fn, unsigned int region, uint64_t off, const void *buf, size_t len);

@@ -111,7 +111,7 @@ static int fake_region_info(void *fn, unsigned int region, struct p2p_region_inf
 		return -EINVAL;
 	info->size = p2p_seg_bytes(&s, p2p_seg_kind(&s, region - P2P_REGION_SEGMENT));
 	info->flags = P2P_RGN_READ | P2P_RGN_WRITE | P2P_RGN_MMAP;
-	info->fd = f->fd;
+	info->fd = -1;
 	info->fd_offset = p2p_seg_offset(&s, region - P2P_REGION_SEGMENT);
 	return 0;
 }
@@ -119,6 +119,17 @@ static int fake_region_info(void *fn, unsigned int region, struct p2p_region_inf
 static uint32_t fake_ctrl(unsigned int peer)
 {
 	return P2P_PEER_BLOCK + peer * P2P_PEER_BLOCK_BYTES + P2P_PEER_CTRL;
+}
+
+static int fake_region_share(void *fn, unsigned int region, struct p2p_region_info *info)
+{
+	struct fake *f = fn;
+	int rc = fake_region_info(fn, region, info);
+
+	if (rc)
+		return rc;
+	info->fd = dup(f->fd);
+	return info->fd < 0 ? -errno : 0;
 }
 
 static uint64_t fake_peer_state(struct fake *f, unsigned int peer)
@@ -381,6 +392,7 @@ static void fake_detached(void *fn)
 const struct p2p_function_ops fake_ops = {
 	.num_regions = fake_num_regions,
 	.region_info = fake_region_info,
+	.region_share = fake_region_share,
 	.region_read = fake_region_read,
 	.region_write = fake_region_write,
 	.irq_info = fake_irq_info,

@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <fcntl.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -80,12 +81,37 @@ static void test_regions(void **state)
 	assert_int_equal(info.fd, -1);
 	for (unsigned int r = 10; r < 18; r++) {
 		assert_int_equal(OPS->region_info(f->nic, r, &info), 0);
-		assert_true(info.fd >= 0);
+		assert_int_equal(info.fd, -1);
 		assert_true(info.flags & P2P_RGN_MMAP);
 		assert_int_equal(info.size, f->nic->mem.seg[r - 9].bytes);
 	}
 	assert_int_equal(OPS->reset(f->nic), 0);
 	assert_int_equal(OPS->num_regions(f->nic), 9);
+	assert_int_equal(OPS->region_share(f->nic, 9, &info), -EINVAL);
+}
+
+/* A reset closes the segments' descriptors; those that were on their way to a client stay what they were. */
+static void test_share_outlives_reset(void **state)
+{
+	struct fixture *f = *state;
+	struct p2p_region_info info;
+	struct stat was, is;
+	int own, other;
+
+	fake_nic_configure(f->nic, 2, 64, 64);
+	assert_int_equal(OPS->region_share(f->nic, 9, &info), 0);
+	assert_int_equal(info.fd, -1);
+	assert_int_equal(OPS->region_share(f->nic, 10, &info), 0);
+	own = f->nic->mem.seg[1].fd;
+	assert_int_equal(fstat(own, &was), 0);
+	assert_int_equal(OPS->reset(f->nic), 0);
+	other = open("/dev/null", O_RDONLY);
+	assert_int_equal(fstat(info.fd, &is), 0);
+	assert_int_equal(is.st_ino, was.st_ino);
+	assert_int_equal(is.st_dev, was.st_dev);
+	assert_int_not_equal(info.fd, other);
+	close(other);
+	close(info.fd);
 }
 
 static void test_access(void **state)
@@ -486,7 +512,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define W(name) { #name " on a worker", name, setup_worker, teardown, NULL }
 	const struct CMUnitTest tests[] = {
-		T(test_regions),       T(test_access),	     T(test_decode_gate),
+		T(test_share_outlives_reset), T(test_regions),       T(test_access),	     T(test_decode_gate),
 		T(test_interrupts),    T(test_interrupt_descriptors),
 		T(test_reset),	       T(test_client_leaves), T(test_client_leaves_persistent),
 		T(test_place_refused), T(test_place_unmapped), T(test_place_all_unmapped), T(test_place_gated),

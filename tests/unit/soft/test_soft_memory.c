@@ -129,7 +129,7 @@ static void test_rx_is_read_only(void **state)
 	uint8_t *p;
 
 	fake_nic_configure(f->nic, 2, 64, 64);
-	assert_int_equal(soft_function_ops.region_info(f->nic, P2P_REGION_SEGMENT + 2, &info), 0);
+	assert_int_equal(soft_function_ops.region_share(f->nic, P2P_REGION_SEGMENT + 2, &info), 0);
 	assert_int_equal(info.flags, P2P_RGN_READ | P2P_RGN_MMAP);
 	assert_int_equal(fcntl(info.fd, F_GETFL) & O_ACCMODE, O_RDONLY);
 	assert_true(mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED, info.fd, 0) == MAP_FAILED);
@@ -138,6 +138,7 @@ static void test_rx_is_read_only(void **state)
 	assert_int_equal(mprotect(p, info.size, PROT_READ | PROT_WRITE), -1);
 	munmap(p, info.size);
 	assert_int_equal(write(info.fd, "x", 1), -1);
+	close(info.fd);
 	assert_int_equal(soft_function_ops.region_write(f->nic, P2P_REGION_SEGMENT + 2, 0, "x", 1), -EACCES);
 }
 

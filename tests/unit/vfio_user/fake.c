@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -34,12 +35,23 @@ static int region_info(void *fn, unsigned int region, struct p2p_region_info *in
 	case P2P_REGION_SEGMENT + 1:
 		info->size = FAKE_SEG_BYTES;
 		info->flags |= P2P_RGN_MMAP;
-		info->fd = f->seg_fd[region - P2P_REGION_SEGMENT];
 		break;
 	default:
 		info->flags = 0;
 	}
 	return 0;
+}
+
+static int region_share(void *fn, unsigned int region, struct p2p_region_info *info)
+{
+	struct fake *f = fn;
+	int err = region_info(fn, region, info);
+
+	if (!err && info->flags & P2P_RGN_MMAP) {
+		info->fd = dup(f->seg_fd[region - P2P_REGION_SEGMENT]);
+		err = info->fd < 0 ? -errno : 0;
+	}
+	return err;
 }
 
 /* Segments lie in BAR2 one behind the other; what is behind them reads 0. */
@@ -60,9 +72,12 @@ static int64_t bar2(struct fake *f, uint64_t off, uint8_t *to, const uint8_t *fr
 static int64_t region_read(void *fn, unsigned int region, uint64_t off, void *buf, size_t len)
 {
 	struct fake *f = fn;
+	sigset_t set;
 	int64_t n = -EINVAL;
 
+	pthread_sigmask(SIG_SETMASK, NULL, &set);
 	pthread_mutex_lock(&f->lock);
+	f->sigbus_blocked = sigismember(&set, SIGBUS);
 	if (region == 0) {
 		memcpy(buf, f->bar0 + off, len);
 		n = (int64_t)len;
@@ -348,6 +363,7 @@ static void *work(void *arg)
 static const struct p2p_function_ops fake_ops = {
 	.num_regions = num_regions,
 	.region_info = region_info,
+	.region_share = region_share,
 	.region_read = region_read,
 	.region_write = region_write,
 	.irq_info = irq_info,

@@ -58,6 +58,7 @@ struct fake {
 	void *dma_opaque;
 	uint32_t command; /* DMA that the worker has still to do */
 	unsigned int dma_done;
+	int sigbus_blocked; /* of who read a region last */
 	int dma_result; /* of the last */
 	unsigned int attached, detached, resets, triggers;
 };

@@ -101,6 +101,28 @@ static void test_segment(void **state)
 	assert_memory_equal(mem + 200, &v, sizeof(v));
 	munmap(mem, FAKE_SEG_BYTES);
 	vfu_client_close(c);
+	/* Blocked, a SIGBUS by device memory would end the process, handler or not. */
+	assert_false(b->fake.sigbus_blocked);
+}
+
+/* The descriptor that goes with a reply is closed after it, also where the client has no use for it. */
+static void test_segment_descriptors(void **state)
+{
+	struct bench *b = *state;
+	struct vfu_client *c = open_client(b);
+	struct vfu_client_region r;
+	unsigned int before = count_fds();
+	uint32_t w;
+
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(vfu_client_region_info(c, P2P_REGION_SEGMENT, &r), 0);
+		assert_true(r.fd >= 0);
+		close(r.fd);
+	}
+	/* The server is done with what it was asked before. */
+	assert_int_equal(vfu_client_region_read(c, P2P_REGION_SEGMENT, 0, &w, sizeof(w)), 0);
+	assert_int_equal(count_fds(), before);
+	vfu_client_close(c);
 }
 
 /* Longer than max_data_xfer_size: 2 MiB and the limit is 1 MiB. */
@@ -362,7 +384,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_info),   TEST(test_segment),	     TEST(test_long_access),	TEST(test_posted),
+		TEST(test_info),   TEST(test_segment),	     TEST(test_segment_descriptors), TEST(test_long_access),	TEST(test_posted),
 		TEST(test_irqs),   TEST(test_raw_requests),  TEST(test_reset),		TEST(test_one_at_a_time),
 		TEST(test_stop_and_start), TEST(test_socket_file), TEST(test_version),
 	};
