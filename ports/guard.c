@@ -2,12 +2,15 @@
 #include "ports/guard.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* seq is odd while the entry changes; a reader that sees it change skips the entry. */
@@ -19,6 +22,9 @@ struct guard_range {
 };
 
 static struct guard_range ranges[GUARD_MAX_RANGES];
+static unsigned int ranges_top;  /* none is in use from here on */
+static unsigned int ranges_full; /* none is free before */
+static unsigned int guard_replaced;
 static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
 static size_t guard_page_bytes;
 
@@ -30,7 +36,9 @@ static __thread bool guard_chaining; /* a handler that we chained to has chained
 
 static bool guard_find(uintptr_t addr, struct guard_range *out)
 {
-	for (unsigned int i = 0; i < GUARD_MAX_RANGES; i++) {
+	unsigned int top = __atomic_load_n(&ranges_top, __ATOMIC_ACQUIRE);
+
+	for (unsigned int i = 0; i < top; i++) {
 		struct guard_range *r = &ranges[i];
 		uint32_t seq = __atomic_load_n(&r->seq, __ATOMIC_ACQUIRE);
 
@@ -91,6 +99,7 @@ static void guard_handler(int sig, siginfo_t *info, void *context)
 	if (info->si_code > 0 && guard_find((uintptr_t)info->si_addr, &r) &&
 	    guard_replace(&r, (uintptr_t)info->si_addr)) {
 		__atomic_store_n(r.hit, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&guard_replaced, 1, __ATOMIC_RELEASE);
 		errno = saved;
 		return;
 	}
@@ -141,14 +150,18 @@ int guard_add(void *base, size_t size, volatile int *hit)
 	if (!ret && ((uintptr_t)base & (guard_page_bytes - 1)))
 		ret = -EINVAL;
 	if (!ret) {
+		unsigned int i = ranges_full;
+
+		while (i < GUARD_MAX_RANGES && ranges[i].base)
+			i++;
+		ranges_full = i;
 		ret = -ENOSPC;
-		for (unsigned int i = 0; i < GUARD_MAX_RANGES; i++) {
-			if (ranges[i].base)
-				continue;
+		if (i < GUARD_MAX_RANGES) {
 			*hit = 0;
 			guard_set(&ranges[i], (uintptr_t)base, size, hit);
+			if (i >= ranges_top)
+				__atomic_store_n(&ranges_top, i + 1, __ATOMIC_RELEASE);
 			ret = 0;
-			break;
 		}
 	}
 	pthread_mutex_unlock(&guard_lock);
@@ -158,11 +171,31 @@ int guard_add(void *base, size_t size, volatile int *hit)
 void guard_remove(void *base)
 {
 	pthread_mutex_lock(&guard_lock);
-	for (unsigned int i = 0; i < GUARD_MAX_RANGES; i++) {
+	for (unsigned int i = ranges_top; i-- > 0;) {
 		if (ranges[i].base == (uintptr_t)base) {
 			guard_set(&ranges[i], 0, 0, NULL);
+			ranges_full = i < ranges_full ? i : ranges_full;
 			break;
 		}
 	}
+	while (ranges_top && !ranges[ranges_top - 1].base)
+		__atomic_store_n(&ranges_top, ranges_top - 1, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&guard_lock);
+}
+
+unsigned int guard_hits(void)
+{
+	return __atomic_load_n(&guard_replaced, __ATOMIC_ACQUIRE);
+}
+
+int guard_needed(int fd, bool *sealed)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct statfs fs;
+
+	*sealed = seals >= 0 && seals & F_SEAL_SHRINK;
+	if (fstatfs(fd, &fs) < 0)
+		return -errno;
+	/* Seals against writing forbid the punch as well, but hugetlbfs then lets nobody map it writable either. */
+	return !*sealed || fs.f_type == HUGETLBFS_MAGIC;
 }

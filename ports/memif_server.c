@@ -75,14 +75,14 @@ void memif_server_claim(struct memif_port *m, const struct memif_claim *c, uint6
 /* hugetlbfs maps whole huge pages only; statfs tells how large they are. */
 static int server_map(struct memif_port *m, struct memif_region *r, uint64_t size, int fd)
 {
-	int seals = fcntl(fd, F_GET_SEALS);
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	struct stat st;
 	struct statfs fs;
+	bool sealed;
 	int ret;
 
-	/* Only files that have seals are memory; any other's owner could let us wait in each of the calls below. */
-	if (seals < 0)
+	/* Only files that can have seals are memory; any other's owner could let us wait in each of the calls below. */
+	if (fcntl(fd, F_GET_SEALS) < 0)
 		return -EINVAL;
 	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
 		return -errno;
@@ -95,15 +95,16 @@ static int server_map(struct memif_port *m, struct memif_region *r, uint64_t siz
 		return -errno;
 	}
 	r->size = size;
-	if (!(seals & F_SEAL_SHRINK)) {
-		ret = guard_add(r->base, r->mapped, &m->bus_hit);
+	ret = guard_needed(fd, &sealed);
+	if (ret) {
+		ret = ret > 0 ? guard_add(r->base, r->mapped, &m->bus_hit) : ret;
 		if (ret) {
 			munmap(r->base, r->mapped);
 			r->base = NULL;
 			return ret;
 		}
 		r->guarded = true;
-		m->unsealed = true;
+		m->unsealed |= !sealed;
 	}
 	return 0;
 }

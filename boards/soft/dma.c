@@ -126,6 +126,23 @@ static void publish(uint8_t *dst, const uint8_t *src, uint32_t len, enum board_k
 	}
 }
 
+/*
+ * Out of a copy: where a page of device memory is gone (memory.h) a system call would fail in the middle of a message,
+ * while a copy is carried on with zeroes.
+ */
+static bool message_write(const struct soft_nic *nic, uint64_t bus, const uint8_t *src, uint32_t len)
+{
+	uint8_t copy[P2P_MAX_FRAME];
+
+	for (uint32_t n; len; bus += n, src += n, len -= n) {
+		n = len < sizeof(copy) ? len : sizeof(copy);
+		memcpy(copy, src, n);
+		if (nic->msg->write(nic->msg_opaque, bus, copy, n) != 0)
+			return false;
+	}
+	return true;
+}
+
 bool soft_dma_carry_write(struct board_ctx *b, struct board_win *w, uint64_t off, const uint8_t *src, uint32_t len,
 			  enum board_kind kind)
 {
@@ -135,7 +152,7 @@ bool soft_dma_carry_write(struct board_ctx *b, struct board_win *w, uint64_t off
 
 		if (n && host)
 			publish(host, src, n, kind);
-		else if (!n || b->nic->msg->write(b->nic->msg_opaque, w->bus + off, src, n) != 0)
+		else if (!n || !message_write(b->nic, w->bus + off, src, n))
 			return false;
 		off += n;
 		src += n;

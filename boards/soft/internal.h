@@ -60,7 +60,7 @@ struct soft_context {
 	bool port_started[P2P_MAX_PORTS];
 	struct port_region place[P2P_MAX_PORTS]; /* board_place(); size 0: none */
 	uint64_t place_bus[P2P_MAX_PORTS];       /* of its map */
-	unsigned int iommu_hits; /* of soft_iommu_hits() when translations were last made anew */
+	unsigned int guard_hits; /* guard_hits() when translations were last made anew */
 	uint32_t events_due;     /* vectors that queue 0's worker has still to signal, a bit each; atomic */
 
 	/* Register writes that arrived within a step; only of a NIC with one context. */
@@ -118,6 +118,8 @@ uint64_t soft_context_step(struct soft_context *c, uint64_t now_ns);
 uint64_t soft_context_run(struct soft_context *c, uint64_t now_ns);
 /* Rings, whatever the rules. */
 void soft_bell_ring(struct soft_context *c, unsigned int peer);
+/* Memory was taken away, of the NIC or of others in this process: what is gone is counted and used no more.  Not within a step. */
+void soft_context_hit(struct soft_context *c);
 /* About every millisecond. */
 void soft_context_control(struct soft_context *c, uint64_t now_ns);
 int soft_nic_call_class(struct soft_nic *nic, int (*fn)(struct soft_nic *nic, void *arg), void *arg,

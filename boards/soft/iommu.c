@@ -95,6 +95,7 @@ static void map_release(struct soft_iommu *m, struct soft_map *e)
 		guard_remove(e->mapped);
 		free((void *)e->hit);
 		m->guarded--;
+		m->unsealed -= !e->sealed;
 	}
 	if (e->arena < 0) {
 		munmap(e->mapped, len);
@@ -105,12 +106,11 @@ static void map_release(struct soft_iommu *m, struct soft_map *e)
 	arena_put(m, e->arena);
 }
 
-/* Is the object long enough, and will it stay so?  0, 1: needs a guard, or -errno. */
-static int object_check(int fd, uint64_t fd_offset, uint64_t bytes)
+/* Is the object long enough, and will it stay?  0, 1: needs a guard, or -errno. */
+static int object_check(int fd, uint64_t fd_offset, uint64_t bytes, bool *sealed)
 {
 	struct statfs fs;
 	struct stat st;
-	int seals;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -121,15 +121,17 @@ static int object_check(int fd, uint64_t fd_offset, uint64_t bytes)
 	/* Huge pages are mapped and unmapped whole. */
 	if (fstatfs(fd, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC && (fd_offset | bytes) % fs.f_bsize)
 		return -EINVAL;
-	seals = fcntl(fd, F_GET_SEALS);
-	return seals < 0 || !(seals & F_SEAL_SHRINK);
+	return guard_needed(fd, sealed);
 }
 
 static int map_guard(struct soft_iommu *m, struct soft_map *e)
 {
-	volatile int *hit = calloc(1, sizeof(*hit));
+	volatile int *hit;
 	int err;
 
+	if (!e->sealed && m->unsealed == SOFT_MAX_UNSEALED)
+		return -ENOSPC;
+	hit = calloc(1, sizeof(*hit));
 	if (!hit)
 		return -ENOMEM;
 	err = guard_add(e->mapped, e->bytes, hit);
@@ -139,13 +141,14 @@ static int map_guard(struct soft_iommu *m, struct soft_map *e)
 	}
 	e->hit = hit;
 	m->guarded++;
+	m->unsealed += !e->sealed;
 	return 0;
 }
 
 static int map_memory(struct soft_iommu *m, struct soft_map *e, int fd, uint64_t fd_offset)
 {
 	int prot = (e->prot & P2P_DMA_READ ? PROT_READ : 0) | (e->prot & P2P_DMA_WRITE ? PROT_WRITE : 0);
-	int unsafe = object_check(fd, fd_offset, e->bytes), err;
+	int unsafe = object_check(fd, fd_offset, e->bytes, &e->sealed), err;
 	void *want = NULL;
 
 	if (unsafe < 0)
@@ -228,7 +231,7 @@ int soft_iommu_keep(struct soft_iommu *m, uint64_t iova, int fd)
 	unsigned int at = map_after(m, iova);
 	struct soft_map *e = at ? &m->map[at - 1] : NULL;
 
-	if (!e || e->iova != iova || !e->host || e->hit || e->fd >= 0)
+	if (!e || e->iova != iova || !e->host || !e->sealed || e->fd >= 0)
 		return -ENOENT;
 	e->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	return e->fd < 0 ? -errno : 0;
@@ -266,11 +269,14 @@ void soft_iommu_clear_messages(struct soft_iommu *m)
 	m->n = kept;
 }
 
-unsigned int soft_iommu_hits(const struct soft_iommu *m)
+const struct soft_map *soft_iommu_hit_next(const struct soft_iommu *m)
 {
-	unsigned int hits = 0;
+	for (unsigned int i = 0; m->guarded && i < m->n; i++) {
+		const struct soft_map *e = &m->map[i];
+		int one = 1;
 
-	for (unsigned int i = 0; m->guarded && i < m->n; i++)
-		hits += !soft_map_prot(&m->map[i]);
-	return hits;
+		if (e->hit && __atomic_compare_exchange_n(e->hit, &one, 2, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			return e;
+	}
+	return NULL;
 }

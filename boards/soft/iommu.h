@@ -14,8 +14,8 @@
  * increments the translation generation afterwards (soft_nic_retranslate).
  *
  * TRUST  iova, size, offset and descriptor come from the client.  Memory that
- * another party can cut short (no F_SEAL_SHRINK) is guarded (ports/guard.h):
- * a hit turns the map into one that faults.
+ * another party can cut short (no F_SEAL_SHRINK) or punch (hugetlbfs) is guarded
+ * (ports/guard.h): a hit turns the map into one that faults.
  */
 #ifndef BOARDS_SOFT_IOMMU_H
 #define BOARDS_SOFT_IOMMU_H
@@ -23,15 +23,17 @@
 #include <p2pnic/function.h>
 
 #define SOFT_MAX_MAPS 65535
+#define SOFT_MAX_UNSEALED 512 /* of them, of memory without F_SEAL_SHRINK: guards are the process's */
 
 struct soft_map {
 	uint64_t iova, bytes;
 	uint8_t *host;	/* NULL: by message */
 	uint8_t *mapped; /* what mmap returned, page-aligned; bytes + (host - mapped) long */
-	volatile int *hit; /* guarded: becomes 1 when the memory was cut short; else NULL */
+	volatile int *hit; /* guarded: becomes 1 when the memory was taken away, 2 once that is counted; else NULL */
 	uint32_t prot;	/* P2P_DMA_* */
 	int arena;	/* index, or -1 */
 	int fd;		/* kept to be handed on (soft_iommu_keep), or -1 */
+	bool sealed;	/* F_SEAL_SHRINK */
 };
 
 struct soft_arena {
@@ -45,7 +47,7 @@ struct soft_iommu {
 	unsigned int n, room;
 	struct soft_arena *arena;
 	unsigned int arenas;
-	unsigned int guarded;
+	unsigned int guarded, unsealed; /* maps that have a guard, and those of them not sealed */
 };
 
 /*
@@ -72,7 +74,7 @@ static inline uint32_t soft_map_prot(const struct soft_map *e)
 {
 	return e->hit && __atomic_load_n(e->hit, __ATOMIC_RELAXED) ? 0 : e->prot;
 }
-/* Maps whose memory was cut short: when there are more of them, translations are made anew. */
-unsigned int soft_iommu_hits(const struct soft_iommu *m);
+/* A map whose memory was taken away since this last returned it, or NULL. */
+const struct soft_map *soft_iommu_hit_next(const struct soft_iommu *m);
 
 #endif

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <ports/guard.h>
+
 #include "internal.h"
 
 #ifndef MFD_HUGE_2MB
@@ -123,8 +125,13 @@ static int segment_make(struct soft_memory *m, struct soft_segment *s, enum p2p_
 		err = -errno;
 		goto free_segment;
 	}
-	if (!s->huge)
+	if (!s->huge) {
 		madvise(at, s->bytes, MADV_HUGEPAGE);
+		return 0;
+	}
+	err = guard_add(at, s->bytes, &s->hit);
+	if (err)
+		goto free_segment;
 	return 0;
 free_segment:
 	segment_free(s);
@@ -185,6 +192,9 @@ int soft_memory_layout(struct soft_memory *m, const struct p2p_shape *shape)
 
 void soft_memory_drop(struct soft_memory *m)
 {
+	for (unsigned int i = 0; i < m->n; i++)
+		if (m->seg[i].huge)
+			guard_remove(m->base + m->seg[i].offset);
 	if (m->n)
 		mmap(m->base, m->reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 	for (unsigned int i = 0; i < m->n; i++)
@@ -193,6 +203,7 @@ void soft_memory_drop(struct soft_memory *m)
 	m->seg = NULL;
 	m->n = 0;
 	m->used = 0;
+	m->told = false;
 }
 
 void soft_memory_destroy(struct soft_memory *m)
@@ -201,6 +212,18 @@ void soft_memory_destroy(struct soft_memory *m)
 	if (m->base)
 		munmap(m->base, m->reserved);
 	memset(m, 0, sizeof(*m));
+}
+
+const struct soft_segment *soft_memory_hit_next(struct soft_memory *m)
+{
+	for (unsigned int i = 0; i < m->n; i++) {
+		int one = 1;
+
+		if (m->seg[i].huge &&
+		    __atomic_compare_exchange_n(&m->seg[i].hit, &one, 2, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			return &m->seg[i];
+	}
+	return NULL;
 }
 
 const struct soft_segment *soft_memory_find(const struct soft_memory *m, uint64_t off)

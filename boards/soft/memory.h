@@ -3,8 +3,11 @@
  * Device memory: a row of segments (include/p2pnic/layout.h), each a sealed
  * memfd of its own, mapped side by side so that BAR2 is one piece of host memory.
  *
- * A segment's size is sealed (F_SEAL_SHRINK, GROW, SEAL): who maps it never meets
- * SIGBUS.  Receive buffers are handed out read-only: share_fd of such a segment
+ * A segment's size is sealed (F_SEAL_SHRINK, GROW, SEAL): who maps one of 4 KiB
+ * pages never meets SIGBUS.  One of 2 MiB pages is guarded (ports/guard.h): who
+ * may write it may punch holes in it, and no seal forbids only that.  Where no
+ * page is free for a hole the NIC goes on with zeroes of its own there.
+ * Receive buffers are handed out read-only: share_fd of such a segment
  * is a descriptor opened O_RDONLY and the object's mode lets nobody open it for
  * writing again (root apart, who can do anything).
  *
@@ -24,6 +27,7 @@ struct soft_segment {
 	int share_fd; /* for clients; equals fd unless the segment is read-only to them */
 	bool read_only;
 	bool huge;
+	volatile int hit; /* huge: becomes 1 when a page was taken away, 2 once that is counted */
 };
 
 struct soft_memory {
@@ -33,6 +37,7 @@ struct soft_memory {
 	unsigned int n;
 	struct soft_segment *seg;
 	struct p2p_shape shape;
+	bool told; /* of a page taken away, since this layout */
 };
 
 /* Reserves address space of a BAR of `bytes`.  0, -ENOMEM. */
@@ -41,6 +46,8 @@ int soft_memory_init(struct soft_memory *m, uint64_t bytes);
 int soft_memory_layout(struct soft_memory *m, const struct p2p_shape *shape);
 void soft_memory_drop(struct soft_memory *m);
 void soft_memory_destroy(struct soft_memory *m);
+/* A segment that lost a page since this last returned it, or NULL. */
+const struct soft_segment *soft_memory_hit_next(struct soft_memory *m);
 /* The segment that holds BAR2 offset `off`, or NULL. */
 const struct soft_segment *soft_memory_find(const struct soft_memory *m, uint64_t off);
 

@@ -10,6 +10,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <ports/guard.h>
+
 void soft_say(const char *fmt, ...)
 {
 	char line[SOFT_ERR_MAX];
@@ -262,7 +264,7 @@ int soft_board_place(struct board_ctx *b, unsigned int port, struct board_win *w
 		return -EOPNOTSUPP;
 	e = soft_iommu_find(&nic->iommu, w->bus);
 	if (!e || e->fd < 0 || bytes > e->bytes - (w->bus - e->iova) || w->bytes < bytes || !nic->bus_master ||
-	    e->prot != (P2P_DMA_READ | P2P_DMA_WRITE) || c->fault)
+	    soft_map_prot(e) != (P2P_DMA_READ | P2P_DMA_WRITE) || c->fault)
 		return -ENOENT;
 	c->place[port] = (struct port_region){ .base = e->host, .size = e->bytes, .fd = e->fd };
 	c->place_bus[port] = e->iova;
@@ -319,20 +321,48 @@ uint64_t soft_context_step(struct soft_context *c, uint64_t now_ns)
 	return p2p_likely(!c->fault) ? soft_context_run(c, now_ns) : soft_fault_step(c, now_ns);
 }
 
+/* A page of ours that is gone: frames in it are lost, and what is written there now nobody else sees. */
+static void context_lost_page(struct soft_context *c, const struct soft_segment *s)
+{
+	struct soft_memory *m = &c->ctx.nic->mem;
+
+	p2p_count(&c->ctx.faults, 1);
+	if (m->told)
+		return;
+	m->told = true;
+	soft_say("%s: who shares segment %u took a 2 MiB page out of it, and no other was free: what lies there is lost"
+		 " until the NIC is configured again", c->ctx.nic->name, (unsigned int)(s - m->seg));
+}
+
+void soft_context_hit(struct soft_context *c)
+{
+	struct soft_nic *nic = c->ctx.nic;
+	const struct soft_segment *s;
+	const struct soft_map *e;
+
+	c->guard_hits = guard_hits();
+	if (++c->ctx.gen == 0)
+		c->ctx.gen = 1;
+	if (c->queue)
+		return;
+	while ((e = soft_iommu_hit_next(&nic->iommu))) {
+		p2p_count(&c->ctx.faults, 1);
+		if (nic->queues == 1)
+			soft_nic_unplace(nic, e->iova, e->bytes);
+	}
+	while ((s = soft_memory_hit_next(&nic->mem)))
+		context_lost_page(c, s);
+}
+
 void soft_context_control(struct soft_context *c, uint64_t now_ns)
 {
 	struct soft_nic *nic = c->ctx.nic;
-	unsigned int hits = soft_iommu_hits(&nic->iommu);
 
 	for (unsigned int p = 0; p < nic->ports; p++)
 		if (c->port_started[p])
 			c->ctx.port[p]->ops->control(c->ctx.port[p], now_ns);
-	if (hits > c->iommu_hits) {
-		p2p_count(&c->ctx.faults, 1);
-		if (++c->ctx.gen == 0)
-			c->ctx.gen = 1;
-	}
-	c->iommu_hits = hits;
+	if (p2p_unlikely(guard_hits() != c->guard_hits))
+		soft_context_hit(c);
 	if (c->queue == 0)
 		nic_events_due(nic);
 	soft_context_publish(c);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <boards/soft/internal.h>
+#include <ports/guard.h>
 #include "cable.h"
 #include "mesh.h"
 
@@ -183,8 +184,8 @@ static void soft_kill(struct mesh_board *mb, unsigned int nic)
 static uint64_t soft_step(struct mesh_board *mb, unsigned int nic)
 {
 	/* As a worker's control does it now and then. */
-	if (soft_iommu_hits(&mb->nic[nic]->iommu))
-		soft_nic_retranslate(mb->nic[nic]);
+	if (guard_hits() != mb->nic[nic]->context[0].guard_hits)
+		soft_context_hit(&mb->nic[nic]->context[0]);
 	return soft_context_step(&mb->nic[nic]->context[0], mb->now_ns);
 }
 

@@ -25,7 +25,9 @@ from lib import Failed, MEMIF_LOOP, descriptors, memory_kib, run, wait_for
 ACK, HELLO, INIT, REGION, RING, CONNECT, CONNECTED, DISCONNECT = range(1, 9)
 VERSION, COOKIE = 0x200, 0x3E31F20
 SLOTS, LOG2, BYTES, S2C, BUFS = 8, 3, 65536, 512, 4096
+HUGE = 2 << 20
 F_ADD_SEALS, SEAL_SHRINK = 1033, 2
+MFD_HUGE_2MB = os.MFD_HUGETLB | 21 << 26
 NEXT = 1
 
 
@@ -47,6 +49,43 @@ def ring(c2s, index=0, reg=0, offset=None, log2=LOG2):
 
 def hello(low=VERSION, high=VERSION, regions=100, log2=LOG2):
     return message(HELLO, '32sHHHHHB', b'hostile', low, high, regions, 0, 0, log2)
+
+
+class LeftOut(Exception):
+    """This machine has not what the attack needs."""
+
+
+@contextlib.contextmanager
+def no_huge_pages(pid):
+    """The process gets no huge page, whatever is free: a control group with a limit, so that the pool, which others use, stays as it is."""
+    with open('/proc/mounts', encoding='ascii') as f:
+        root = next((x.split()[1] for x in f if x.split()[2] == 'cgroup2'), None)
+    if not root:
+        raise LeftOut('no cgroup v2')
+    with open(f'/proc/{pid}/cgroup', encoding='ascii') as f:
+        was = next(x[3:].strip() for x in f if x.startswith('0::'))
+
+    def put(path, text):
+        with open(path, 'w', encoding='ascii') as f:
+            f.write(text)
+    group = f'{root}/p2pnic-test-{pid}'
+    with contextlib.suppress(OSError):
+        put(f'{root}/cgroup.subtree_control', '+hugetlb')
+    try:
+        os.mkdir(group)
+    except OSError as e:
+        raise LeftOut(f'no cgroup: {e.strerror}') from None
+    try:
+        if not os.path.exists(f'{group}/hugetlb.2MB.max'):
+            raise LeftOut('no limit of huge pages by cgroup')
+        put(f'{group}/hugetlb.2MB.max', '0')
+        put(f'{group}/cgroup.procs', str(pid))
+        yield
+    finally:
+        if os.path.exists(f'/proc/{pid}'):
+            put(f'{root}{was}/cgroup.procs', str(pid))
+        wait_for('the cgroup is empty', 3, lambda: not open(f'{group}/cgroup.procs', encoding='ascii').read())
+        os.rmdir(group)
 
 
 class Ring:
@@ -114,18 +153,24 @@ class End:
 class Client(End):
     """Far end of a port that is the server: all memory is ours."""
 
-    def __init__(self, path=None, step=None, seal=True):
+    def __init__(self, path=None, step=None, seal=True, huge=False):
         super().__init__()
         if path:
-            self.open(path, step, seal)
+            self.open(path, step, seal, HUGE if huge else BYTES)
 
-    def open(self, path, step, seal):
-        fd = os.memfd_create('hostile', os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(fd, BYTES)
+    def open(self, path, step, seal, size):
+        try:
+            fd = os.memfd_create('hostile', os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING | (MFD_HUGE_2MB if size == HUGE else 0))
+            os.ftruncate(fd, size)
+            os.posix_fallocate(fd, 0, size)
+        except OSError:
+            if size == HUGE:
+                raise LeftOut('no huge page is free (/proc/sys/vm/nr_hugepages)') from None
+            raise
         if seal:
             fcntl.fcntl(fd, F_ADD_SEALS, SEAL_SHRINK)
         self.fds = [fd, os.eventfd(0, os.EFD_NONBLOCK), os.eventfd(0, os.EFD_NONBLOCK)]
-        self.mem = mmap.mmap(fd, BYTES)
+        self.mem = mmap.mmap(fd, size)
         self.c2s, self.s2c = Ring(self.mem, 0), Ring(self.mem, S2C)
         for r, at in ((self.c2s, 0), (self.s2c, SLOTS)):
             struct.pack_into('<I', self.mem, r.at, COOKIE)
@@ -366,6 +411,18 @@ def memory_cut_early(far):
                 pass
 
 
+def memory_punched(far):
+    """Sealed, and yet it goes: a page of hugetlbfs, and none is free for the hole."""
+    with no_huge_pages(far.pid), contextlib.closing(Client(far.path, huge=True)) as c:
+        wait_for('the link is up', 3, lambda: far.link(0))
+        c.s2c.head(SLOTS)
+        c.c2s.head(4)
+        c.mem.madvise(mmap.MADV_REMOVE)
+        with contextlib.suppress(Failed):
+            while c.recv()[0]:
+                pass
+
+
 def full_eventfd(far):
     """The eventfd that the port must write to is full and blocks."""
     with contextlib.closing(Client(far.path, AT_CONNECT)) as c:
@@ -489,6 +546,7 @@ ATTACKS = (
     ("rewritten-while-read", "rewrites descriptors and indexes while they are read", "peer_errors", SERVER, rewrites),
     ("memory-cut-short", "shrinks its memory under the port", "peer_errors", SERVER, memory_cut),
     ("memory-cut-early", "shrinks it in the middle of the handshake", "peer_errors", SERVER, memory_cut_early),
+    ("memory-punched", "takes a huge page out of it, where no other is free", "peer_errors", SERVER, memory_punched),
     ("bell-full", "lends an eventfd that is full and blocks", "tx_frames", SERVER, full_eventfd),
     ("hello-version", "greets with another version", "peer_errors", CLIENT, greets(hello(0x300, 0x300))),
     ("hello-too-small", "takes fewer regions than there are", "peer_errors", CLIENT, greets(hello(regions=1))),
@@ -512,7 +570,11 @@ def honest(stats):
 
 def one(far, name, counter, port, attack, before=None):
     before = before or far.stats()
-    attack(far)
+    try:
+        attack(far)
+    except LeftOut as e:
+        print(f'{name}: left out: {e}')
+        return
     def done():
         now = far.stats()
         moved_by = now['a']['ports'][port][counter] - before['a']['ports'][port][counter]
