@@ -60,11 +60,11 @@ static const struct fault_case cases[] = {
 	{ .name = "flip-desc", .rule = { "flip:desc:0.1" }, .no_bn = true },
 	{ .name = "flip-lap", .rule = { "flip:desc:0.1,bit=102" }, .no_bn = true, .lap = true },
 	{ .name = "flip-lap-often", .rule = { "flip:desc:0.5,bit=102", "drop:desc:0.1" }, .no_bn = true, .lap = true },
-	{ .name = "stall", .rule = { "stall:nic:0.002,ns=1m" } },
+	{ .name = "stall", .rule = { "stall:nic:1/199,ns=1m" } },
 	{ .name = "stuck-peer", .rule = { "stall:nic:1/211,ns=300m,count=3" } },
-	{ .name = "clock", .rule = { "clock:nic:0.001,ns=150m,count=20" } },
+	{ .name = "clock", .rule = { "clock:nic:1/199,ns=150m,count=20" } },
 	{ .name = "cables", .cables = true },
-	{ .name = "everything", .rule = { "drop:dma:0.01", "dup:dma:0.01,ns=10k", "stall:nic:0.001,ns=500k" }, .cables = true },
+	{ .name = "everything", .rule = { "drop:dma:0.01", "dup:dma:0.01,ns=10k", "stall:nic:1/199,ns=500k" }, .cables = true },
 };
 
 static void upset(struct mesh *m, struct rng *r)
