@@ -54,7 +54,10 @@ unsigned int vfio_container_bits(const struct vfio_container *c);
 /* Its address space, after the first add; lives as long as the container, and follows what is added. */
 int vfio_container_space(struct vfio_container *c, const struct bus_space **out);
 
-/* As transport_ops.  Memory of fd at fd_offset becomes reachable at iova for all NICs in the container. */
+/*
+ * As transport_ops.  Memory of fd at fd_offset becomes reachable at iova for all NICs in the container; where another function has
+ * such a map already, it is the same memory that is asked for.  -EEXIST: the function itself has one, perhaps of a process that is gone.
+ */
 int vfio_container_map(struct vfio_container *c, unsigned int slot, uint64_t iova, uint64_t size, int fd, uint64_t fd_offset,
 		       uint32_t prot);
 int vfio_container_unmap(struct vfio_container *c, unsigned int slot, uint64_t iova, uint64_t size);

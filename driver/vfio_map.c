@@ -128,6 +128,8 @@ int vfio_container_map(struct vfio_container *c, unsigned int slot, uint64_t iov
 		return map_new(c, slot, iova, size, fd, fd_offset, prot);
 	if (m->prot != prot)
 		return vfio_fail(c, -EEXIST, "bus address 0x%" PRIx64 " is mapped with other rights", iova);
+	if (m->users & 1u << slot)
+		return vfio_fail(c, -EEXIST, "bus address 0x%" PRIx64 " is mapped already", iova);
 	m->users |= 1u << slot;
 	return 0;
 }

@@ -218,8 +218,8 @@ static const struct deed {
 	{ "the last is unmapped", map_one, unmap_last, 0, -ENOENT },
 	{ "one of two users unmaps", NULL, unmap_shared, 0, -ENOENT },
 	{ "a function unmaps all", map_one, unmap_all, 0, 0 },
-	{ "one is mapped at the end", NULL, map_one, 0, 0 },
-	{ "one is mapped where another was", unmap_first, map_one, 0, 0 },
+	{ "one is mapped at the end", NULL, map_one, 0, -EEXIST },
+	{ "one is mapped where another was", unmap_first, map_one, 0, -EEXIST },
 	{ "the IOMMU refuses one", NULL, map_over, -EEXIST, -EEXIST },
 	{ "a function comes in", NULL, enter_nic, 0, 0 },
 };
@@ -400,6 +400,20 @@ static void test_half_made(void **state)
 	assert_null(listed(c->state, 10 * PAGE, 4 * PAGE));
 }
 
+/* What a function has mapped may be a former process's memory: it is not taken for what is asked for.  Another function may join. */
+static void test_twice(void **state)
+{
+	map(0, 10, 4, -EEXIST);
+	assert_non_null(strstr(vfio_container_error(c), "bus address 0xa000 is mapped already"));
+	map(1, 10, 4, 0);
+	map(1, 10, 4, -EEXIST);
+	assert_int_equal(iommu->n, 5);
+	assert_int_equal(vfio_container_unmap(c, 0, 10 * PAGE, 4 * PAGE), 0);
+	map(0, 10, 4, 0);
+	assert_int_equal(vfio_container_map(c, 1, 1 * PAGE, PAGE, mem, 0, P2P_DMA_READ), -EEXIST);
+	assert_true(sound(c->state, iommu));
+}
+
 /* A place that became free is taken again; the list is full only when all are used. */
 static void test_places(void **state)
 {
@@ -430,6 +444,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_deaths, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_found, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_half_made, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_places, setup, teardown),
 	};
 
