@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/bn.h"
+#include "sock/bell.h"
 
 #define BN_IDLE_NS 30000u /* without work for so long: ask for bells */
 
@@ -23,28 +24,15 @@ struct bn_task {
 static void bn_bell(void *arg, unsigned int nic)
 {
 	const struct bn_task *t = arg;
-	uint64_t one = 1;
-	ssize_t n;
 
-	do
-		n = write(t->bn->nic[nic].wake_fd, &one, sizeof(one));
-	while (n < 0 && errno == EINTR); /* EAGAIN: it rings already */
-}
-
-static void bn_drain(const struct bn_task *t)
-{
-	uint64_t bells;
-	ssize_t n;
-
-	n = read(t->bn->host_fd, &bells, sizeof(bells));
-	(void)n; /* nobody rang: the time came */
+	bell_ring(t->bn->nic[nic].wake_fd);
 }
 
 static void bn_wake(struct bn_task *t)
 {
 	if (!t->asleep)
 		return;
-	bn_drain(t);
+	bell_clear(t->bn->host_fd);
 	bn_host_sleep(t->host, false);
 	t->asleep = false;
 }
@@ -63,7 +51,7 @@ static uint64_t bn_step(void *arg, uint64_t now_ns)
 	}
 	if (t->asleep) {
 		/* Before looking, so that a bell that rings meanwhile is heard. */
-		bn_drain(t);
+		bell_clear(t->bn->host_fd);
 		until = bn_host_step(t->host, now_ns);
 		if (!until)
 			bn_wake(t);

@@ -14,6 +14,7 @@
 #include "faults/port.h"
 #include "ports/gen.h"
 #include "ports/pcap.h"
+#include "sock/bell.h"
 
 #define RIG_READY_NS 5000000000ull
 /* Looks at 5 ms intervals at which nothing may have changed: with nothing in hand, with something. */
@@ -106,6 +107,12 @@ int rig_add_nic(struct rig *r, const char *name, const char *const *specs, unsig
 	if (!n || n > P2P_MAX_PORTS) {
 		snprintf(err, CLI_ERR_MAX, "NIC %.60s has %u ports; give it 1 to %d with --port", name, n, P2P_MAX_PORTS);
 		return -EINVAL;
+	}
+	/* Before the sandbox, which has no rights for it; the workers are made in there. */
+	rc = bell_open(why);
+	if (rc) {
+		snprintf(err, CLI_ERR_MAX, "%s", why);
+		return rc;
 	}
 	memset(nic, 0, sizeof(*nic));
 	snprintf(nic->name, sizeof(nic->name), "%s", name);

@@ -24,7 +24,9 @@
 	X(write, 0, ALWAYS, "tap, eventfds, pcap output, standard output") \
 	X(readv, 0, ALWAYS, "tap: frames in several buffers") \
 	X(writev, 0, ALWAYS, "the same") \
-	X(preadv2, 0, ALWAYS, "eventfds that may be empty: RWF_NOWAIT") \
+	X(preadv2, 0, ALWAYS, "bells are emptied without sleeping: RWF_NOWAIT (sock/bell.h)") \
+	X(io_submit, 0, IS(1, 1), "bells are rung without sleeping; the context was made before") \
+	X(io_getevents, 0, IS(1, 0), "the same: room for more. Never waits") \
 	X(pread64, 0, ALWAYS, "stdio") \
 	X(pwrite64, 0, ALWAYS, "stdio") \
 	X(lseek, 0, ALWAYS, "stdio; pcap input that begins again") \

@@ -2,18 +2,17 @@
 #include "ports/memif_int.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "ports/flow_hash.h"
 #include "ports/schemes.h"
+#include "sock/bell.h"
 
 void memif_state_set(struct memif_port *m, enum memif_state state)
 {
@@ -173,27 +172,10 @@ bool memif_drained(const struct memif_port *m)
 
 void memif_queue_notify(struct memif_queue *q)
 {
-	struct pollfd pfd = { .fd = q->evfd, .events = POLLOUT };
-	uint64_t one = 1;
-
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (p2p_likely(__atomic_load_n(&q->ring->flags, __ATOMIC_RELAXED) & MEMIF_RING_MASK_INT))
 		return;
-	/* The far end may have made it blocking and full; a full one is ready anyway. */
-	if (poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLOUT) && write(q->evfd, &one, sizeof(one)) < 0)
-		return;
-}
-
-/* Empties an eventfd without ever blocking, whatever the far end did to its flags. */
-static void memif_eventfd_drain(int fd)
-{
-	uint64_t v;
-	struct iovec iov = { .iov_base = &v, .iov_len = sizeof(v) };
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-
-	if (preadv2(fd, &iov, 1, -1, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP && poll(&pfd, 1, 0) == 1 &&
-	    read(fd, &v, sizeof(v)) < 0)
-		return;
+	bell_ring(q->evfd);
 }
 
 /* ---- packet path ---- */
@@ -382,14 +364,14 @@ void memif_events(struct memif_port *m, uint64_t now_ns)
 		if (tag == MEMIF_EV_LISTENER) {
 			memif_listener_run(m, now_ns);
 		} else if (tag == MEMIF_EV_WAKE) {
-			memif_eventfd_drain(m->wakefd);
+			bell_clear(m->wakefd);
 		} else if (tag == MEMIF_EV_TIMER) {
 			uint64_t v;
 
 			if (read(m->timerfd, &v, sizeof(v)) > 0)
 				m->timer_at = UINT64_MAX;
 		} else if (tag >= MEMIF_EV_QUEUE && m->rx[tag - MEMIF_EV_QUEUE].evfd >= 0) {
-			memif_eventfd_drain(m->rx[tag - MEMIF_EV_QUEUE].evfd);
+			bell_clear(m->rx[tag - MEMIF_EV_QUEUE].evfd);
 		}
 	}
 	/* Last, since it may undo what the others refer to. */
@@ -647,6 +629,9 @@ static int memif_open(struct port **out, const struct port_spec *spec, char err[
 	for (unsigned int i = 0; i < MEMIF_MAX_QUEUES; i++)
 		m->rx[i].evfd = m->tx[i].evfd = -1;
 	ret = memif_parse(m, spec, err);
+	if (ret)
+		goto close_port;
+	ret = bell_open(err);
 	if (ret)
 		goto close_port;
 	m->epfd = epoll_create1(EPOLL_CLOEXEC);

@@ -2,9 +2,9 @@
 /* Frames from the punt rings to the TAPs and from the TAPs to the inject rings. */
 #include <errno.h>
 #include <poll.h>
-#include <unistd.h>
 
 #include "router/router_int.h"
+#include "sock/bell.h"
 
 #define CARRY_BURST 64
 #define CARRY_RETRY_MS 1 /* while a frame waits for room in an inject ring */
@@ -77,7 +77,6 @@ void *router_carry(void *arg)
 	static __thread uint8_t buf[P2P_PUNT_ROOM];
 	struct router *r = arg;
 	unsigned int i, n;
-	uint64_t events;
 	bool held;
 
 	p[0] = (struct pollfd){ .fd = r->stop_fd, .events = POLLIN };
@@ -94,8 +93,8 @@ void *router_carry(void *arg)
 		}
 		poll(p, n, held ? CARRY_RETRY_MS : CARRY_IDLE_MS);
 		for (i = 1; i <= r->drv->n; i++)
-			if (p[i].revents & POLLIN && read(p[i].fd, &events, sizeof(events)) < 0)
-				continue; /* somebody else's: it is looked at anyway */
+			if (p[i].revents & POLLIN)
+				bell_clear(p[i].fd); /* the NIC holds it, too */
 	}
 	return NULL;
 }

@@ -8,10 +8,10 @@
  * accepted and carried out right after the step, and the rest waits for its end.
  */
 #include "internal.h"
+#include "sock/bell.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -23,16 +23,8 @@
 
 void soft_event_signal(int fd)
 {
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	uint64_t one = 1;
-	ssize_t n;
-
-	/* A client's eventfd may be one that blocks when full; full means that the waiter is being woken already. */
-	if (fd < 0 || poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
-		return;
-	do {
-		n = write(fd, &one, sizeof(one));
-	} while (n < 0 && errno == EINTR);
+	if (fd >= 0)
+		bell_ring(fd);
 }
 
 static bool is_eventfd(int fd)

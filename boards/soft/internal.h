@@ -172,7 +172,7 @@ int soft_function_init(struct soft_nic *nic);
 void soft_function_fini(struct soft_nic *nic);
 /* As after power-on, bus mastering off; maps and eventfds, which are the client's, stay. */
 void soft_function_reset(struct soft_nic *nic);
-/* Adds one to an eventfd (-1: none); never blocks. */
+/* Adds one to an eventfd (-1: none); never blocks, whoever else holds it (sock/bell.h). */
 void soft_event_signal(int fd);
 
 /* worker.c */

@@ -11,6 +11,7 @@
  *   steps with everybody still told, and sleeps on if that was all.
  */
 #include "internal.h"
+#include "sock/bell.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -75,14 +76,6 @@ struct soft_worker {
 	uint64_t loops __attribute__((aligned(64)));
 	uint64_t busy_loops, busy_ticks;
 };
-
-static void event_clear(int fd)
-{
-	uint64_t n;
-
-	while (read(fd, &n, sizeof(n)) < 0 && errno == EINTR)
-		;
-}
 
 /* --- calls --- */
 
@@ -316,7 +309,7 @@ static bool worker_wait(struct soft_worker *w, uint64_t deadline)
 		return false;
 	for (unsigned int i = 0; i < own; i++)
 		if (w->pfd[i].revents & POLLIN)
-			event_clear(w->pfd[i].fd);
+			bell_clear(w->pfd[i].fd);
 	return true;
 }
 
@@ -459,18 +452,23 @@ int soft_worker_create(struct soft_worker **out, const struct soft_worker_opts *
 	}
 	w = aligned_alloc(P2P_APART_BYTES, P2P_ALIGN_UP(sizeof(*w), (size_t)P2P_APART_BYTES));
 	if (!w) {
-		e = -ENOMEM;
-		goto fail;
+		snprintf(err, SOFT_ERR_MAX, "can't make a worker: out of memory");
+		return -ENOMEM;
 	}
 	memset(w, 0, sizeof(*w));
 	w->pfd = calloc(MAX_FDS, sizeof(*w->pfd));
 	if (!w->pfd) {
 		e = -ENOMEM;
+		snprintf(err, SOFT_ERR_MAX, "can't make a worker: out of memory");
 		goto free_worker;
 	}
+	e = bell_open(err);
+	if (e)
+		goto free_pfd;
 	w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->event_fd < 0) {
 		e = -errno;
+		snprintf(err, SOFT_ERR_MAX, "can't make a worker: no eventfd: %s", strerror(-e));
 		goto free_pfd;
 	}
 	w->opts = *opts;
@@ -485,8 +483,6 @@ free_pfd:
 	free(w->pfd);
 free_worker:
 	free(w);
-fail:
-	snprintf(err, SOFT_ERR_MAX, "can't make a worker: %s", strerror(-e));
 	return e;
 }
 

@@ -15,6 +15,10 @@
 #include <unistd.h>
 
 #include "raw.h"
+#include "tests/unit/sock/filled.h"
+
+#define PATIENCE_S 30 /* SIGALRM ends who sleeps where it must not */
+#define FILLED 20u
 
 static char dir[64], path[80], server_spec[128], client_spec[128];
 
@@ -829,6 +833,29 @@ static void test_client_random(void **state)
 	unlink(path);
 }
 
+/* The far end makes of its bell one that blocks, and fills it, right before it is rung: nothing waits in it. */
+static void test_bell_filled(void **state)
+{
+	struct env e;
+	struct raw r;
+
+	env_open(&e, server_spec, 32, 2048);
+	raw_client_up(&r, &e, path, F_SEAL_SHRINK);
+	alarm(PATIENCE_S);
+	for (unsigned int i = 0; i < FILLED; i++) {
+		/* Buffers without end, and the bell is wanted for each. */
+		memif_index_store(&r.s2c->head, (uint16_t)(i + RAW_SLOTS));
+		r.s2c->desc[i % RAW_SLOTS].length = 2048;
+		filled_arm(r.evfd[1], false);
+		assert_int_equal(env_send(&e, 1, 64, 2048), 1);
+		env_reap(&e);
+		assert_int_equal(filled.times, i + 1);
+	}
+	alarm(0);
+	raw_close(&r);
+	env_close(&e);
+}
+
 static unsigned int open_fds(void)
 {
 	DIR *d = opendir("/proc/self/fd");
@@ -860,7 +887,7 @@ int main(void)
 		cmocka_unit_test(test_server_descriptors), cmocka_unit_test(test_server_indexes),
 		cmocka_unit_test(test_server_chains),      cmocka_unit_test(test_server_memory_cut),
 		cmocka_unit_test(test_server_random),      cmocka_unit_test(test_server_holds_connected),
-		cmocka_unit_test(test_client_messages),
+		cmocka_unit_test(test_bell_filled),	   cmocka_unit_test(test_client_messages),
 		cmocka_unit_test(test_client_rings),       cmocka_unit_test(test_client_order),
 		cmocka_unit_test(test_client_tail_back),   cmocka_unit_test(test_client_random),
 		cmocka_unit_test(test_no_descriptor_left),

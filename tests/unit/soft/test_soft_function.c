@@ -228,7 +228,7 @@ static void test_interrupt_descriptors(void **state)
 	assert_int_equal(OPS->irq_set(f->nic, 2, 0, 1, &a), 0);
 	assert_int_equal(write(a, &full, 8), 8);
 	board_event(&f->nic->context[0].ctx, 0, 0);
-	assert_int_equal(take(a), full);
+	assert_true(take(a) >= full);
 	close(a);
 	close(p[0]);
 	close(p[1]);

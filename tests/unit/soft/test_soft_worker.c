@@ -5,13 +5,25 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "fake_fw.h"
+#include "tests/unit/sock/filled.h"
+
+#define PATIENCE_S 30 /* SIGALRM ends who sleeps where it must not */
+#define TIMES 20u
+
+int __real_ppoll(struct pollfd *p, nfds_t n, const struct timespec *t, const sigset_t *mask);
+int __wrap_ppoll(struct pollfd *p, nfds_t n, const struct timespec *t, const sigset_t *mask);
+
+static int taken_back_fd = -1;
+static uint32_t taken_back; /* how often */
 
 struct fixture {
 	struct fake_port port;
@@ -110,6 +122,59 @@ static void test_wakes_for_a_bell(void **state)
 		usleep(100);
 	/* The bell was taken: it comes to rest again. */
 	settle(f);
+	close(bell);
+}
+
+int __wrap_ppoll(struct pollfd *p, nfds_t n, const struct timespec *t, const sigset_t *mask)
+{
+	int rc = __real_ppoll(p, n, t, mask), fd = __atomic_load_n(&taken_back_fd, __ATOMIC_ACQUIRE);
+
+	if (rc > 0 && fd >= 0 && bell_clear(fd))
+		__atomic_fetch_add(&taken_back, 1, __ATOMIC_ACQ_REL);
+	return rc;
+}
+
+/* Whoever holds the bell, too, makes it one that blocks and takes it back, between the worker's look and its reading. */
+static void test_bell_taken_back(void **state)
+{
+	struct fixture *f = *state;
+	int bell = eventfd(0, EFD_CLOEXEC);
+
+	alarm(PATIENCE_S);
+	begin(f, false);
+	assert_int_equal(soft_function_ops.irq_set(f->nic, P2P_IRQ_WAKE, 0, 1, &bell), 0);
+	assert_int_equal(fcntl(bell, F_SETFL, 0), 0);
+	__atomic_store_n(&taken_back_fd, bell, __ATOMIC_RELEASE);
+	for (uint32_t seen = 0; seen < TIMES; seen = get(&taken_back)) {
+		while (get(&taken_back) == seen) {
+			signal_fd(bell);
+			usleep(100);
+		}
+		/* The worker answers. */
+		fake_reg_read(f->nic, P2P_AGE_S);
+	}
+	soft_worker_stop(f->worker);
+	__atomic_store_n(&taken_back_fd, -1, __ATOMIC_RELEASE);
+	alarm(0);
+	close(bell);
+}
+
+/* The same with a bell that the worker rings: it is full when it does. */
+static void test_bell_filled(void **state)
+{
+	struct fixture *f = *state;
+	int bell = eventfd(0, EFD_CLOEXEC);
+
+	alarm(PATIENCE_S);
+	begin(f, false);
+	assert_int_equal(soft_function_ops.irq_set(f->nic, P2P_IRQ_BELL, 1, 1, &bell), 0);
+	for (unsigned int i = 1; i <= TIMES; i++) {
+		filled_arm(bell, true);
+		assert_int_equal(soft_function_ops.irq_trigger(f->nic, P2P_IRQ_BELL, 1), 0);
+		assert_int_equal(filled.times, i);
+	}
+	soft_worker_stop(f->worker);
+	alarm(0);
 	close(bell);
 }
 
@@ -394,7 +459,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_sleeps_and_wakes_for_a_port), T(test_wakes_for_a_bell), T(test_polling_never_sleeps),
 		T(test_next_event), T(test_heartbeats_are_cheap), T(test_calls), T(test_stop_and_start_under_calls),
-		cmocka_unit_test(test_contexts), T(test_task), T(test_core_that_is_not_there), T(test_stats),
+		cmocka_unit_test(test_contexts), T(test_task), T(test_bell_taken_back), T(test_bell_filled),
+		T(test_core_that_is_not_there), T(test_stats),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
