@@ -290,3 +290,13 @@ void raw_server_up(struct raw *r, struct env *port, unsigned int log2)
 	}
 	memcpy(r->posted, r->s2c->desc, sizeof(r->posted));
 }
+
+uint32_t raw_random(uint32_t n)
+{
+	static uint64_t seed = 88172645463325252ull;
+
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint32_t)(seed >> 20) % n;
+}

@@ -47,4 +47,7 @@ struct memif_msg raw_hello(void);
 /* log2: of the rings, RAW_LOG2 at least. */
 void raw_server_up(struct raw *r, struct env *port, unsigned int log2);
 
+/* Below n; the same row of numbers in each process. */
+uint32_t raw_random(uint32_t n);
+
 #endif

@@ -274,16 +274,6 @@ static void test_server_idle_clients(void **state)
 	env_close(&e);
 }
 
-static uint64_t seed = 88172645463325252ull;
-
-static uint32_t rnd(uint32_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)(seed >> 20) % n;
-}
-
 /* Sequences of mostly right messages with something wrong now and then. */
 static void test_server_random(void **state)
 {
@@ -298,24 +288,24 @@ static void test_server_random(void **state)
 		for (unsigned int i = 0; i < 6; i++) {
 			int fd = -1;
 
-			switch (rnd(8) ? i : rnd(6)) {
+			switch (raw_random(8) ? i : raw_random(6)) {
 			case 0: msg = raw_init(0); break;
 			case 1: msg = raw_region(0, RAW_BYTES); fd = r.memfd; break;
 			case 2: msg = raw_ring(true, 0); fd = r.evfd[0]; break;
 			case 3: msg = raw_ring(false, 0); fd = r.evfd[1]; break;
 			default: msg = type(MEMIF_MSG_CONNECT);
 			}
-			if (!rnd(10))
-				((uint8_t *)&msg)[rnd(40)] = (uint8_t)rnd(256);
-			if (!rnd(20))
-				fd = rnd(2) ? -1 : r.memfd;
+			if (!raw_random(10))
+				((uint8_t *)&msg)[raw_random(40)] = (uint8_t)raw_random(256);
+			if (!raw_random(20))
+				fd = raw_random(2) ? -1 : r.memfd;
 			if (raw_send(&r, &msg, fd) || raw_recv(&r, &e, &reply, NULL) < 0)
 				break;
 			if (reply.type == MEMIF_MSG_CONNECTED) {
 				for (unsigned int k = 0; k < 64; k++)
-					r.base[rnd(1024)] = (uint8_t)rnd(256);
+					r.base[raw_random(1024)] = (uint8_t)raw_random(256);
 				env_receive(&e, 5);
-				env_send(&e, rnd(8), 22 + rnd(3000), 2048);
+				env_send(&e, raw_random(8), 22 + raw_random(3000), 2048);
 				env_reap(&e);
 			}
 		}
@@ -815,10 +805,10 @@ static void test_client_random(void **state)
 		raw_close(&r);
 		raw_server_up(&r, &e, RAW_LOG2);
 		for (unsigned int k = 0; k < 200; k++) {
-			r.base[rnd((uint32_t)(r.size < 1024 ? r.size : 1024))] = (uint8_t)rnd(256);
-			if (rnd(2))
-				memif_index_store(&r.s2c->tail, (uint16_t)(r.s2c->tail + rnd(3)));
-			env_send(&e, rnd(4), 64, 2048);
+			r.base[raw_random((uint32_t)(r.size < 1024 ? r.size : 1024))] = (uint8_t)raw_random(256);
+			if (raw_random(2))
+				memif_index_store(&r.s2c->tail, (uint16_t)(r.s2c->tail + raw_random(3)));
+			env_send(&e, raw_random(4), 64, 2048);
 			env_receive(&e, 5);
 			env_reap(&e);
 		}
