@@ -242,13 +242,14 @@ static void test_many(void **state)
 /* A little every nine seconds is not progress for ever; who is cut off is told so behind what came. */
 static void test_slow(void **state)
 {
-	uint64_t began = now;
 	unsigned int lines;
+	uint64_t began;
 	static char buf[200000];
 	ssize_t n;
 	int fd;
 
 	fd = ask("neighbours\n");
+	now = began = router.asker[0].since_ns; /* putting it into words took some time, much on a busy machine */
 	for (n = 1; n > 0 && router.askers;) {
 		n = hear(fd, buf, sizeof(buf));
 		now += 9 * SECOND;
@@ -260,9 +261,10 @@ static void test_slow(void **state)
 	assert_true(lines < MANY);
 	close(fd);
 	/* Nothing at all. */
+	router.tables_ns = 0;
 	fd = ask("neighbours\n");
 	assert_int_equal(router.askers, 1);
-	now += 9 * SECOND;
+	now = router.asker[0].since_ns + 9 * SECOND;
 	turns();
 	assert_int_equal(router.askers, 1);
 	now += 2 * SECOND;
