@@ -4,7 +4,7 @@
 
 One `p2pnic run` of two NICs, joined port by port: cables to attack in both roles, fed by a generator behind them, and the
 honest pair.  Of the honest pair every frame arrives, once, in order and whole; each attack moves the counter that its row
-names, of the port attacked; in the end no descriptor and no memory has been kept.
+names, of the port attacked or of its NIC; in the end no descriptor and no memory has been kept.
 
 docs/trust.md has the rows of ATTACKS below, and a test compares them.
 """
@@ -78,8 +78,11 @@ def no_huge_pages(pid):
     try:
         if not os.path.exists(f'{group}/hugetlb.2MB.max'):
             raise LeftOut('no limit of huge pages by cgroup')
-        put(f'{group}/hugetlb.2MB.max', '0')
-        put(f'{group}/cgroup.procs', str(pid))
+        try:
+            put(f'{group}/hugetlb.2MB.max', '0')
+            put(f'{group}/cgroup.procs', str(pid))
+        except OSError as e:
+            raise LeftOut(f'no limit of huge pages by cgroup: {e.strerror}') from None
         yield
     finally:
         if os.path.exists(f'/proc/{pid}'):
@@ -225,8 +228,7 @@ class Server(End):
                 self.mem = mmap.mmap(fds[0], struct.unpack_from('<Q', data, 4)[0])
             elif kind == RING:
                 place[struct.unpack_from('<H', data, 2)[0] & 1] = struct.unpack_from('<I', data, 8)[0]
-            for fd in fds:
-                os.close(fd)
+            self.fds += fds
             if kind == CONNECT:
                 self.c2s, self.s2c = Ring(self.mem, place[1]), Ring(self.mem, place[0])
                 self.send(message(CONNECTED))
@@ -492,7 +494,25 @@ class Silent:
 
 SERVER, CLIENT, SILENT = 0, 2, 3  # ports of NIC a
 
-# name, what it does, the counter of the port that must move, the port, how
+def lent_punched(far):
+    """The far end takes away what it was lent, of the NIC's own memory: frames to it are lost then, for good."""
+    with no_huge_pages(far.pid), contextlib.closing(Server(far.listener)) as s:
+        lent_huge = [fd for fd in s.fds if os.fstatvfs(fd).f_bsize == HUGE]
+        if not lent_huge:
+            raise LeftOut('the buffers have no huge pages (/proc/sys/vm/nr_hugepages)')
+        wait_for('the link is up', 3, lambda: far.link(CLIENT))
+        before = counted(far.stats(), CLIENT, 'dma_faults')
+        for fd in lent_huge:
+            with mmap.mmap(fd, os.fstat(fd).st_size) as m:
+                m.madvise(mmap.MADV_REMOVE)
+
+        def takes_on():
+            s.c2s.tail(s.c2s.head())
+            return counted(far.stats(), CLIENT, 'dma_faults') > before
+        wait_for('the NIC finds a page gone', 5, takes_on)
+
+
+# name, what it does, the counter of the port (or of the NIC) that must move, the port, how
 ATTACKS = (
     ("version-wrong", "speaks another version of the protocol", "peer_errors", SERVER, after(AT_INIT, (init(version=0x100),))),
     ("mode-wrong", "wants IP packets without Ethernet headers", "peer_errors", SERVER, after(AT_INIT, (init(mode=1),))),
@@ -559,6 +579,7 @@ ATTACKS = (
     ("buffer-moved", "moves a buffer that was posted", "peer_errors", CLIENT, moved(by=64)),
     ("buffer-elsewhere", "moves it to another region", "peer_errors", CLIENT, moved(reg=1)),
     ("lent-endless-frame", "fills all buffers with a frame that never ends", "peer_errors", CLIENT, lent(lent_endless)),
+    ("lent-punched", "takes huge pages out of the NIC's own memory, where no other is free", "dma_faults", CLIENT, lent_punched),
     ("handshake-stalls", "stops in the middle of the handshake and stays", "peer_refused", SILENT, None),
 )
 
@@ -566,6 +587,11 @@ ATTACKS = (
 def honest(stats):
     """Frames that left at either end of the honest pair."""
     return stats['a']['ports'][1]['tx_frames'] + stats['b']['ports'][1]['tx_frames']
+
+
+def counted(stats, port, counter):
+    """A counter of a's port, or of a itself."""
+    return stats['a']['ports'][port].get(counter, stats['a']['events'].get(counter))
 
 
 def one(far, name, counter, port, attack, before=None):
@@ -577,7 +603,7 @@ def one(far, name, counter, port, attack, before=None):
         return
     def done():
         now = far.stats()
-        moved_by = now['a']['ports'][port][counter] - before['a']['ports'][port][counter]
+        moved_by = counted(now, port, counter) - counted(before, port, counter)
         return moved_by and honest(now) - honest(before) >= 100 and (moved_by, honest(now) - honest(before))
     try:
         far.b.check(True, f'{name}: {counter} and honest frames {wait_for(f"{counter} moves, honest frames go on", 3, done)}')
