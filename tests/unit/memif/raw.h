@@ -49,5 +49,7 @@ void raw_server_up(struct raw *r, struct env *port, unsigned int log2);
 
 /* Below n; the same row of numbers in each process. */
 uint32_t raw_random(uint32_t n);
+/* How many descriptors the process has. */
+unsigned int raw_open_fds(void);
 
 #endif

@@ -189,11 +189,13 @@ static void try(struct env *e, unsigned int n, uint16_t type)
 static void test_file_never_answered(void **state)
 {
 	static const uint16_t never[] = { MEMIF_MSG_INIT, MEMIF_MSG_CONNECT, MEMIF_MSG_DISCONNECT, 77 };
+	unsigned int fds;
 	struct env e;
 	struct raw r;
 
 	env_open(&e, server_spec, 32, 2048);
 	env_control(&e);
+	fds = raw_open_fds();
 	try(&e, 1, MEMIF_MSG_ADD_REGION);
 	try(&e, 1, MEMIF_MSG_ADD_RING);
 	for (unsigned int i = 0; i < P2P_ARRAY_SIZE(never); i++)
@@ -201,6 +203,9 @@ static void test_file_never_answered(void **state)
 	/* More than may wait: no descriptor is taken any more, so that nothing waits. */
 	try(&e, STUCK + 4, MEMIF_MSG_ADD_REGION);
 	assert_true(e.port->stats.peer_errors + e.port->stats.peer_refused >= STUCK + 4 + 6);
+	/* Nobody serves the files any more: they are closed, one after the other. */
+	for (uint64_t end = env_now_ns() + PATIENCE_S * 1000000000ull; raw_open_fds() > fds; env_control(&e))
+		assert_true(env_now_ns() < end);
 	raw_client_up(&r, &e, path, F_SEAL_SHRINK);
 	raw_close(&r);
 	env_close(&e);
