@@ -64,7 +64,7 @@ class Soak:
         self.b, self.args = b, args
         self.w = World(b, args.rate)
         self.report = open(args.report, 'w', encoding='utf-8') if args.report else None
-        self.n, self.totals, self.growth, self.lives, self.judged, self.churned = 0, {}, {}, {}, {}, None
+        self.n, self.totals, self.growth, self.lives, self.judged, self.churn_pid = 0, {}, {}, {}, {}, None
         self.routes, self.kinds = {}, {}
         self.killed, self.faults = None, 0
 
@@ -277,12 +277,12 @@ class Soak:
         a churn against the first such.  Of resident memory what is nobody else's: of shared device memory a process has what it has touched,
         no more than is mapped."""
         line['size'] = {}
-        self.churned = self.churned if line['kind'] != 'churn' else self.w.proc['router'].pid
+        self.churn_pid = self.churn_pid if line['kind'] != 'churn' else self.w.proc['router'].pid
         for name, (pid, *size) in self.w.sizes().items():
             # A router that has had a churn may have what the first such had.
             key, least = ((pid, line['session']), 2) if name in NICS + ('driver',) else (name, 6) if name == 'router' else ((pid, ''), 10)
             life = self.lives.setdefault(key, {'n': 0, 'warm': [0] * len(size)})
-            judged = name != 'router' or pid == self.churned
+            judged = name != 'router' or pid == self.churn_pid
             life['n'] += judged
             # Observers that have just left are still there for a moment.
             if size[2] > life['warm'][2]:
