@@ -32,7 +32,7 @@ long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
 
 static bool refuse;
-static unsigned int setups, reaps;
+static unsigned int setups, reaps; /* atomic */
 
 long __wrap_syscall(long number, ...)
 {
@@ -43,8 +43,8 @@ long __wrap_syscall(long number, ...)
 	for (unsigned int i = 0; i < 6; i++)
 		a[i] = va_arg(ap, long);
 	va_end(ap);
-	setups += number == SYS_io_setup;
-	reaps += number == SYS_io_getevents;
+	__atomic_fetch_add(&setups, number == SYS_io_setup, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&reaps, number == SYS_io_getevents, __ATOMIC_RELAXED);
 	if (number == SYS_io_setup && refuse) {
 		errno = EAGAIN;
 		return -1;
