@@ -351,8 +351,9 @@ def bells_blocked(far, c):
         for what in (4, 1):
             if c.ask(irqs(what | 32, start=k), *([fd] if what == 4 else ())):
                 raise Failed('refused')
-        if os.eventfd_read(fd) != full:
-            raise Failed('was not full')
+        # The kernel's own ring takes it to the end, and no further.
+        if os.eventfd_read(fd) != full + 1:
+            raise Failed('was not rung')
         # That was a bell: once there is room it rings.
         os.set_blocking(fd, False)
         with contextlib.suppress(BlockingIOError):
