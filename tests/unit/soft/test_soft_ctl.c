@@ -420,7 +420,7 @@ static void test_no_descriptors(void **state)
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
 	none = was;
 	none.rlim_cur = (rlim_t)next;
-	accepts = 0;
+	__atomic_store_n(&accepts, 0, __ATOMIC_RELAXED);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
 	began = soft_now_ns();
 	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
