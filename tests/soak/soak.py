@@ -21,7 +21,7 @@ from world import NICS, ROUTED, World, rest
 
 STALL_MS = 2000
 # What a process may grow by once warm: KiB of its own, KiB mapped, descriptors.
-GROWTH = 128, 256, 0
+GROWTH = 256, 256, 0
 # What a killed NIC can hold of each of its flows: a ring or receive buffers, and the slots of a cable at either end.
 HELD = 1024 + 2 * 1024
 MAYBE_SENT = ('peer_lost', 'far_tx_lost')
