@@ -320,9 +320,13 @@ static unsigned int memif_tx_done(struct port *p)
 /* Whatever is lent with a message that may lend nothing, or is not taken over, goes without the worker's waiting for it. */
 static int memif_ctl_one(struct memif_port *m, struct memif_msg *msg, uint64_t now_ns)
 {
-	bool lends = m->server && m->state == MEMIF_SETUP && memif_msg_lends(m->ctl) && memif_closer_take();
-	int fd = -1, ret = memif_msg_take(m->ctl, msg, lends ? &fd : NULL);
+	int fd = -1, ret, may = m->server && m->state == MEMIF_SETUP ? memif_msg_lends(m->ctl) : 0;
+	bool lends;
 
+	if (may == -EAGAIN)
+		return 0; /* one that comes only now is looked at next time: it may lend */
+	lends = may && memif_closer_take();
+	ret = memif_msg_take(m->ctl, msg, lends ? &fd : NULL);
 	if (ret > 0 && m->server && msg->type != MEMIF_MSG_DISCONNECT)
 		fd = memif_server_msg(m, msg, fd, now_ns);
 	else if (ret > 0 && !m->server)

@@ -55,12 +55,14 @@ int memif_msg_send(int sock, const struct memif_msg *msg, int fd)
 	return n == (ssize_t)sizeof(*msg) ? 0 : n < 0 ? -errno : -EPROTO;
 }
 
-bool memif_msg_lends(int sock)
+int memif_msg_lends(int sock)
 {
 	uint16_t type = 0;
+	ssize_t n = recv(sock, &type, sizeof(type), MSG_PEEK | MSG_DONTWAIT);
 
-	return recv(sock, &type, sizeof(type), MSG_PEEK | MSG_DONTWAIT) > 0 &&
-	       (type == MEMIF_MSG_ADD_REGION || type == MEMIF_MSG_ADD_RING);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	return n > 0 && (type == MEMIF_MSG_ADD_REGION || type == MEMIF_MSG_ADD_RING);
 }
 
 int memif_msg_take(int sock, struct memif_msg *msg, int *fd)

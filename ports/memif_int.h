@@ -274,8 +274,8 @@ void memif_events(struct memif_port *m, uint64_t now_ns);
 void memif_wake_self(struct memif_port *m);
 
 /* memif_ctl.c */
-/* The next message may have a descriptor. */
-bool memif_msg_lends(int sock);
+/* 1: the next message may have a descriptor; 0; -EAGAIN: there is none yet, and it must not be received before it was looked at. */
+int memif_msg_lends(int sock);
 /*
  * As memif_msg_recv(), but *fd is the caller's whatever it returns.  fd NULL: a
  * message with a descriptor is none (-EPROTO), and the kernel drops that, which

@@ -182,9 +182,10 @@ class Client(End):
         for _ in range(200):
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self.sock.settimeout(5)
-            self.sock.connect(path)
-            if self.recv()[0] == HELLO:
-                break
+            with contextlib.suppress(BlockingIOError):  # the queue at the door is full
+                self.sock.connect(path)
+                if self.recv()[0] == HELLO:
+                    break
             self.sock.close() # one too many, until those before are noticed to be gone
             time.sleep(0.01)
         else:
