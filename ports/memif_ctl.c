@@ -381,7 +381,7 @@ static void listener_accept(struct memif_port *m, uint64_t now_ns)
 			continue;
 		}
 		/* No descriptors, or no memory: they stay at the door, and must not wake us meanwhile. */
-		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+		if (sock_starved(-errno)) {
 			listener_door(l, false);
 			m->accept_at = now_ns + MEMIF_ACCEPT_PAUSE_NS;
 		}

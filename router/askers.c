@@ -144,7 +144,7 @@ void router_accept(struct router *r, uint64_t now)
 	size_t len = 0;
 	int fd, rc = sock_accept(r->opts.listener, 0, &fd);
 
-	if (rc && rc != -EPERM && rc != -EAGAIN && rc != -EINTR && rc != -ECONNABORTED)
+	if (sock_starved(rc))
 		r->accept_ns = now + ASK_PAUSE_NS;
 	if (rc)
 		return;

@@ -11,19 +11,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "router/kernel_int.h"
 #include "router/router_int.h"
 
 #define ROUTER_LINKS_NS 100000000ull
 #define ROUTER_RETRY_NS 1000000000ull
 #define ROUTER_GATEWAYS_NS 3000000000ull /* how long a former router's table waits for gateways */
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-}
 
 static void __attribute__((format(printf, 2, 3))) router_note(struct router *r, const char *fmt, ...)
 {
@@ -127,7 +120,7 @@ static void router_links(struct router *r)
 	unsigned int i;
 	bool up;
 
-	r->links_ns = now_ns() + ROUTER_LINKS_NS;
+	r->links_ns = kernel_now_ns() + ROUTER_LINKS_NS;
 	for (i = 0; i < r->ports; i++) {
 		p = &r->port[i];
 		router_drv_take(r);
@@ -163,7 +156,7 @@ static void router_lost(struct router *r)
 		router_drv_give(r);
 		if (lost)
 			router_abandon(r, i, -ENOTCONN, why);
-		else if (area_hangs(r->area, i, now_ns()))
+		else if (area_hangs(r->area, i, kernel_now_ns()))
 			router_abandon(r, i, -ETIMEDOUT, "it answers, but looks packets up no more, and its table is full");
 	}
 }
@@ -253,14 +246,14 @@ static void count_gleaned(void *ctx, uint32_t hop, const struct fib_out *out, si
 static int router_gateways(struct router *r, char err[ROUTER_ERR_MAX])
 {
 	static const struct fib_sink dry = { dry_hop_set, dry_hop_del, dry_route_set, dry_route_del, NULL };
-	const uint64_t end = now_ns() + ROUTER_GATEWAYS_NS;
+	const uint64_t end = kernel_now_ns() + ROUTER_GATEWAYS_NS;
 	char why[KERNEL_ERR_MAX];
 	unsigned int missing;
 	struct pollfd p;
 	int rc;
 
 	rc = follow_open(r, &dry, NULL, err);
-	for (missing = 1; !rc && missing && now_ns() < end;) {
+	for (missing = 1; !rc && missing && kernel_now_ns() < end;) {
 		router_links(r);
 		while (kernel_read(r->kernel))
 			;
@@ -300,9 +293,9 @@ static void router_room(struct router *r)
 			    " NICs more with --mem or --route-mem", strerror(-c.unplaced_rc));
 	before = r->refused;
 	r->refused = c.unplaced;
-	if (!c.unplaced || (c.unplaced >= before && now_ns() < r->retry_ns))
+	if (!c.unplaced || (c.unplaced >= before && kernel_now_ns() < r->retry_ns))
 		return;
-	r->retry_ns = now_ns() + ROUTER_RETRY_NS;
+	r->retry_ns = kernel_now_ns() + ROUTER_RETRY_NS;
 	area_begin(r->area);
 	fib_retry(r->fib);
 	area_commit(r->area);
@@ -336,24 +329,24 @@ static void *router_main(void *arg)
 	unsigned int n;
 
 	while (!__atomic_load_n(&r->stopping, __ATOMIC_ACQUIRE)) {
-		now = now_ns();
+		now = kernel_now_ns();
 		due = kernel_due_ns(r->kernel) < r->links_ns ? kernel_due_ns(r->kernel) : r->links_ns;
 		due = router_askers_due(r) < due ? router_askers_due(r) : due;
 		p[2].fd = r->opts.listener && now >= r->accept_ns ? r->opts.listener->fd : -1;
 		n = router_askers_poll(r, p + 3);
 		if (poll(p, 3 + n, due > now ? (int)((due - now) / 1000000) + 1 : 0) < 0)
 			continue;
-		if (p[1].revents || now_ns() >= kernel_due_ns(r->kernel))
+		if (p[1].revents || kernel_now_ns() >= kernel_due_ns(r->kernel))
 			router_follow(r, p[1].revents);
-		if (now_ns() >= r->links_ns) {
+		if (kernel_now_ns() >= r->links_ns) {
 			router_links(r);
 			router_lost(r);
 			area_poll(r->area);
 			router_room(r);
 		}
-		router_askers_serve(r, p + 3, now_ns());
+		router_askers_serve(r, p + 3, kernel_now_ns());
 		if (p[2].revents)
-			router_accept(r, now_ns());
+			router_accept(r, kernel_now_ns());
 	}
 	return NULL;
 }

@@ -236,6 +236,11 @@ int sock_accept(const struct sock_listener *l, int flags, int *out)
 	return 0;
 }
 
+bool sock_starved(int err)
+{
+	return err && err != -EPERM && err != -EAGAIN && err != -EINTR && err != -ECONNABORTED;
+}
+
 int sock_connect(const struct sock_name *name, int type, unsigned int wait_s, int *out)
 {
 	const struct timeval tv = { .tv_sec = wait_s };

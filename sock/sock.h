@@ -66,6 +66,8 @@ void sock_close(struct sock_listener *l);
 
 /* flags: SOCK_NONBLOCK or 0.  -EPERM: one was there and may not, it is closed; what accept4() says. */
 int sock_accept(const struct sock_listener *l, int flags, int *fd);
+/* What accept says (-errno) is of us, no descriptors or memory left: whoever is at the door stays there, and poll() does not wait. */
+bool sock_starved(int err);
 /* May who is connected? */
 bool sock_trusted(int fd, const struct sock_trust *trust);
 

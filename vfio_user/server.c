@@ -203,7 +203,7 @@ static void welcome(struct vfu_server *s)
 
 	if (err == -EPERM)
 		vfu_stat(&s->stats.refused);
-	else if (err && err != -EAGAIN && err != -EINTR && err != -ECONNABORTED)
+	else if (sock_starved(err))
 		s->accept_after_ms = vfu_now_ms() + ACCEPT_PAUSE_MS;
 	if (err)
 		return;

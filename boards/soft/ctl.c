@@ -422,7 +422,7 @@ static void observer_accept(struct soft_ctl *c)
 	struct observer *ob;
 	int fd, err = sock_accept(&c->listener, SOCK_NONBLOCK, &fd);
 
-	if (err && err != -EPERM && err != -EAGAIN && err != -EINTR && err != -ECONNABORTED)
+	if (sock_starved(err))
 		c->accept_after_ns = soft_now_ns() + ACCEPT_PAUSE_MS * 1000000ull;
 	if (err)
 		return;
@@ -483,10 +483,8 @@ static void error_text(char err[SOFT_ERR_MAX], const char *path, int e)
 		snprintf(err, SOFT_ERR_MAX, "control socket %s: the path exists and is no socket; give another", path);
 	else if (e == -ENAMETOOLONG || e == -EINVAL)
 		snprintf(err, SOFT_ERR_MAX, "control socket: a path has 1 to %zu characters", SOCK_PATH_MAX);
-	else if (e == -ENOLCK || e == -EBUSY)
-		snprintf(err, SOFT_ERR_MAX, "control socket: %s", sock_error(path, e, why));
 	else
-		snprintf(err, SOFT_ERR_MAX, "control socket %s: %s", path, strerror(-e));
+		snprintf(err, SOFT_ERR_MAX, "control socket %s: %s", path, sock_error(path, e, why));
 }
 
 void soft_ctl_more(struct soft_ctl *c, const struct soft_nic *nic, const struct soft_ctl_more *more)

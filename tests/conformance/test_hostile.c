@@ -6,7 +6,6 @@
  *
  * docs/trust.md has the rows of the table below, and a test compares them.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include <p2pnic/csum.h>
 #include "bench.h"
 #include "hostile.h"
+#include "tests/open_fds.h"
 
 #define A HONEST_A
 #define B HONEST_B
@@ -715,18 +715,6 @@ static void attack(struct bench *b, const struct attack *a, const struct mesh_op
 		printf("%-22s %s %s: %s %llu, honest frames %u\n", a->name, ops->name, bench_mode(mode), a->counter,
 		       (unsigned long long)(counter(w.m, a->counter) - before), w.honest.arrived[0] + w.honest.arrived[1]);
 	bench_end(b, a->name, w.m);
-}
-
-static unsigned int open_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n;
 }
 
 int main(int argc, char **argv)

@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -181,28 +180,34 @@ struct memif_msg raw_ring(bool c2s, uint16_t index)
 	return msg;
 }
 
-void raw_client_up(struct raw *r, struct env *port, const char *path, int seals)
+void raw_client_shake(struct raw *r, struct env *port, const char *path, const struct memif_msg ring[2], const int evfd[2])
 {
 	struct memif_msg msg, reply;
 
-	raw_clear(r);
-	raw_client_memory(r, seals);
 	raw_client_connect(r, port, path);
 	msg = raw_init(0);
 	raw_send(r, &msg, -1);
 	assert_int_equal(raw_recv(r, port, &reply, NULL), MEMIF_MSG_ACK);
-	msg = raw_region(0, RAW_BYTES);
+	msg = raw_region(0, r->size);
 	raw_send(r, &msg, r->memfd);
 	assert_int_equal(raw_recv(r, port, &reply, NULL), MEMIF_MSG_ACK);
 	for (unsigned int i = 0; i < 2; i++) {
-		msg = raw_ring(i == 0, 0);
-		raw_send(r, &msg, r->evfd[i]);
+		raw_send(r, &ring[i], evfd[i]);
 		assert_int_equal(raw_recv(r, port, &reply, NULL), MEMIF_MSG_ACK);
 	}
 	msg = (struct memif_msg){ .type = MEMIF_MSG_CONNECT };
 	raw_send(r, &msg, -1);
 	assert_int_equal(raw_recv(r, port, &reply, NULL), MEMIF_MSG_CONNECTED);
 	assert_true(port->port->ops->link_up(port->port));
+}
+
+void raw_client_up(struct raw *r, struct env *port, const char *path, int seals)
+{
+	const struct memif_msg ring[2] = { raw_ring(true, 0), raw_ring(false, 0) };
+
+	raw_clear(r);
+	raw_client_memory(r, seals);
+	raw_client_shake(r, port, path, ring, r->evfd);
 }
 
 void raw_server_listen(struct raw *r, const char *path)
@@ -300,15 +305,4 @@ uint32_t raw_random(uint32_t n)
 	seed ^= seed >> 7;
 	seed ^= seed << 17;
 	return (uint32_t)(seed >> 20) % n;
-}
-
-unsigned int raw_open_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
 }

@@ -39,6 +39,8 @@ struct memif_msg raw_region(uint16_t index, uint64_t size);
 struct memif_msg raw_ring(bool c2s, uint16_t index);
 /* The whole handshake; link up on return. */
 void raw_client_up(struct raw *r, struct env *port, const char *path, int seals);
+/* The same from the connection on, with memory of r's own, and these two rings and their eventfds. */
+void raw_client_shake(struct raw *r, struct env *port, const char *path, const struct memif_msg ring[2], const int evfd[2]);
 
 /* As server of the client port at path. */
 void raw_server_listen(struct raw *r, const char *path);
@@ -49,7 +51,5 @@ void raw_server_up(struct raw *r, struct env *port, unsigned int log2);
 
 /* Below n; the same row of numbers in each process. */
 uint32_t raw_random(uint32_t n);
-/* How many descriptors the process has. */
-unsigned int raw_open_fds(void);
 
 #endif

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "raw.h"
+#include "tests/open_fds.h"
 
 #define SKIPPED 77
 #define PATIENCE_S 30
@@ -198,7 +199,7 @@ static void test_file_never_answered(void **state)
 
 	env_open(&e, server_spec, 32, 2048);
 	env_control(&e);
-	fds = raw_open_fds();
+	fds = open_fds();
 	try(&e, 1, MEMIF_MSG_ADD_REGION);
 	try(&e, 1, MEMIF_MSG_ADD_RING);
 	for (unsigned int i = 0; i < P2P_ARRAY_SIZE(never); i++)
@@ -207,7 +208,7 @@ static void test_file_never_answered(void **state)
 	try(&e, STUCK + 4, MEMIF_MSG_ADD_REGION);
 	assert_true(e.port->stats.peer_errors + e.port->stats.peer_refused >= STUCK + 4 + 6);
 	/* Nobody serves the files any more: they are closed, one after the other. */
-	for (uint64_t end = env_now_ns() + PATIENCE_S * 1000000000ull; raw_open_fds() > fds; env_control(&e))
+	for (uint64_t end = env_now_ns() + PATIENCE_S * 1000000000ull; open_fds() > fds; env_control(&e))
 		assert_true(env_now_ns() < end);
 	raw_client_up(&r, &e, path, F_SEAL_SHRINK);
 	raw_close(&r);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "raw.h"
+#include "tests/open_fds.h"
 #include "tests/unit/sock/filled.h"
 
 #define PATIENCE_S 30 /* SIGALRM ends who sleeps where it must not */
@@ -852,9 +853,9 @@ static void test_no_descriptor_left(void **state)
 {
 	uint64_t end = env_now_ns() + 10000000000ull;
 
-	while (raw_open_fds() != fds_before && env_now_ns() < end)
+	while (open_fds() != fds_before && env_now_ns() < end)
 		usleep(1000);
-	assert_int_equal(raw_open_fds(), fds_before);
+	assert_int_equal(open_fds(), fds_before);
 }
 
 int main(void)
@@ -878,7 +879,7 @@ int main(void)
 	snprintf(path, sizeof(path), "%s/s", dir);
 	snprintf(server_spec, sizeof(server_spec), "memif:%s,role=server", path);
 	snprintf(client_spec, sizeof(client_spec), "memif:%s", path);
-	fds_before = raw_open_fds();
+	fds_before = open_fds();
 	ret = cmocka_run_group_tests(tests, NULL, NULL);
 	rmdir(dir);
 	return ret;

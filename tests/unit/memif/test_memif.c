@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #include "env.h"
+#include "tests/open_fds.h"
 
 #define PATIENCE_NS 10000000000ull
 
@@ -606,17 +606,6 @@ static void test_abstract(void **state)
 	exchange(&s, &c, 100, 64, 2048);
 	env_close(&c);
 	env_close(&s);
-}
-
-static unsigned int open_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
 }
 
 static unsigned int fds_before;

@@ -69,7 +69,7 @@ static void until_down(struct env *e)
 /* As raw_client_up(), with these eventfds and a larger ring C2S behind the other. */
 static void client_up(struct raw *r, struct env *e, const int evfd[2], unsigned int c2s_log2, size_t size)
 {
-	struct memif_msg msg, reply;
+	struct memif_msg ring[2] = { raw_ring(true, 0), raw_ring(false, 0) };
 
 	*r = (struct raw){ .listener = -1, .sock = -1, .memfd = -1, .evfd = { -1, -1 }, .size = size };
 	r->memfd = memfd_create("stall", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -80,24 +80,10 @@ static void client_up(struct raw *r, struct env *e, const int evfd[2], unsigned 
 	r->s2c = (struct memif_ring *)r->base;
 	r->c2s = (struct memif_ring *)(r->base + 4096);
 	r->c2s->cookie = r->s2c->cookie = MEMIF_COOKIE;
-	raw_client_connect(r, e, path);
-	msg = raw_init(0);
-	raw_send(r, &msg, -1);
-	assert_int_equal(raw_recv(r, e, &reply, NULL), MEMIF_MSG_ACK);
-	msg = raw_region(0, size);
-	raw_send(r, &msg, r->memfd);
-	assert_int_equal(raw_recv(r, e, &reply, NULL), MEMIF_MSG_ACK);
-	for (unsigned int i = 0; i < 2; i++) {
-		msg = raw_ring(i == 0, 0);
-		msg.add_ring.offset = i ? 0 : 4096;
-		msg.add_ring.log2_size = (uint8_t)(i ? RAW_LOG2 : c2s_log2);
-		raw_send(r, &msg, evfd[i]);
-		assert_int_equal(raw_recv(r, e, &reply, NULL), MEMIF_MSG_ACK);
-	}
-	msg = (struct memif_msg){ .type = MEMIF_MSG_CONNECT };
-	raw_send(r, &msg, -1);
-	assert_int_equal(raw_recv(r, e, &reply, NULL), MEMIF_MSG_CONNECTED);
-	assert_true(e->port->ops->link_up(e->port));
+	ring[0].add_ring.offset = 4096;
+	ring[0].add_ring.log2_size = (uint8_t)c2s_log2;
+	ring[1].add_ring.offset = 0;
+	raw_client_shake(r, e, path, ring, evfd);
 }
 
 /* A client that goes, keeps its eventfds, rings them, and comes with the same ones. */

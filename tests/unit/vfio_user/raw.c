@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -12,18 +11,7 @@
 #include <unistd.h>
 
 #include "raw.h"
-
-unsigned int count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
+#include "tests/open_fds.h"
 
 void bench_init(struct bench *b, uint32_t timeout_ms)
 {
@@ -41,7 +29,7 @@ void bench_init(struct bench *b, uint32_t timeout_ms)
 	assert_int_equal(fake_init(&b->fake), 0);
 	assert_int_equal(vfu_server_create(&cfg, &b->server), 0);
 	assert_int_equal(vfu_server_start(b->server), 0);
-	b->open_fds = count_fds();
+	b->open_fds = open_fds();
 }
 
 void bench_fini(struct bench *b)
@@ -54,9 +42,9 @@ void bench_fini(struct bench *b)
 
 void bench_check_fds(struct bench *b)
 {
-	for (int i = 0; i < RAW_PATIENCE_MS / 5 && count_fds() != b->open_fds; i++)
+	for (int i = 0; i < RAW_PATIENCE_MS / 5 && open_fds() != b->open_fds; i++)
 		nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
-	assert_int_equal(count_fds(), b->open_fds);
+	assert_int_equal(open_fds(), b->open_fds);
 }
 
 int raw_connect(const char *path)

@@ -28,7 +28,6 @@ void bench_init(struct bench *b, uint32_t timeout_ms);
 void bench_fini(struct bench *b);
 /* Fails unless, soon, all descriptors that came from outside are closed. */
 void bench_check_fds(struct bench *b);
-unsigned int count_fds(void);
 
 int raw_connect(const char *path);
 /* Connects and shakes hands. */

@@ -11,6 +11,7 @@
 
 #include "driver/transport.h"
 #include "raw.h"
+#include "tests/open_fds.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
@@ -150,7 +151,7 @@ static void test_open(void **state)
 		{ "nothing but questions", { .flags = 16, .command = VFU_DMA_READ, .times = 50,
 					     BODY(struct vfu_dma_access, L64(0), L64(1 << 20)) }, -ETIMEDOUT },
 	};
-	unsigned int fds = count_fds();
+	unsigned int fds = open_fds();
 
 	for (size_t i = 0; i < P2P_ARRAY_SIZE(cases); i++) {
 		struct vfu_client *c = NULL;
@@ -160,7 +161,7 @@ static void test_open(void **state)
 		liar_init(&l, &cases[i].lie, 1, false);
 		assert_int_equal(open_client(l.path, &c), cases[i].want);
 		liar_fini(&l);
-		assert_int_equal(count_fds(), fds);
+		assert_int_equal(open_fds(), fds);
 	}
 }
 
@@ -200,7 +201,7 @@ static void test_region_info(void **state)
 		{ "mmap without a descriptor", { BODY(struct vfu_region_info, INFO(32, 7, 0, 4096, 0)) }, 0 },
 		{ "a descriptor without mmap", { BODY(struct vfu_region_info, INFO(32, 3, 0, 4096, 0)), .nfds = 1 }, 0 },
 	};
-	unsigned int fds = count_fds();
+	unsigned int fds = open_fds();
 
 	for (size_t i = 0; i < P2P_ARRAY_SIZE(cases); i++) {
 		struct vfu_client_region r = { .fd = -1 };
@@ -215,7 +216,7 @@ static void test_region_info(void **state)
 		assert_int_equal(r.flags & P2P_RGN_MMAP, 0);
 		vfu_client_close(c);
 		liar_fini(&l);
-		assert_int_equal(count_fds(), fds);
+		assert_int_equal(open_fds(), fds);
 	}
 }
 

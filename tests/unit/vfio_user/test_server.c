@@ -14,6 +14,7 @@
 #include <vfio_user/client.h>
 
 #include "raw.h"
+#include "tests/open_fds.h"
 
 static int setup(void **state)
 {
@@ -111,7 +112,7 @@ static void test_segment_descriptors(void **state)
 	struct bench *b = *state;
 	struct vfu_client *c = open_client(b);
 	struct vfu_client_region r;
-	unsigned int before = count_fds();
+	unsigned int before = open_fds();
 	uint32_t w;
 
 	for (int i = 0; i < 50; i++) {
@@ -121,7 +122,7 @@ static void test_segment_descriptors(void **state)
 	}
 	/* The server is done with what it was asked before. */
 	assert_int_equal(vfu_client_region_read(c, P2P_REGION_SEGMENT, 0, &w, sizeof(w)), 0);
-	assert_int_equal(count_fds(), before);
+	assert_int_equal(open_fds(), before);
 	vfu_client_close(c);
 }
 
