@@ -34,6 +34,11 @@
 	X(U64, age, "age", 0, "SECONDS", 1, 1000000, "bridge: forget a station not heard from for so long (300)") \
 	X(U64, silence, "silence", 0, "MS", 30, 60000, "a NIC not heard from for so long is down; more where NICs are starved of CPU (100)")
 
+/* Of meshes of processes of their own. */
+#define CLI_MESH_OPTIONS(X) \
+	X(U64, max_nics, "max-nics", 0, "N", 1, 32, \
+	  "device memory is laid out for so many NICs, and more can be added until then (as many as are given); not with bn")
+
 /* The router beside them. */
 #define CLI_ROUTING_OPTIONS(X) \
 	X(LIST, tap, "tap", 0, "NIC.PORT=IFNAME", 0, 0, \
@@ -91,6 +96,7 @@
 #define CLI_UP_OPTIONS(X) \
 	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH, or vfio:DDDD:BB:DD.F for a PCI function; repeat for all of the mesh; they are nic0, nic1, ...") \
 	CLI_DRIVER_OPTIONS(X) \
+	CLI_MESH_OPTIONS(X) \
 	X(STR, group, "group", 0, "NAME", 0, 0, \
 	  "vfio: let the members of this group (or its number) take the NICs over: the socket hold-ADDRESS.sock gets 0660 instead of 0600" \
 	  " (docs/trust.md)") \
@@ -101,6 +107,7 @@
 #define CLI_ROUTER_OPTIONS(X) \
 	X(LIST, nic, "nic", 'n', "ADDR", 0, 0, "a NIC: vfio-user:PATH, or vfio:DDDD:BB:DD.F for a PCI function; repeat for all of the mesh, in the order in which `up` had them") \
 	CLI_DRIVER_OPTIONS(X) \
+	CLI_MESH_OPTIONS(X) \
 	CLI_ROUTING_OPTIONS(X) \
 	X(STR, group, "group", 0, "NAME", 0, 0, \
 	  "let the members of this group (or its number) ask the router: its socket gets 0660 instead of 0600, those by which PCI functions" \

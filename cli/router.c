@@ -51,7 +51,7 @@ static int router_bring_up(struct hold *h, struct drv *d, const struct up_addr *
 	part.route = part.route_set = true;
 	rc = up_open_all(h, d, a, o->nic.n, err);
 	if (!rc)
-		rc = up_introduce(d, a, &part, err);
+		rc = up_introduce(d, a, &part, (uint32_t)o->max_nics, err);
 	if (rc)
 		return rc;
 	rc = drv_wait_ready(d, (uint64_t)(timeout * 1e9));

@@ -38,7 +38,8 @@ const struct cli_usage cli_up_usage = {
 		" part is this process, --monitor is needed and the NICs stop when it ends.\n\n"
 		"NICs that run already are adopted: they keep what they run with and lose no frame; options given by name must"
 		" agree, except --pair, which replaces the pairs. A NIC that was restarted is"
-		" introduced to the others anew; give the NICs in the same order as before.\n\n"
+		" introduced to the others anew; give the NICs in the same order as before. A mesh begun with --max-nics grows by another `up`"
+		" that names the new ones behind the rest, and shrinks by one that leaves out those that have been stopped.\n\n"
 		"PCI functions (vfio:) are reset by the kernel when nobody holds them any more: the command stays, asleep, until SIGINT or"
 		" SIGTERM, and then brings them down. Another `up` for the same NICs takes over from it without losing a frame; under systemd the"
 		" descriptors are kept in its store. They must be bound to vfio-pci, which `p2pnic bind` does.\n\n"
@@ -46,6 +47,8 @@ const struct cli_usage cli_up_usage = {
 		" --pair, --bridge and --route, two NICs with equally many ports are paired port by port, and everything else is bridged.",
 	.examples = "  p2pnic up --nic vfio-user:/tmp/a --nic vfio-user:/tmp/b\n"
 		    "  p2pnic up --nic vfio-user:/tmp/a --nic vfio-user:/tmp/b --mode rd --pair a.0=b.0 --monitor\n"
+		    "  p2pnic up --nic vfio-user:/tmp/a --nic vfio-user:/tmp/b --bridge --max-nics 8\n"
+		    "  p2pnic up --nic vfio-user:/tmp/a --nic vfio-user:/tmp/b --nic vfio-user:/tmp/c\n"
 		    "  p2pnic up --nic vfio:0000:03:00.0 --nic vfio:0000:04:00.0\n",
 	.table = { up_opts, sizeof(up_opts) / sizeof(up_opts[0]) },
 };
@@ -171,7 +174,8 @@ int up_open(struct drv *d, const struct up_addr *a, char err[CLI_ERR_MAX])
 	return rc;
 }
 
-int up_introduce(struct drv *d, const struct up_addr *a, const struct cli_driver_opts *part, char err[CLI_ERR_MAX])
+int up_introduce(struct drv *d, const struct up_addr *a, const struct cli_driver_opts *part, uint32_t max_nics,
+		 char err[CLI_ERR_MAX])
 {
 	static struct drv_pair pairs[CLI_MAX_PAIRS];
 	const char *names[P2P_MAX_NICS];
@@ -187,6 +191,7 @@ int up_introduce(struct drv *d, const struct up_addr *a, const struct cli_driver
 	if (rc)
 		return rc;
 	opts.persist = opts.mode != P2P_MODE_BN;
+	opts.max_nics = max_nics;
 	if (drv_held(d) && !part->scrub_set)
 		opts.scrub = true; /* PCI Express may lose writes, shared memory doesn't */
 	rc = drv_bring_up(d, &opts);
@@ -310,7 +315,7 @@ static int up_run(struct drv *d, const struct up_addr *a, const struct cli_up_op
 	rc = up_open_all(&h, d, a, o->nic.n, err);
 	cli_driver_part(&part, o);
 	if (!rc)
-		rc = up_introduce(d, a, &part, err);
+		rc = up_introduce(d, a, &part, (uint32_t)o->max_nics, err);
 	if (rc) {
 		hold_end(&h);
 		return rc;

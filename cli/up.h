@@ -26,7 +26,8 @@ struct hold;
 int up_open(struct drv *d, const struct up_addr *a, char err[CLI_ERR_MAX]);
 /* All of them, by way of whoever holds them (hold_take): then hold_taken() or hold_end(). */
 int up_open_all(struct hold *h, struct drv *d, const struct up_addr *a, unsigned int n, char err[CLI_ERR_MAX]);
-/* Brings all of d up, or adopts them; they run on without the driver (not in bn). */
-int up_introduce(struct drv *d, const struct up_addr *a, const struct cli_driver_opts *part, char err[CLI_ERR_MAX]);
+/* Brings all of d up, or adopts them; they run on without the driver (not in bn).  max_nics: as in drv_opts. */
+int up_introduce(struct drv *d, const struct up_addr *a, const struct cli_driver_opts *part, uint32_t max_nics,
+		 char err[CLI_ERR_MAX]);
 
 #endif

@@ -4,7 +4,8 @@
  *
  * What runs is believed: shape, mode and pairs are read from the NICs' own
  * registers.  Nothing is written to a NIC that runs but what changes: pairs
- * asked for by name, and the entries of a peer that is introduced anew.
+ * asked for by name, the entries of a peer that is introduced anew, and those
+ * of one that is gone and was not given.
  * While wake-ups are exchanged a bell may ring the old descriptor; the sleeper
  * then sees its work at the next heartbeat (P2P_BEAT_NS).
  */
@@ -12,10 +13,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "driver/drv_internal.h"
 
 #define ADOPT_HINT "p2pnic down stops them"
+#define ADOPT_SILENCE_MORE_NS 200000000ull /* a NIC looks now and then whether it still hears its peers */
 
 /* What a running NIC says of its mesh. */
 struct adopt_view {
@@ -62,51 +65,126 @@ static int adopt_read(struct drv *d, struct drv_nic *nic, struct adopt_view *v)
 static int adopt_agree(struct drv *d, const struct adopt_view *ref, const struct drv_nic *ref_nic,
 		       const struct adopt_view *v, const struct drv_nic *nic)
 {
-	if (v->nics != d->n)
-		return drv_fail(d, -EBUSY, "%s runs in a mesh of %" PRIu64 " NICs, %u given; name all of them, or " ADOPT_HINT,
-				nic->name, v->nics, d->n);
-	if (v->index >= d->n)
-		return drv_fail(d, -EPROTO, "%s runs as NIC %" PRIu64 " of %u, which can't be; " ADOPT_HINT, nic->name,
-				v->index, d->n);
-	if (v->slots != ref->slots || v->mode != ref->mode || v->stride != ref->stride || v->queues != ref->queues)
+	if (v->nics > P2P_MAX_NICS || v->index >= v->nics)
+		return drv_fail(d, -EPROTO, "%s runs as NIC %" PRIu64 " of %" PRIu64 ", which can't be; " ADOPT_HINT, nic->name,
+				v->index, v->nics);
+	if (v->nics < d->n)
+		return drv_fail(d, -EBUSY, "%s runs in a mesh with room for %" PRIu64 " NICs, %u given; " ADOPT_HINT
+				", and then up --max-nics makes room", nic->name, v->nics, d->n);
+	if (v->nics != ref->nics || v->slots != ref->slots || v->mode != ref->mode || v->stride != ref->stride || v->queues != ref->queues)
 		return drv_fail(d, -EBUSY, "%s and %s run in different meshes; " ADOPT_HINT, ref_nic->name, nic->name);
 	return 0;
 }
 
-/* Reads what runs; the others take the numbers that are left, their own place if it is free. */
-static int adopt_gather(struct drv *d, struct adopt_view *view, unsigned int *ref)
+/* Who runs has its number: a bit for each. */
+static int adopt_gather(struct drv *d, struct adopt_view *view, unsigned int *ref, uint32_t *taken)
 {
-	bool taken[P2P_MAX_NICS] = { false };
-	unsigned int i, k;
+	unsigned int i;
 	int rc;
 
 	*ref = d->n;
+	*taken = 0;
 	for (i = 0; i < d->n; i++) {
 		if (!adopt_running(&d->nic[i]))
 			continue;
 		rc = adopt_read(d, &d->nic[i], &view[i]);
 		if (rc)
 			return rc;
-		if (*ref == d->n)
+		if (*ref == d->n) {
 			*ref = i;
+			d->max_nics = (uint32_t)view[i].nics;
+		}
 		rc = adopt_agree(d, &view[*ref], &d->nic[*ref], &view[i], &d->nic[i]);
 		if (rc)
 			return rc;
-		if (taken[view[i].index])
+		if (*taken & 1u << view[i].index)
 			return drv_fail(d, -EBUSY, "%s and another run as NIC %" PRIu64 ": different meshes; " ADOPT_HINT,
 					d->nic[i].name, view[i].index);
-		taken[view[i].index] = true;
+		*taken |= 1u << view[i].index;
 		d->nic[i].index = (unsigned int)view[i].index;
 	}
+	return 0;
+}
+
+/* left: numbers of NICs that those running have something of, and that none of them has. */
+static int adopt_left(struct drv *d, uint32_t taken, uint32_t *left)
+{
+	unsigned int i, k;
+	uint64_t ports;
+	int rc;
+
+	*left = 0;
+	for (i = 0; i < d->n; i++) {
+		if (!adopt_running(&d->nic[i]))
+			continue;
+		for (k = 0; k < d->max_nics; k++) {
+			if (taken & 1u << k)
+				continue;
+			rc = drv_reg_read(d, &d->nic[i], drv_peer_reg(k, P2P_PEER_PORTS), 4, &ports);
+			if (rc)
+				return rc;
+			*left |= ports ? 1u << k : 0;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Numbers for those that do not run: their own place if it is free, else that of one that left, else one that nobody had.
+ * gone: those that left and did not return to their own place.
+ */
+static void adopt_places(struct drv *d, uint32_t taken, uint32_t left, uint32_t *gone)
+{
+	unsigned int i, k;
+	uint32_t free;
+
+	*gone = left;
 	for (i = 0; i < d->n; i++) {
 		if (adopt_running(&d->nic[i]))
 			continue;
-		for (k = i; taken[k]; k = (k + 1) % d->n)
-			;
-		taken[k] = true;
+		free = ~taken & (uint32_t)((1ull << d->max_nics) - 1);
+		if (free & 1u << i) {
+			k = i;
+			*gone &= ~(1u << i);
+		} else {
+			k = (unsigned int)__builtin_ctz(free & left ? free & left : free);
+		}
+		taken |= 1u << k;
 		d->nic[i].index = k;
 	}
-	return 0;
+}
+
+/* nic does not hear the one with number k, or stops doing so before the end. */
+static int adopt_missed(struct drv *d, struct drv_nic *nic, unsigned int k, uint64_t end)
+{
+	const struct timespec nap = { 0, 2000000 };
+	uint64_t state;
+	int rc;
+
+	for (;;) {
+		rc = drv_reg_read(d, nic, drv_peer_reg(k, P2P_PEER_STATE), 4, &state);
+		if (rc || state != P2P_PEER_UP)
+			return rc;
+		if (drv_now_ns() >= end)
+			return drv_fail(d, -EBUSY, "%s has NIC %u of %u in its mesh, up and not given; name all that are up, or "
+					ADOPT_HINT, nic->name, k, d->max_nics);
+		nanosleep(&nap, NULL);
+	}
+}
+
+/* Nobody who runs hears these any more; one that has just died is waited for to be missed. */
+static int adopt_gone(struct drv *d, uint32_t gone, uint64_t silence_ms)
+{
+	uint64_t most_ms = silence_ms < P2P_SILENCE_MS_MAX ? silence_ms : P2P_SILENCE_MS_MAX;
+	uint64_t end = drv_now_ns() + most_ms * 1000000 + ADOPT_SILENCE_MORE_NS;
+	unsigned int i, k;
+	int rc = 0;
+
+	for (i = 0; i < d->n; i++)
+		for (k = 0; !rc && adopt_running(&d->nic[i]) && k < d->max_nics; k++)
+			if (gone & 1u << k)
+				rc = adopt_missed(d, &d->nic[i], k, end);
+	return rc;
 }
 
 static const char *adopt_on(uint64_t flag)
@@ -130,6 +208,8 @@ static int adopt_options(struct drv *d, const struct adopt_view *v, const char *
 		return drv_fail(d, -EBUSY, "%s runs with %" PRIu64 " slots, not %u; " ADOPT_HINT, name, v->slots, o->slots);
 	if ((o->set & DRV_SET_BATCH) && v->batch != o->batch)
 		return drv_fail(d, -EBUSY, "%s runs with batch %" PRIu64 ", not %u; " ADOPT_HINT, name, v->batch, o->batch);
+	if (o->max_nics && v->nics != o->max_nics)
+		return drv_fail(d, -EBUSY, "%s runs with room for %" PRIu64 " NICs, not %u; " ADOPT_HINT, name, v->nics, o->max_nics);
 	if (!v->queues || v->queues > P2P_MAX_QUEUES)
 		return drv_fail(d, -EPROTO, "%s runs with %" PRIu64 " queues, which can't be; " ADOPT_HINT, name, v->queues);
 	if (o->queues && v->queues != o->queues)
@@ -168,7 +248,7 @@ static int adopt_shapes(struct drv *d, const struct adopt_view *view)
 	for (i = 0; i < d->n; i++) {
 		struct drv_nic *nic = &d->nic[i];
 
-		nic->shape = (struct p2p_shape){ .nics = d->n, .ports = nic->ports, .buf_size = nic->buf_size,
+		nic->shape = (struct p2p_shape){ .nics = d->max_nics, .ports = nic->ports, .buf_size = nic->buf_size,
 						  .queues = d->queues, .route_bytes = drv_route_bytes(&d->opts, nic) };
 		if (adopt_running(nic)) {
 			nic->shape.route_bytes = view[i].route_bytes;
@@ -386,22 +466,49 @@ static int adopt_returning(struct drv *d, bool *woken)
 	return rc;
 }
 
+/* Who left and has no successor is no more of the mesh; its memory goes, and its bell. */
+static int adopt_forget(struct drv *d, uint32_t gone)
+{
+	unsigned int i, k;
+	int rc = 0;
+
+	for (i = 0; i < d->n; i++) {
+		for (k = 0; adopt_running(&d->nic[i]) && k < d->max_nics && !rc; k++) {
+			if (!(gone & 1u << k) || drv_by_index(d, k))
+				continue;
+			rc = drv_wake_forget(d, &d->nic[i], k);
+			if (!rc)
+				rc = drv_peer_forget(d, &d->nic[i], k);
+		}
+	}
+	return rc;
+}
+
 int drv_adopt(struct drv *d)
 {
 	struct adopt_view view[P2P_MAX_NICS];
 	unsigned int i, ref, back = 0;
+	uint32_t taken, left, gone;
 	bool woken;
 	int rc;
 
-	rc = adopt_gather(d, view, &ref);
+	rc = adopt_gather(d, view, &ref, &taken);
 	if (!rc)
-		rc = adopt_options(d, &view[ref], d->nic[ref].name);
+		rc = adopt_left(d, taken, &left);
+	if (rc)
+		return rc;
+	adopt_places(d, taken, left, &gone);
+	rc = adopt_options(d, &view[ref], d->nic[ref].name);
 	if (!rc)
 		rc = adopt_shapes(d, view);
 	if (!rc)
 		rc = adopt_tables(d);
 	if (!rc)
+		rc = adopt_gone(d, gone, view[ref].silence_ms);
+	if (!rc)
 		rc = drv_bus_place(d);
+	if (!rc)
+		rc = adopt_forget(d, gone);
 	if (rc)
 		return rc;
 	for (i = 0; i < d->n; i++) {

@@ -85,7 +85,7 @@ int drv_step_configure(struct drv *d, struct drv_nic *nic)
 	const struct drv_opts *o = &d->opts;
 	const struct { uint32_t off, v; } reg[] = {
 		{ P2P_NIC_INDEX, nic->index },
-		{ P2P_NUM_NICS, d->n },
+		{ P2P_NUM_NICS, d->max_nics },
 		{ P2P_SLOTS, nic->shape.slots },
 		{ P2P_RX_BUFS, nic->shape.rx_bufs },
 		{ P2P_MODE, o->mode },
@@ -155,7 +155,7 @@ void drv_nic_undo(struct drv *d, struct drv_nic *nic)
 	nic->t->ops->reset(nic->t);
 	nic->t->ops->irq_set(nic->t, P2P_IRQ_WAKE, 0, nic->max_queues, none);
 	for (i = 0; i < nic->max_queues; i++)
-		nic->t->ops->irq_set(nic->t, P2P_IRQ_BELL, i * P2P_MAX_NICS, d->n, none);
+		nic->t->ops->irq_set(nic->t, P2P_IRQ_BELL, i * P2P_MAX_NICS, P2P_MAX_NICS, none);
 	nic->t->ops->dma_unmap_all(nic->t);
 	nic->ours = false;
 }
@@ -166,6 +166,10 @@ static int drv_check_opts(struct drv *d, const struct drv_opts *o)
 
 	if (!d->n)
 		return drv_fail(d, -EINVAL, "no NIC given");
+	if (o->max_nics && (o->max_nics < d->n || o->max_nics > P2P_MAX_NICS))
+		return drv_fail(d, -EINVAL, "room for %u, %u NICs given; ask for %u to %u", o->max_nics, d->n, d->n, P2P_MAX_NICS);
+	if (o->max_nics > d->n && o->mode == P2P_MODE_BN)
+		return drv_fail(d, -EINVAL, "in bn a mesh can't grow: all NICs begin anew with its host part");
 	if (o->mode >= P2P_NUM_MODES)
 		return drv_fail(d, -EINVAL, "mode %u does not exist", o->mode);
 	if (o->cut && o->mode != P2P_MODE_WR)
@@ -215,7 +219,7 @@ static int drv_shape(struct drv *d)
 	int rc;
 
 	for (i = 0; i < d->n; i++) {
-		shapes[i] = (struct p2p_shape){ .nics = d->n, .ports = d->nic[i].ports, .buf_size = d->nic[i].buf_size,
+		shapes[i] = (struct p2p_shape){ .nics = d->max_nics, .ports = d->nic[i].ports, .buf_size = d->nic[i].buf_size,
 						.queues = d->queues, .route_bytes = drv_route_bytes(&d->opts, &d->nic[i]) };
 		mem[i] = d->nic[i].mem_bytes;
 	}
@@ -310,6 +314,7 @@ int drv_bring_up(struct drv *d, const struct drv_opts *o)
 	rc = drv_queues(d);
 	if (rc)
 		return rc;
+	d->max_nics = o->max_nics ? o->max_nics : d->n;
 	for (i = 0; i < d->n; i++)
 		d->nic[i].index = i;
 	rc = drv_bus_place(d);
@@ -363,7 +368,7 @@ void drv_peers(struct drv *d, unsigned int a, struct drv_peers *out)
 	}
 }
 
-static uint64_t drv_now_ns(void)
+uint64_t drv_now_ns(void)
 {
 	struct timespec ts;
 

@@ -14,7 +14,11 @@
  *
  * ADOPTION  If a NIC is found running, drv_bring_up() adopts: NICs that run are
  *   neither reset nor disabled and lose no frame; those given that do not run
- *   (restarted, or new in their place) are introduced alone (adopt.c).
+ *   (restarted, new in their place, or more than before) are introduced alone,
+ *   and NICs of the mesh that are not given, and gone, are forgotten (adopt.c).
+ *
+ * SIZE  A NIC's device memory is laid out for max_nics NICs when it is configured,
+ *   and n of them, fewer or as many, are there.  NIC_INDEX is below max_nics.
  *
  * BUS ADDRESSES  In every NIC, BAR2 of NIC j lies at drv_peer_base(): over kernel VFIO at the BAR's own bus address where the IOMMU
  *   takes it, so that a switch can forward without the root, else in a piece of the space, as bus.h has it.  Pieces have 1 TiB, or
@@ -58,6 +62,7 @@ struct drv_opts {
 	uint32_t queues;  /* of every NIC; 0: as many as all of them can have, 1 in bn and with cut */
 	uint32_t batch, stride;
 	uint32_t age_s, flood_pps, silence_ms;
+	uint32_t max_nics; /* that the mesh may grow to; 0: as many as are given, or as those that run have room for */
 	bool bridge, scrub, backpressure;
 	bool cut;     /* wr: static pairs receive into the egress NIC's memory where they can */
 	bool route;   /* wr, rd: ports in no pair route; driver/route.h */
@@ -119,7 +124,7 @@ struct drv {
 	unsigned int n;
 	struct drv_nic nic[P2P_MAX_NICS];
 	struct drv_opts opts;
-	uint32_t slots, queues;
+	uint32_t slots, queues, max_nics;
 	unsigned int bus_shift;
 	uint64_t bus[DRV_BUS_ITEMS]; /* of the last bring-up */
 	struct vfio_container *vfio; /* NULL: no vfio: NIC yet */

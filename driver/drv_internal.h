@@ -62,6 +62,7 @@ uint32_t drv_flags(const struct drv_opts *o);
 /* What a NIC's routing area will be. */
 uint64_t drv_route_bytes(const struct drv_opts *o, const struct drv_nic *nic);
 struct drv_nic *drv_by_index(struct drv *d, unsigned int index);
+uint64_t drv_now_ns(void);
 
 /* peers.c */
 /* Fills d->bus, by NICs' index and told; notes whom peers reach by another address than its own. */
@@ -78,6 +79,8 @@ int drv_peer_describe(struct drv *d, struct drv_nic *nic, struct drv_nic *peer);
 int drv_peer_introduce(struct drv *d, struct drv_nic *nic, struct drv_nic *peer);
 /* A fresh eventfd for every queue of every NIC, to it and to the same queue's bells of all others. */
 int drv_wake_all(struct drv *d);
+/* nic rings the one with number peer no more. */
+int drv_wake_forget(struct drv *d, struct drv_nic *nic, unsigned int peer);
 /* The same among those in who (a bit by place in d->nic) after drv_wake_all() failed; one that is dead keeps no other from it. */
 void drv_wake_again(struct drv *d, uint32_t who);
 void drv_wake_close(struct drv *d);

@@ -176,7 +176,7 @@ int drv_peer_unmap(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
 int drv_peer_forget(struct drv *d, struct drv_nic *nic, unsigned int peer)
 {
 	struct peer_view v = { .queue_step = 0 };
-	struct p2p_shape s = { .nics = d->n };
+	struct p2p_shape s = { .nics = d->max_nics };
 	uint64_t ports, slots, buf_size, rx_bytes;
 	int rc;
 
@@ -216,7 +216,9 @@ int drv_peer_forget(struct drv *d, struct drv_nic *nic, unsigned int peer)
 	v.rx_step = rx_bytes / ports;
 	v.ring_bytes = p2p_seg_bytes(&s, P2P_SEG_RING);
 	v.buf_bytes = p2p_seg_bytes(&s, P2P_SEG_BUF);
-	return peer_unmap_view(d, nic, peer, &v);
+	rc = peer_unmap_view(d, nic, peer, &v);
+	/* Not before: by it the next driver finds what this one had yet to unmap. */
+	return rc ? rc : drv_reg_write(d, nic, drv_peer_reg(peer, P2P_PEER_PORTS), 4, 0);
 }
 
 int drv_peer_describe(struct drv *d, struct drv_nic *nic, struct drv_nic *peer)
@@ -307,6 +309,16 @@ static int wake_queue(struct drv *d, unsigned int j, unsigned int q, uint32_t wh
 		err = wake_set(d, &d->nic[i], P2P_IRQ_BELL, bell, fd);
 		rc = err ? err : rc;
 	}
+	return rc;
+}
+
+int drv_wake_forget(struct drv *d, struct drv_nic *nic, unsigned int peer)
+{
+	unsigned int q;
+	int rc = 0;
+
+	for (q = 0; !rc && q < d->queues; q++)
+		rc = wake_set(d, nic, P2P_IRQ_BELL, q * P2P_MAX_NICS + peer, -1);
 	return rc;
 }
 

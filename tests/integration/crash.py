@@ -7,7 +7,7 @@ and replacements between them.  A model says what should be after each; NICs, pe
 (docs/reliability.md).
 
 a, b, c, d have two ports each, in a ring of static pairs, with numbered frames both ways through each; b's cables are memif
-servers of its own, the others' far ends are.
+servers of its own, the others' far ends are.  There is room for a fifth, which comes and goes (not in bn).
 """
 import argparse
 import os
@@ -17,11 +17,11 @@ import time
 
 from lib import Failed, Far, P2PNIC, Ring, descriptors, drops, memory_kib, run, wait_for
 
-NICS = Ring.NICS
+NICS, FIFTH = Ring.NICS, 'e'
 SLOTS, CABLE, RATE, BURST = 128, 1024, 1500, 32
 SILENCE_MS = 1500
 MODES = {'wr': ('--mode', 'wr'), 'rd': ('--mode', 'rd'), 'cut': ('--mode', 'wr', '--placement', 'cut'), 'bn': ('--mode', 'bn')}
-EVENTS = ('nic', 'nic', 'nic', 'two', 'noticed', 'stop', 'replace', 'introducing', 'adopting', 'fresh', 'down', 'far', 'cable', 'number')
+EVENTS = ('nic', 'nic', 'nic', 'two', 'noticed', 'stop', 'replace', 'introducing', 'adopting', 'fresh', 'down', 'far', 'cable', 'number', 'grow')
 EVENTS_BN = ('host', 'host', 'nic', 'two', 'host_and_nic', 'host_coming', 'far')
 GROWTH_KIB = 256
 NOT_CERTAIN = ('peer_lost', 'stopped')  # some of these may have been sent
@@ -45,6 +45,7 @@ class Crash:
         self.kills, self.rounds, self.lost_max, self.lost, self.far_no, self.growth = {}, 0, 0, 0, 0, 0
         self.judged, self.burst = [0, 0], 0
         self.ports = {n: 2 for n in NICS}
+        self.room, self.grew = len(NICS) + (mode != 'bn'), 0
         self.proc, self.host, self.base, self.sizes, self.fds = {}, None, {}, {}, {}
         for n in NICS:
             self.start(n)
@@ -88,23 +89,24 @@ class Crash:
         self.gone(since)
 
     def args(self):
-        return [*MODES[self.mode], '--slots', str(SLOTS), '--silence', str(SILENCE_MS), *self.ring.pair_args]
+        room = () if self.mode == 'bn' else ('--max-nics', str(self.room))
+        return [*MODES[self.mode], *room, '--slots', str(SLOTS), '--silence', str(SILENCE_MS), *self.ring.pair_args]
 
-    def running(self):
+    def running(self, names=NICS):
         """NICs that run, as they say; those that are gone do not."""
-        alive = [n for n in NICS if self.proc[n].alive()]
+        alive = [n for n in names if n == FIFTH or self.proc[n].alive()]
         return [n['name'] for n in self.b.show('nics', *alive)['nics'] if n['state'] == 'running']
 
-    def up(self, introduced, adopted):
+    def up(self, introduced, adopted, names=NICS):
         if self.mode == 'bn':
-            self.host = self.b.up_stay(NICS, *self.args())
+            self.host = self.b.up_stay(names, *self.args())
             return
-        told = self.b.up(NICS, *self.args())
+        told = self.b.up(names, *self.args())
         self.is_so((told['introduced'], told['adopted']), (introduced, adopted), 'introduced and adopted')
 
-    def cut_short(self, command, most):
+    def cut_short(self, command, most, names=NICS):
         """A driver that is killed at a random moment of its life, or has just ended well."""
-        args = [*self.b.addresses(NICS), *(self.args() if command == 'up' else ())]
+        args = [*self.b.addresses(names), *(self.args() if command == 'up' else ())]
         p = self.b.start(command, [P2PNIC, command, *args, *(('--monitor',) if self.mode == 'bn' else ())])
         time.sleep(self.rng.random() ** 2 * most)
         if p.alive():
@@ -113,18 +115,18 @@ class Crash:
         elif p.popen.returncode:
             raise Failed(f'{command} ended with status {p.popen.returncode}: {p.err.strip()[-300:]}')
 
-    def driver_dies(self, command='up', most=0.15):
+    def driver_dies(self, command='up', most=0.15, names=NICS):
         """NICs that ran on."""
         since = time.monotonic()
-        self.cut_short(command, most)
+        self.cut_short(command, most, names)
 
         def rests():
             """What the death of its driver stops has stopped once it looks the same twice."""
-            one = self.running()
-            return one == self.running() and [one]
+            one = self.running(names)
+            return one == self.running(names) and [one]
         there = wait_for('NICs have taken note of the death', 5, rests)[0]
         self.gone(since)
-        self.up(len(NICS) - len(there), len(there))
+        self.up(len(names) - len(there), len(there), names)
         return there
 
     # --- what is compared with the model ---
@@ -144,12 +146,12 @@ class Crash:
         except Failed:
             raise Failed(f'{self.where}: {what}: {got[0]}, should be {want}') from None
 
-    def state(self, dead=()):
-        """Every NIC that lives, its links, every peer as it sees it."""
-        alive = [n for n in NICS if n not in dead]
+    def state(self, dead=(), fifth='absent'):
+        """Every NIC that lives, its links, every peer as it sees it; of the fifth, if there is room, what it is."""
+        alive = [n for n in NICS if n not in dead] + ([FIFTH] if fifth == 'up' else [])
         mode = 'wr' if self.mode == 'cut' else self.mode
-        peers = ['down' if m in dead else 'up' for m in NICS]
-        want = {n: ('running', mode, k, len(NICS), [True] * self.ports[n], peers) for k, n in enumerate(NICS) if n in alive}
+        peers = ['down' if m in dead else 'up' for m in NICS] + [fifth] * (self.room - len(NICS))
+        want = {n: ('running', mode, k, self.room, [True] * self.ports.get(n, 2), peers) for k, n in enumerate((*NICS, FIFTH)) if n in alive}
         self.becomes('state, mode, number, NICs, links and peers', want, lambda: {
             n: (v['state'], v['mode'], v['index'], v['nics'], [p['link'] for p in v['ports']], [p['state'] for p in v['peers']])
             for n, v in self.b.stats(*alive).items()})
@@ -325,11 +327,32 @@ class Crash:
         self.far.ask('join', c)
 
     def do_number(self):
-        """Another number of NICs than they run with is refused, and disturbs nobody."""
+        """Whoever is up can't be left out; that is refused, and disturbs nobody."""
         some = self.rng.sample(NICS, 3)
         r = self.b.call([P2PNIC, 'up', *self.b.addresses(some), *MODES[self.mode]])
-        if r.status != 1 or 'runs in a mesh of 4 NICs, 3 given; name all of them' not in r.err:
+        if r.status != 1 or 'in its mesh, up and not given; name all that are up' not in r.err:
             raise Failed(f'{self.where}: up with 3 of 4 NICs: status {r.status}, {r.err!r}')
+
+    def do_grow(self):
+        """A fifth is added, by a driver that may die meanwhile, and leaves in order or by death: nobody else notices."""
+        both = (*NICS, FIFTH)
+        fifth = self.b.nic(FIFTH, 'null:', 'null:')
+        if self.rng.random() < 0.5:
+            there = self.driver_dies(names=both)
+            self.is_so(set(NICS) - set(there), set(), 'NICs that did not run on')
+        else:
+            self.up(1, len(NICS), both)
+        self.state(fifth='up')
+        self.forwards(self.flows)
+        if self.rng.random() < 0.5:
+            fifth.kill()
+            self.killed('NIC')
+        else:
+            self.is_so(fifth.stop(), 0, 'the fifth ends with status')
+        if self.rng.random() < 0.3:
+            self.cut_short('up', 2)
+        self.up(0, len(NICS))
+        self.grew += 1
 
     def no_host(self):
         self.becomes('NICs that run without their host', [], self.running)
@@ -410,7 +433,7 @@ class Crash:
             self.b.down(NICS)
         self.is_so([self.proc[n].stop() for n in NICS], [0] * len(NICS), 'NICs end with status')
         self.is_so(self.far.stop(), 0, 'far ends end with status')
-        self.b.check(True, f'{self.mode} seed {self.seed}: {self.rounds} rounds, killed {self.kills}; lost_in_kill {self.lost}, at most '
+        self.b.check(True, f'{self.mode} seed {self.seed}: {self.rounds} rounds, {self.grew} times a fifth came and went, killed {self.kills}; lost_in_kill {self.lost}, at most '
                      f'{self.lost_max} in a round; memory grew by {self.growth} KiB at most; descriptors judged {self.judged[0]} of {self.judged[1]} times; {self.burst} frames of bursts, '
                      'each came out or was counted')
 

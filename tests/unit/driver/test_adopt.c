@@ -59,12 +59,19 @@ static struct fake_world *world_up(void)
 	return w;
 }
 
-static void check_untouched(const struct fake_world *w)
+/* The first n were opened and closed, and no more. */
+static void check_untouched_first(const struct fake_world *w, unsigned int n)
 {
 	unsigned int k;
 
 	for (k = 0; k < w->events; k++)
-		assert_true(w->event[k].what == FAKE_ATTACH || w->event[k].what == FAKE_DETACH);
+		if (w->event[k].nic < n)
+			assert_true(w->event[k].what == FAKE_ATTACH || w->event[k].what == FAKE_DETACH);
+}
+
+static void check_untouched(const struct fake_world *w)
+{
+	check_untouched_first(w, w->n);
 }
 
 static int by_place(const void *a, const void *b)
@@ -79,7 +86,7 @@ static void check_same(struct fake_world *w, struct fake_world *like)
 	unsigned int i, p;
 
 	assert_true(fake_wakes_fit(w));
-	for (i = 0; i < NICS; i++) {
+	for (i = 0; i < w->n; i++) {
 		struct fake *a = &w->nic[i], *b = &like->nic[i];
 
 		assert_true(a->running && a->persist && a->wake[0]);
@@ -92,7 +99,7 @@ static void check_same(struct fake_world *w, struct fake_world *like)
 			assert_int_equal(*fake_reg(a, P2P_PORT_BLOCK + p * P2P_PORT_BLOCK_BYTES + P2P_PORT_PAIR),
 					 *fake_reg(b, P2P_PORT_BLOCK + p * P2P_PORT_BLOCK_BYTES + P2P_PORT_PAIR));
 		assert_memory_equal(&a->reg[P2P_PEER_BLOCK / 4], &b->reg[P2P_PEER_BLOCK / 4],
-				    NICS * P2P_PEER_BLOCK_BYTES / 4 * sizeof(a->reg[0]));
+				    w->n * P2P_PEER_BLOCK_BYTES / 4 * sizeof(a->reg[0]));
 	}
 }
 
@@ -175,7 +182,10 @@ static void test_refuses(void **state)
 	o.set_flags = P2P_FLAG_CUT;
 	refuse(w, &o, NICS);
 	drv_opts_init(&o);
-	refuse(w, &o, NICS - 1); /* a mesh of three */
+	refuse(w, &o, NICS - 1); /* the third is up */
+	o.max_nics = NICS + 1;
+	refuse(w, &o, NICS);
+	o.max_nics = 0;
 	*fake_reg(&w->nic[1], P2P_NIC_INDEX) = 0;
 	refuse(w, &o, NICS);
 	*fake_reg(&w->nic[1], P2P_NIC_INDEX) = 1;
@@ -427,6 +437,140 @@ static void test_gone_again(void **state)
 	every_failure(true);
 }
 
+static const unsigned int four[] = { 0, 1, 2, 3 };
+
+/* Four NICs, of which the first n are up, with room for `room`. */
+static struct fake_world *world_growing(unsigned int n, unsigned int room)
+{
+	struct fake_world *w = fake_world_make(4, 2, MEM, 2048);
+	struct drv *d = open_all(w, four, n);
+	struct drv_opts o;
+
+	options(&o);
+	o.max_nics = room;
+	o.silence_ms = 30;
+	assert_int_equal(drv_bring_up(d, &o), 0);
+	assert_int_equal(d->max_nics, room ? room : n);
+	drv_destroy(d);
+	w->events = 0;
+	return w;
+}
+
+static unsigned int place_of(struct fake_world *w, unsigned int nic)
+{
+	return *fake_reg(&w->nic[nic], P2P_NIC_INDEX);
+}
+
+/* What NIC i has mapped of the one with number k. */
+static unsigned int maps_of(const struct fake_world *w, unsigned int i, unsigned int k)
+{
+	unsigned int m, n = 0;
+
+	for (m = 0; m < w->nic[i].maps; m++)
+		n += w->nic[i].map[m].iova >> 40 == k + 1;
+	return n;
+}
+
+static int adopt_these(struct fake_world *w, const unsigned int *order, unsigned int n, const struct drv_opts *o, char why[DRV_ERR_MAX])
+{
+	struct drv *d = open_all(w, order, n);
+	int rc = drv_bring_up(d, o);
+
+	if (!rc)
+		assert_int_equal(drv_wait_ready(d, 0), 0);
+	if (why)
+		snprintf(why, DRV_ERR_MAX, "%s", drv_error(d));
+	drv_destroy(d);
+	return rc;
+}
+
+static void check_ran_on(const struct fake_world *w, unsigned int but)
+{
+	unsigned int k;
+
+	for (k = 0; k < w->events; k++) {
+		const struct fake_event *e = &w->event[k];
+
+		assert_false(e->nic != but && (e->what == FAKE_RESET || e->what == FAKE_DISABLE || e->what == FAKE_UNMAP_ALL));
+	}
+}
+
+/* A fourth is added, one is stopped and left out, another comes in its place: the others run on, and all is as if it had been so. */
+static void test_grows_and_shrinks(void **state)
+{
+	static const unsigned int rest[] = { 0, 2, 3 }, first[] = { 3, 0, 1, 2 }, other[] = { 0, 2, 3, 1 };
+	const unsigned int each = FAKE_QUEUES * (1 + 3 + 2);
+	struct fake_world *like = world_growing(4, 4), *w = world_growing(3, 4);
+	struct drv_opts o;
+	unsigned int i;
+
+	drv_opts_init(&o);
+	assert_int_equal(adopt_these(w, first, 4, &o, NULL), 0); /* given first, and has a place of its own nevertheless */
+	check_ran_on(w, 3);
+	assert_int_equal(place_of(w, 3), 3);
+	check_same(w, like);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(w->nic[i].maps, 3 * each);
+
+	fake_power_cycle(&w->nic[1]);
+	w->events = 0;
+	assert_int_equal(adopt_these(w, rest, 3, &o, NULL), 0);
+	check_ran_on(w, 1);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(maps_of(w, i, 1), 0);
+	assert_int_equal(*fake_reg(&w->nic[0], P2P_PEER_BLOCK + P2P_PEER_BLOCK_BYTES + P2P_PEER_CTRL), 0);
+	w->events = 0;
+	assert_int_equal(adopt_these(w, rest, 3, &o, NULL), 0); /* once is enough */
+	check_untouched(w);
+
+	assert_int_equal(adopt_these(w, other, 4, &o, NULL), 0);
+	check_ran_on(w, 1);
+	assert_int_equal(place_of(w, 1), 1);
+	check_same(w, like);
+	fake_world_free(w);
+	fake_world_free(like);
+}
+
+/* Who comes takes the place of who left before one that nobody had, with its pairs. */
+static void test_place_of_who_left(void **state)
+{
+	static const unsigned int order[] = { 0, 2, 3 };
+	struct fake_world *w = world_growing(3, 5);
+	struct drv_opts o;
+
+	drv_opts_init(&o);
+	fake_power_cycle(&w->nic[1]);
+	assert_int_equal(adopt_these(w, order, 3, &o, NULL), 0);
+	assert_int_equal(place_of(w, 3), 1);
+	assert_int_equal(*fake_reg(&w->nic[3], P2P_PORT_BLOCK + P2P_PORT_PAIR), P2P_PAIR(0, 0));
+	check_ran_on(w, 3);
+	fake_world_free(w);
+}
+
+static void test_refuses_to_grow(void **state)
+{
+	static const unsigned int rest[] = { 0, 2 }, instead[] = { 0, 2, 3 };
+	struct fake_world *w = world_growing(3, 3);
+	char why[DRV_ERR_MAX];
+	struct drv_opts o;
+
+	drv_opts_init(&o);
+	assert_int_equal(adopt_these(w, four, 4, &o, why), -EBUSY);
+	assert_non_null(strstr(why, "room for 3 NICs, 4 given"));
+	assert_int_equal(adopt_these(w, rest, 2, &o, why), -EBUSY);
+	assert_non_null(strstr(why, "NIC 1 of 3 in its mesh, up and not given"));
+	assert_int_equal(adopt_these(w, instead, 3, &o, why), -EBUSY); /* the place that is left is not free */
+	assert_non_null(strstr(why, "NIC 1 of 3 in its mesh, up and not given"));
+	check_untouched_first(w, 3);
+	*fake_reg(&w->nic[1], P2P_NUM_NICS) = 4;
+	assert_int_equal(adopt_these(w, four, 3, &o, why), -EBUSY);
+	assert_non_null(strstr(why, "different meshes"));
+	*fake_reg(&w->nic[1], P2P_NUM_NICS) = 33;
+	assert_int_equal(adopt_these(w, four, 3, &o, why), -EPROTO);
+	check_untouched_first(w, 3);
+	fake_world_free(w);
+}
+
 static void test_too_little_memory(void **state)
 {
 	struct fake_world *w = world_up();
@@ -458,6 +602,9 @@ int main(void)
 		cmocka_unit_test(test_introduces_two),
 		cmocka_unit_test(test_failed_introduction),
 		cmocka_unit_test(test_gone_again),
+		cmocka_unit_test(test_grows_and_shrinks),
+		cmocka_unit_test(test_place_of_who_left),
+		cmocka_unit_test(test_refuses_to_grow),
 		cmocka_unit_test(test_too_little_memory),
 	};
 

@@ -31,6 +31,8 @@ struct death {
 	const char *name;
 	enum p2p_mode mode;
 	unsigned int back[NICS]; /* 0: runs; else it comes back with so many ports */
+	unsigned int at_first; /* so many of the NICs are up before, with room for all; 0: all */
+	bool leaves; /* NIC 1 is stopped, and the others are given alone */
 	bool fresh, down;
 	bool route, router; /* the NICs have routing areas; a router begins and ends on them */
 	bool elsewhere; /* a router before it had its punts in another place */
@@ -50,12 +52,20 @@ static const struct death deaths[] = {
 	{ "another in its place, then a third", P2P_MODE_RD, .back = { 0, 3, 0 }, .then = 4, .least = 150 },
 	{ "another in its place, then the first", P2P_MODE_WR, .back = { 0, 4, 0 }, .then = 2, .least = 150 },
 	{ "two came back", P2P_MODE_WR, .back = { 2, 0, 2 }, .least = 150 },
+	{ "a third is added", P2P_MODE_RD, .at_first = 2, .least = 150 },
+	{ "one has left", P2P_MODE_RD, .leaves = true, .least = 80 },
 	{ "router in wr", P2P_MODE_WR, .route = true, .router = true, .least = 120 },
 	{ "router after one that had another place", P2P_MODE_RD, .route = true, .router = true, .elsewhere = true, .least = 120 },
 	{ "router, then one with fewer queues", P2P_MODE_RD, .route = true, .router = true, .anew = 1, .least = 120 },
 };
 
-static void options(struct drv_opts *o, const struct death *x)
+/* The NICs that a driver is given; first: the one that brings up what there is before. */
+static bool given(const struct death *x, unsigned int nic, bool first)
+{
+	return first ? !x->at_first || nic < x->at_first : !x->leaves || nic != 1;
+}
+
+static void options(struct drv_opts *o, const struct death *x, unsigned int n)
 {
 	drv_opts_init(o);
 	o->mode = x->mode;
@@ -65,10 +75,11 @@ static void options(struct drv_opts *o, const struct death *x)
 	o->queues = x->queues;
 	o->set = DRV_SET_PAIRS;
 	o->pairs = pairs;
-	o->num_pairs = 2;
+	o->num_pairs = n - 1;
+	o->max_nics = x->fresh ? 0 : NICS;
 }
 
-static struct drv *open_all(struct fake_world *w)
+static struct drv *open_all(struct fake_world *w, const struct death *x, bool first)
 {
 	struct transport *t;
 	struct drv *d;
@@ -78,6 +89,8 @@ static struct drv *open_all(struct fake_world *w)
 	if (drv_create(&d))
 		abort();
 	for (k = 0; k < NICS; k++) {
+		if (!given(x, k, first))
+			continue;
 		snprintf(name, sizeof(name), "nic%u", k);
 		if (transport_local_open(&t, &fake_ops, &w->nic[k]) || drv_add(d, t, name))
 			abort();
@@ -119,13 +132,13 @@ static int route(struct fake_world *w, struct drv *d)
 }
 
 /* The driver's part that may be cut short; 0 or what failed. */
-static int drive(struct fake_world *w, const struct death *x)
+static int drive_these(struct fake_world *w, const struct death *x, bool first)
 {
-	struct drv *d = open_all(w);
+	struct drv *d = open_all(w, x, first);
 	struct drv_opts o;
 	int rc;
 
-	options(&o, x);
+	options(&o, x, d->n);
 	if (x->down) {
 		rc = drv_down(d);
 	} else {
@@ -139,6 +152,11 @@ static int drive(struct fake_world *w, const struct death *x)
 		fprintf(stderr, "%s: %s\n", x->name, drv_error(d));
 	drv_destroy(d);
 	return rc;
+}
+
+static int drive(struct fake_world *w, const struct death *x)
+{
+	return drive_these(w, x, false);
 }
 
 /* In a child that is killed before access `at`; true: it came through before. */
@@ -176,7 +194,9 @@ static struct fake_world *before(const struct death *x)
 	for (k = 0; x->route && k < NICS; k++)
 		*fake_reg(&w->nic[k], P2P_FEATURES) = P2P_FEAT_ALL | P2P_FEAT_ROUTE;
 	if (!x->fresh)
-		assert_int_equal(drive(w, &up), 0);
+		assert_int_equal(drive_these(w, &up, true), 0);
+	if (x->leaves)
+		fake_power_cycle(&w->nic[1]);
 	for (k = 0; k < NICS; k++) {
 		if (x->back[k])
 			come_back(&w->nic[k], x->back[k]);
@@ -202,7 +222,7 @@ static void check_same(struct fake_world *w, struct fake_world *like, const char
 
 	for (i = 0; i < NICS; i++) {
 		struct fake *a = &w->nic[i], *b = &like->nic[i];
-		bool same = a->running && a->persist && a->maps == b->maps;
+		bool same = a->running == b->running && a->persist == b->persist && a->maps == b->maps;
 
 		qsort(a->map, a->maps, sizeof(a->map[0]), by_place);
 		qsort(b->map, b->maps, sizeof(b->map[0]), by_place);
@@ -228,8 +248,9 @@ static void check_ran_on(const struct fake_world *w, const struct death *x, unsi
 
 	for (k = 0; !x->fresh && !x->down && !x->anew && k < w->events; k++) {
 		const struct fake_event *e = &w->event[k];
+		bool ran = !x->back[e->nic] && given(x, e->nic, true);
 
-		if (!x->back[e->nic] && (e->what == FAKE_RESET || e->what == FAKE_DISABLE || e->what == FAKE_UNMAP_ALL))
+		if (ran && (e->what == FAKE_RESET || e->what == FAKE_DISABLE || e->what == FAKE_UNMAP_ALL))
 			fail_msg("%s: killed before access %u: NIC %u was stopped", x->name, at, e->nic);
 	}
 }
