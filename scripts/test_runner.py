@@ -197,8 +197,8 @@ class Runner:
         self.tally.record(build, test['name'], outcome, seconds, output)
 
     def build(self, build, tests, prefix):
-        # Those with networks, processes and pinned threads run alone; the rest share the cores.
-        alone = [t for t in tests if not t['is_parallel'] or 'integration' in suites_of(t)]
+        # Those with networks, pinned threads and moments that matter run alone; the rest share the cores.
+        alone = [t for t in tests if not t['is_parallel']]
         # Those that may take long first, so that none of them is left to one core in the end.
         shared = sorted((t for t in tests if t not in alone), key=lambda t: -t['timeout'])
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -318,7 +318,7 @@ def main():
         print(f'./test: no test is called {" or ".join(opts.names)}; ./test --list names them', file=sys.stderr)
         return 2
     if tally.retried:
-        print('tried twice: ' + ', '.join(tally.retried))
+        print('tried twice: ' + ', '.join(sorted(tally.retried)))
     if tally.failures:
         print('failed: ' + ', '.join(tally.failures))
     slowest = ', '.join(f'{name} {t:.0f} s' for t, name in sorted(tally.times, reverse=True)[:5])

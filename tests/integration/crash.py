@@ -15,7 +15,7 @@ import random
 import sys
 import time
 
-from lib import Failed, Far, P2PNIC, Ring, descriptors, drops, memory_kib, run, wait_for
+from lib import Failed, Far, P2PNIC, Ring, descriptors, drops, memory_kib, run, side_by_side, wait_for
 
 NICS, FIFTH = Ring.NICS, 'e'
 SLOTS, CABLE, RATE, BURST = 128, 1024, 1500, 32
@@ -438,17 +438,11 @@ class Crash:
                      'each came out or was counted')
 
 
-def side_by_side(b):
-    """A process of its own for each mode, all at once; kills of all."""
-    procs = [b.start(m, [sys.executable, os.path.abspath(__file__), '--mode', m, *(f'--{k}={getattr(ARGS, k)}' for k in (
-        'seed', 'seeds', 'kills', 'minutes'))]) for m in ARGS.mode.split(',')]
-    total = 0
-    for p in procs:
-        status = p.wait(ARGS.minutes * 60 + 120)
-        print(p.out, end='', flush=True)
-        b.equal(status, 0, f'{p.name} ends with status')
-        total += sum(int(line.split()[1]) for line in p.out.splitlines() if line.endswith(' kills') and len(line.split()) == 3)
-    return total
+def together(b):
+    """Kills of all modes."""
+    said = side_by_side(b, ARGS.minutes * 60 + 120, {m: ('--mode', m, *(f'--{k}={getattr(ARGS, k)}' for k in (
+        'seed', 'seeds', 'kills', 'minutes'))) for m in ARGS.mode.split(',')})
+    return sum(int(line.split()[1]) for out in said for line in out.splitlines() if line.endswith(' kills') and len(line.split()) == 3)
 
 
 def one_by_one(b):
@@ -468,7 +462,7 @@ def one_by_one(b):
 
 def main(b):
     if ARGS.together:
-        total = side_by_side(b)
+        total = together(b)
     else:
         total = one_by_one(b)
     b.say(f'{total} kills')

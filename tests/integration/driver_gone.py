@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The driver is stopped, killed, and a new one adopts the NICs: forwarding does not notice."""
 import signal
+import sys
 import time
 
-from lib import cpu_ns, drops, first_difference, numbered_frames, pcap_read, pcap_write, run, wait_for
+from lib import cpu_ns, drops, first_difference, numbered_frames, pcap_read, pcap_write, run, side_by_side, wait_for
 
 RATE, COUNT = 20000, 120000
 FILE_RATE, FILE_COUNT = 4000, 24000
@@ -66,10 +67,14 @@ def one_mode(b, mode, extra=()):
     b.check(not wrong, f'{mode}: capture: ' + (wrong or 'byte-identical and in order'))
 
 
+MODES = {'wr': ('wr',), 'rd': ('rd',), 'cut': ('wr', ('--placement', 'cut'))}
+
+
 def main(b):
-    for mode in ('wr', 'rd'):
-        one_mode(b, mode)
-    one_mode(b, 'wr', ('--placement', 'cut'))
+    if sys.argv[1:]:
+        one_mode(b, *MODES[sys.argv[1]])
+    else:
+        side_by_side(b, 80, {m: (m,) for m in MODES})
 
 
 run(main)

@@ -5,7 +5,9 @@
 a and b exchange captures.  c and d are added one after the other, each with a capture that comes out at another port of a or b.
 c is stopped and left out, and e, with more ports, takes the place.  All are in pairs; or the bridge floods all to all.
 """
-from lib import drops, first_difference, numbered_frames, pcap_read, pcap_write, refused, run, wait_for
+import sys
+
+from lib import drops, first_difference, numbered_frames, pcap_read, pcap_write, refused, run, side_by_side, wait_for
 
 RATE, COUNT, FEW = 4000, 14000, 1500
 WHERE = {'c': 'a.1', 'd': 'b.1', 'e': 'a.1'}  # whose capture comes out where
@@ -75,8 +77,10 @@ def one_mode(b, mode):
 
 
 def main(b):
-    for mode in MODES:
-        one_mode(b, mode)
+    if sys.argv[1:]:
+        one_mode(b, sys.argv[1])
+        return
+    side_by_side(b, 100, {m: (m,) for m in MODES})
     b.nic('x', 'null:'), b.nic('y', 'null:')
     refused(b, ['up', *b.addresses('xy'), '--max-nics', '1'], 'room for 1, 2 NICs given')
     refused(b, ['up', *b.addresses('xy'), '--max-nics', '33'], '--max-nics')

@@ -5,9 +5,10 @@
 a, b and c exchange captures over three pairs, each way.  d is paired with a; behind d's cable (memif) is a
 forwarder of its own with captures, which outlives d.  All frames differ, so that what arrives tells what was lost.
 """
+import sys
 import time
 
-from lib import drops, numbered_frames, pcap_read, pcap_write, run, subsequence_faults, wait_for
+from lib import drops, numbered_frames, pcap_read, pcap_write, run, side_by_side, subsequence_faults, wait_for
 
 RATE, COUNT = 4000, 32000
 SLOTS = 256
@@ -123,11 +124,15 @@ def one_mode(b, mode, extra=()):
     b.say(f'{mode}: peer_lost at a {stats["a"]["drops"]["peer_lost"]}, drops of b and c {drops(stats["b"])} {drops(stats["c"])}')
 
 
+MODES = {'wr': ('wr',), 'rd': ('rd',), 'cut': ('wr', ('--placement', 'cut'))}
+
+
 def main(b):
     b.frames = {}
-    for mode in ('wr', 'rd'):
-        one_mode(b, mode)
-    one_mode(b, 'wr', ('--placement', 'cut'))
+    if sys.argv[1:]:
+        one_mode(b, *MODES[sys.argv[1]])
+    else:
+        side_by_side(b, 110, {m: (m,) for m in MODES})
 
 
 run(main)

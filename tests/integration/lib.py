@@ -455,6 +455,17 @@ def run(main):
     sys.exit(0 if ended else 1)
 
 
+def side_by_side(b, seconds, cases):
+    """This test with each of these arguments, in processes of their own, all at once: what they wait for they wait for together.
+    Returns what they printed."""
+    procs = [b.start(name, [sys.executable, os.path.abspath(sys.argv[0]), *argv]) for name, argv in cases.items()]
+    for p in procs:
+        status = p.wait(seconds)
+        print(p.out, end='', flush=True)
+        b.equal(status, 0, f'{p.name} ends with status')
+    return [p.out for p in procs]
+
+
 # --- captures ---
 
 LINKTYPE_ETHERNET = 1

@@ -3,9 +3,10 @@
 """One of four ports' cables stands still: the others lose nothing.  Two ingresses that overload one port share it."""
 import json
 import signal
+import sys
 import time
 
-from lib import CABLE, Failed, drops, run, wait_for
+from lib import CABLE, Failed, drops, run, side_by_side, wait_for
 
 RATE, COUNT = 5000, 20000
 DRAIN_RATE, DRAIN_MS = 20000, 2500
@@ -85,9 +86,14 @@ def shares(b, mode, sizes):
     b.equal([p.stop() for p in nics], [0, 0, 0], f'{mode}: NICs end with status')
 
 
+CASES = {'wr': ('wr', ()), 'rd': ('rd', ()), 'off': ('wr', ('--backpressure', 'off'))}
+
+
 def main(b):
-    for mode, args in (('wr', ()), ('rd', ()), ('wr', ('--backpressure', 'off'))):
-        standing(b, mode, args)
+    if sys.argv[1:]:
+        standing(b, *CASES[sys.argv[1]])
+        return
+    side_by_side(b, 60, {c: (c,) for c in CASES})
     for mode in ('wr', 'rd'):
         shares(b, mode, (64, 64))
 

@@ -35,6 +35,9 @@ test('every', sh, args: ['-c', 'exit 0'], suite: ['integration', 'every-build'])
 test('flaky', sh, args: ['-c', 'test -e flaky.seen && exit 0; touch flaky.seen; echo was away; exit 4'], suite: 'integration')
 test('broken', sh, args: ['-c', 'echo still; exit 5'], suite: 'integration')
 test('lone', sh, args: ['-c', 'exit 0'], suite: ['unit', 'one-thread'])
+foreach name : ['alone', 'alone_too']
+  test(name, sh, args: ['-c', 'mkdir alone && sleep 0.3 && rmdir alone'], suite: 'integration', is_parallel: false)
+endforeach
 test('slow', sh, args: ['-c', 'exit 0'], suite: ['integration', 'long'])
 executable('unused', 'leak.c')
 test('leak', executable('leak', 'leak.c'), suite: 'unit')
@@ -72,7 +75,8 @@ has '    \| was away'
 has "ok   gcc    flaky $times"
 has "again gcc    broken: exit status 5 $times"
 has "FAIL gcc    broken: exit status 5 $times"
-has 'tried twice: gcc flaky, gcc broken'
+has 'tried twice: gcc broken, gcc flaky'
+has "ok   gcc    alone_too $times"
 grep -q 'again.*bad' "$work/out" && fail 'a conformance test was tried twice'
 has "ok   gcc    orphan $times"
 has "ok   gcc    leak $times"
@@ -86,7 +90,7 @@ has "ok   asan   race $times"
 has "ok   tsan   leak $times"
 if ! grep -q '^skip tsan   race: ThreadSanitizer' "$work/out"; then
 	has "FAIL tsan   race: exit status 99 $times"
-	[ "$(tail -n 1 "$work/out")" = '19 passed, 9 failed, 1 skipped' ] || fail "it closes with: $(tail -n 1 "$work/out")"
+	[ "$(tail -n 1 "$work/out")" = '21 passed, 9 failed, 1 skipped' ] || fail "it closes with: $(tail -n 1 "$work/out")"
 fi
 grep -q 'asan   \(orphan\|hang\|crash\|skipped\)' "$work/out" && fail 'asan ran what is for gcc alone'
 grep -q 'tsan   lone' "$work/out" && fail 'tsan ran what has one thread'
