@@ -213,11 +213,14 @@ static void hold_serve(struct hold_watch *w)
 	unsigned int i;
 	int rc;
 
+	/* All before the first is served: by that one the others' links would be alive again. */
+	for (i = 0; i < w->d->n; i++)
+		if (!hold_path(w->path[0], PATH_MAX, hold_addr(&w->d->nic[i]), &w->h->trust))
+			hold_clear(w->path[0]);
 	for (i = 0; i < w->d->n; i++) {
 		path = w->path[w->links];
 		if (hold_path(path, PATH_MAX, hold_addr(&w->d->nic[i]), &w->h->trust))
 			continue;
-		hold_clear(path);
 		rc = w->links ? (symlink(w->path[0], path) ? -errno : 0) : handover_listen(&w->listener, path, &w->h->trust);
 		if (!rc) {
 			w->links++;

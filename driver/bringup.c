@@ -85,7 +85,7 @@ int drv_step_configure(struct drv *d, struct drv_nic *nic)
 	const struct drv_opts *o = &d->opts;
 	const struct { uint32_t off, v; } reg[] = {
 		{ P2P_NIC_INDEX, nic->index },
-		{ P2P_NUM_NICS, d->max_nics },
+		{ P2P_NUM_NICS, nic->shape.nics },
 		{ P2P_SLOTS, nic->shape.slots },
 		{ P2P_RX_BUFS, nic->shape.rx_bufs },
 		{ P2P_MODE, o->mode },

@@ -194,6 +194,7 @@ def hold(b, g):
         g.sh(f'kill -{sig} {store}; > /tmp/store')
         adopted(b, g, 'store', 'ready 10', '0 introduced, 4 adopted', f'the driver is {what} and started anew')
         moves(b, f'after the driver was {what}')
+        b.check('nobody can take over' not in g.sh('cat /tmp/store'), f'the driver was {what}: every address can be taken over by')
     other = g.start('up', 'exec ' + command)
     adopted(b, g, 'up', ' up in ', '0 introduced, 4 adopted', 'another driver takes over')
     g.expect('store', 'has taken over')
