@@ -3,7 +3,8 @@
 """router_nic_lost.py: one NIC of three dies under load, and the other two still follow tens of thousands of changes.
 
 Killed under a router that made the tables, killed under one that has just taken them over, and stopped, which a NIC may come
-back from: then it leaves everything to the kernel until the next router gives it its whole table.
+back from: then it leaves everything to the kernel until the next router gives it its whole table.  At last a fourth is added, with
+a host of its own, and leaves again.
 """
 import signal
 import time
@@ -25,25 +26,27 @@ def prefix(i):
 class Net:
     def __init__(self, b):
         self.b, self.turn = b, 0
-        self.r, self.hosts = b.netns('router'), [b.netns('h0'), b.netns('h1')]
+        self.r, self.hosts = b.netns('router'), {i: b.netns(f'h{i}') for i in (0, 1, 3)}
         b.must(self.r.cmd('sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward'))
-        self.nics = [b.nic(f'n{i}', f'tap:h{i},netns={h.path}') for i, h in enumerate(self.hosts)]
-        self.nics.append(self.busy())
+        self.nics = [self.tap(0), self.tap(1), self.busy()]
+
+    def tap(self, i):
+        return self.b.nic(f'n{i}', f'tap:h{i},netns={self.hosts[i].path}')
 
     def busy(self):
         """Always in the middle of something: only such a one holds an epoch."""
         return self.b.nic('n2', 'gen:load,rate=1000000')
 
-    def router(self):
-        argv = [P2PNIC, 'router', *self.b.addresses(NICS), '--silence', '2000', '--keep', '--route-mem', '2M']
+    def router(self, names=NICS):
+        argv = [P2PNIC, 'router', *self.b.addresses(names), '--silence', '2000', '--keep', '--route-mem', '2M']
         return self.b.start('p2pnic-router', self.r.cmd(*argv)).expect('routing: ', 20)
 
-    def address(self):
-        for i, h in enumerate(self.hosts):
-            self.b.must(self.r.cmd('ip', 'addr', 'add', f'10.{1 + i}.0.1/16', 'dev', f'n{i}p0'))
-            self.b.must(h.cmd('ip', 'addr', 'add', f'10.{1 + i}.0.2/16', 'dev', f'h{i}'))
-            self.b.must(h.cmd('ip', 'link', 'set', f'h{i}', 'up'))
-            self.b.must(h.cmd('ip', 'route', 'add', 'default', 'via', f'10.{1 + i}.0.1'))
+    def address(self, i):
+        h = self.hosts[i]
+        self.b.must(self.r.cmd('ip', 'addr', 'add', f'10.{1 + i}.0.1/16', 'dev', f'n{i}p0'))
+        self.b.must(h.cmd('ip', 'addr', 'add', f'10.{1 + i}.0.2/16', 'dev', f'h{i}'))
+        self.b.must(h.cmd('ip', 'link', 'set', f'h{i}', 'up'))
+        self.b.must(h.cmd('ip', 'route', 'add', 'default', 'via', f'10.{1 + i}.0.1'))
 
     def ip(self, lines):
         with open(self.b.path('batch'), 'w', encoding='ascii') as f:
@@ -103,10 +106,30 @@ def said(b, router, why):
     b.check(len(lines) == 1 and why in lines[0], f'said once: {[x.replace(b.dir, "") for x in lines]}')
 
 
-def again(b, n, router, want):
+def again(b, n, router, want, names=NICS):
     b.equal(router.stop(), 0, 'the router ends with status')
-    router = n.router()
+    router = n.router(names)
     b.check(want in router.out, 'the next one: ' + router.out.strip())
+    return router
+
+
+def grows(b, n, router):
+    """A fourth NIC routes once the next router knows it, and is forgotten by the one after its end."""
+    four = (*NICS, 'n3')
+    n.nics.append(n.tap(3))
+    router = again(b, n, router, '1 introduced, 3 adopted', four)
+    n.address(3)
+    follows(b, n, 'a fourth is there', 0, 1)
+    wait_for('the fourth has the whole table', 20, lambda: n.right(four), 0.2)
+    before = b.stats('n3')['n3']['ports'][0]['tx_frames']
+    r = b.call(n.hosts[0].cmd('ping', '-n', '-q', '-c', '20', '-i', '0.02', '-W', '2', '10.4.0.2'), 20)
+    after = b.stats('n0', 'n3')
+    b.check(r.status == 0 and after['n3']['ports'][0]['tx_frames'] >= before + 15 and after['n0']['events']['routed'],
+            f'it is routed to and from: {r.out.strip().splitlines()[-2:]}')
+    b.equal(n.nics.pop().stop(), 0, 'the fourth ends with status')
+    router = again(b, n, router, '0 introduced, 3 adopted')
+    b.equal([p['state'] for p in b.show('peers', 'n0')['nics'][0]['peers']], ['up', 'up', 'up', 'absent'], 'whom n0 knows')
+    follows(b, n, 'the fourth has left', 0, 1)
     return router
 
 
@@ -114,9 +137,10 @@ def main(b):
     need_root('network namespaces')
     need_tool('ip', 'ping', 'unshare', 'nsenter')
     n = Net(b)
-    b.up(NICS, '--route', '--route-mem', '2M')
+    b.up(NICS, '--route', '--route-mem', '2M', '--max-nics', '4')
     router = n.router()
-    n.address()
+    n.address(0)
+    n.address(1)
     follows(b, n, 'all there', 0, 1)
 
     n.nics[2].kill()
@@ -143,6 +167,7 @@ def main(b):
     router = again(b, n, router, '0 introduced, 3 adopted')
     wait_for('it has the whole table', 20, lambda: n.right(NICS), 0.2)
     follows(b, n, 'all there again', 0, 2)
+    router = grows(b, n, router)
     b.equal(router.stop(), 0, 'the router ends with status')
     b.equal([x.stop() for x in n.nics], [0, 0, 0], 'NICs end with status')
 
