@@ -183,11 +183,15 @@ def adopted(b, g, name, text, count, what):
 
 
 def hold(b, g):
-    """Four NICs forward, while whoever holds their descriptors is killed, restarted and replaced."""
+    """Two NICs forward, two are added, while whoever holds their descriptors is killed, restarted and replaced."""
+    two = MESH_PAIRS[0]
+    up(g, two, '--max-nics', '4', '--pair', f'{g.addr[two[0]]}.0={g.addr[two[1]]}.0', name='two')
+    wait_for('frames go out of the first pair', PATIENCE_S, lambda: outs(b)[0] > 20)
     pairs = ' '.join(f'--pair {g.addr[x]}.0={g.addr[y]}.0' for x, y in MESH_PAIRS)
     command = f'p2pnic up {addresses(g, MESH)} {pairs} {" ".join(PATIENT)}'
     store = g.start('store', f'exec fdstore /tmp/notify {command}')
-    adopted(b, g, 'store', 'ready 10', '4 introduced, 0 adopted', 'a service manager starts the driver')
+    adopted(b, g, 'store', 'ready 10', '2 introduced, 2 adopted', 'a service manager starts a driver that takes over and adds two')
+    g.expect('two', 'has taken over')
     moves(b, 'with the driver')
     own_addresses(b, g, MESH, 'a mesh of four')
     for sig, what in (('USR1', 'killed'), ('USR2', 'ended')):
@@ -213,11 +217,14 @@ def let_go(b, g, other, command):
     g.sh(f'p2pnic unbind --force {last}')
     g.expect('up', 'the kernel wants it back')
     b.equal([n['state'] for n in b.stats(*MESH).values()], ['running'] * 3 + ['reset'], 'one is unbound: NICs')
+    left = g.start('left', f'exec p2pnic up {addresses(g, MESH[:-1])} {" ".join(PATIENT)}')
+    adopted(b, g, 'left', ' up in ', '0 introduced, 3 adopted', 'the others without it')
+    g.sh(f'while [ -d /proc/{other} ]; do usleep 20000; done')
     g.sh(f'p2pnic bind {last}')
     pid = g.start('again', 'exec ' + command)
     adopted(b, g, 'again', ' up in ', '1 introduced, 3 adopted', 'bound again')
     own_addresses(b, g, MESH, 'bound again')
-    g.sh(f'while [ -d /proc/{other} ]; do usleep 20000; done')
+    g.sh(f'while [ -d /proc/{left} ]; do usleep 20000; done')
     doctor(b, g, 'e', 'f', 'g')
     refused(b, g, f'p2pnic up {addresses(g, MESH)} --mode rd', 'runs in wr, not rd')
     b.equal([n['state'] for n in b.stats(*MESH).values()], ['running'] * 4, 'refused: NICs')
