@@ -76,7 +76,7 @@ static int adopt_agree(struct drv *d, const struct adopt_view *ref, const struct
 	return 0;
 }
 
-/* Who runs has its number: a bit for each. */
+/* Reads what runs.  taken: the numbers that it has, a bit for each. */
 static int adopt_gather(struct drv *d, struct adopt_view *view, unsigned int *ref, uint32_t *taken)
 {
 	unsigned int i;
@@ -136,18 +136,18 @@ static int adopt_left(struct drv *d, uint32_t taken, uint32_t *left)
 static void adopt_places(struct drv *d, uint32_t taken, uint32_t left, uint32_t *gone)
 {
 	unsigned int i, k;
-	uint32_t free;
+	uint32_t vacant;
 
 	*gone = left;
 	for (i = 0; i < d->n; i++) {
 		if (adopt_running(&d->nic[i]))
 			continue;
-		free = ~taken & (uint32_t)((1ull << d->max_nics) - 1);
-		if (free & 1u << i) {
+		vacant = ~taken & (uint32_t)((1ull << d->max_nics) - 1);
+		if (vacant & 1u << i) {
 			k = i;
 			*gone &= ~(1u << i);
 		} else {
-			k = (unsigned int)__builtin_ctz(free & left ? free & left : free);
+			k = (unsigned int)__builtin_ctz(vacant & left ? vacant & left : vacant);
 		}
 		taken |= 1u << k;
 		d->nic[i].index = k;

@@ -167,9 +167,9 @@ static int drv_check_opts(struct drv *d, const struct drv_opts *o)
 	if (!d->n)
 		return drv_fail(d, -EINVAL, "no NIC given");
 	if (o->max_nics && (o->max_nics < d->n || o->max_nics > P2P_MAX_NICS))
-		return drv_fail(d, -EINVAL, "room for %u, %u NICs given; ask for %u to %u", o->max_nics, d->n, d->n, P2P_MAX_NICS);
+		return drv_fail(d, -EINVAL, "room for %u, %u NICs given; give --max-nics %u to %u", o->max_nics, d->n, d->n, P2P_MAX_NICS);
 	if (o->max_nics > d->n && o->mode == P2P_MODE_BN)
-		return drv_fail(d, -EINVAL, "in bn a mesh can't grow: all NICs begin anew with its host part");
+		return drv_fail(d, -EINVAL, "in bn a mesh can't grow, all NICs begin anew with its host part; leave --max-nics out");
 	if (o->mode >= P2P_NUM_MODES)
 		return drv_fail(d, -EINVAL, "mode %u does not exist", o->mode);
 	if (o->cut && o->mode != P2P_MODE_WR)

@@ -50,7 +50,7 @@
 	X(STRIDE, 0x038, 4, RW, 64, "checksum stride in bytes, a power of two 4-256 that divides BUF_SIZE") \
 	X(BUF_SIZE, 0x03c, 4, ST, 2048, "bytes of a packet buffer: 2048, 2112, 4096 or 9728") \
 	X(NIC_INDEX, 0x040, 4, RW, 0, "this NIC's number among its peers") \
-	X(NUM_NICS, 0x044, 4, RW, 1, "NICs in the mesh, this one included, 1-32") \
+	X(NUM_NICS, 0x044, 4, RW, 1, "NICs that the mesh has room for, this one included, 1-32") \
 	X(SLOTS, 0x048, 4, RW, 0, "slots per ring, a power of two 64-16384") \
 	X(RX_BUFS, 0x04c, 4, RW, 0, "receive buffers per port and queue") \
 	X(FLAGS, 0x050, 4, RW, 0, "P2P_FLAG_* bits") \
@@ -99,7 +99,7 @@
 	X(PEER_BUF_STEP, 0x20, 8, RW, 0, "distance from buf(p, this NIC) to buf(p + 1, this NIC)") \
 	X(PEER_RX, 0x28, 8, RW, 0, "offset of its receive buffers, rx(0) (rd)") \
 	X(PEER_RX_BYTES, 0x30, 8, RW, 0, "bytes of all its receive buffers (rd)") \
-	X(PEER_PORTS, 0x38, 4, RW, 0, "its ports") \
+	X(PEER_PORTS, 0x38, 4, RW, 0, "its ports; 0: nothing of it is mapped") \
 	X(PEER_SLOTS, 0x3c, 4, RW, 0, "slots of its rings") \
 	X(PEER_BUF_SIZE, 0x40, 4, RW, 0, "bytes of its packet buffers") \
 	X(PEER_QUEUE_STEP, 0x48, 8, RW, 0, "distance of planes in its BAR2: what the offsets above tell of queue 0 lies so far on for the next")

@@ -15,12 +15,11 @@ import random
 import sys
 import time
 
-from lib import Failed, Far, P2PNIC, Ring, descriptors, drops, memory_kib, run, side_by_side, wait_for
+from lib import Failed, Far, P2PNIC, Ring, WAYS, descriptors, drops, memory_kib, run, side_by_side, wait_for
 
 NICS, FIFTH = Ring.NICS, 'e'
 SLOTS, CABLE, RATE, BURST = 128, 1024, 1500, 32
 SILENCE_MS = 1500
-MODES = {'wr': ('--mode', 'wr'), 'rd': ('--mode', 'rd'), 'cut': ('--mode', 'wr', '--placement', 'cut'), 'bn': ('--mode', 'bn')}
 EVENTS = ('nic', 'nic', 'nic', 'two', 'noticed', 'stop', 'replace', 'introducing', 'adopting', 'fresh', 'down', 'far', 'cable', 'number', 'grow')
 EVENTS_BN = ('host', 'host', 'nic', 'two', 'host_and_nic', 'host_coming', 'far')
 GROWTH_KIB = 256
@@ -89,8 +88,7 @@ class Crash:
         self.gone(since)
 
     def args(self):
-        room = () if self.mode == 'bn' else ('--max-nics', str(self.room))
-        return [*MODES[self.mode], *room, '--slots', str(SLOTS), '--silence', str(SILENCE_MS), *self.ring.pair_args]
+        return [*WAYS[self.mode], '--max-nics', str(self.room), '--slots', str(SLOTS), '--silence', str(SILENCE_MS), *self.ring.pair_args]
 
     def running(self, names=NICS):
         """NICs that run, as they say; those that are gone do not."""
@@ -329,7 +327,7 @@ class Crash:
     def do_number(self):
         """Whoever is up can't be left out; that is refused, and disturbs nobody."""
         some = self.rng.sample(NICS, 3)
-        r = self.b.call([P2PNIC, 'up', *self.b.addresses(some), *MODES[self.mode]])
+        r = self.b.call([P2PNIC, 'up', *self.b.addresses(some), *WAYS[self.mode]])
         if r.status != 1 or 'in its mesh, up and not given; name all that are up' not in r.err:
             raise Failed(f'{self.where}: up with 3 of 4 NICs: status {r.status}, {r.err!r}')
 

@@ -5,13 +5,11 @@
 a and b exchange captures.  c and d are added one after the other, each with a capture that comes out at another port of a or b.
 c is stopped and left out, and e, with more ports, takes the place.  All are in pairs; or the bridge floods all to all.
 """
-import sys
-
-from lib import drops, first_difference, numbered_frames, pcap_read, pcap_write, refused, run, side_by_side, wait_for
+from lib import WAYS, drops, first_difference, numbered_frames, one_each, pcap_read, pcap_write, refused, run, wait_for
 
 RATE, COUNT, FEW = 4000, 14000, 1500
 WHERE = {'c': 'a.1', 'd': 'b.1', 'e': 'a.1'}  # whose capture comes out where
-MODES = {'wr': ('--mode', 'wr'), 'rd': ('--mode', 'rd'), 'cut': ('--mode', 'wr', '--placement', 'cut'), 'bridge': ('--bridge',)}
+MODES = {**{w: WAYS[w] for w in ('wr', 'rd', 'cut')}, 'bridge': ('--bridge',)}
 
 
 def source(b, tag, count, rate, out):
@@ -77,14 +75,13 @@ def one_mode(b, mode):
 
 
 def main(b):
-    if sys.argv[1:]:
-        one_mode(b, sys.argv[1])
+    if not one_each(b, 100, MODES, one_mode):
         return
-    side_by_side(b, 100, {m: (m,) for m in MODES})
-    b.nic('x', 'null:'), b.nic('y', 'null:')
-    refused(b, ['up', *b.addresses('xy'), '--max-nics', '1'], 'room for 1, 2 NICs given')
+    b.nic('x', 'null:')
+    b.nic('y', 'null:')
+    refused(b, ['up', *b.addresses('xy'), '--max-nics', '1'], 'room for 1, 2 NICs given', '--max-nics 2 to 32')
     refused(b, ['up', *b.addresses('xy'), '--max-nics', '33'], '--max-nics')
-    refused(b, ['up', *b.addresses('xy'), '--mode', 'bn', '--monitor', '--max-nics', '3'], "in bn a mesh can't grow")
+    refused(b, ['up', *b.addresses('xy'), '--mode', 'bn', '--monitor', '--max-nics', '3'], "in bn a mesh can't grow", 'leave --max-nics out')
 
 
 run(main)

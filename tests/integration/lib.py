@@ -26,6 +26,8 @@ MEMIF_LOOP = os.path.join(BUILD, 'tests', 'unit', 'memif', 'memif_loop')
 CABLE = os.path.join(BUILD, 'tests', 'integration', 'cable')
 FAR = os.path.join(BUILD, 'tests', 'soak', 'far')
 MODES = ('wr', 'rd', 'bn')
+# Every way in which frames move, and what `up` and `run` are told for it.
+WAYS = {**{m: ('--mode', m) for m in MODES}, 'cut': ('--mode', 'wr', '--placement', 'cut')}
 
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -464,6 +466,15 @@ def side_by_side(b, seconds, cases):
         print(p.out, end='', flush=True)
         b.equal(status, 0, f'{p.name} ends with status')
     return [p.out for p in procs]
+
+
+def one_each(b, seconds, names, one):
+    """one(b, name) for each name, side by side.  False in such a process, which has no more to do."""
+    if sys.argv[1:]:
+        one(b, sys.argv[1])
+        return False
+    side_by_side(b, seconds, {n: (n,) for n in names})
+    return True
 
 
 # --- captures ---

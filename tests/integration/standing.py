@@ -3,10 +3,9 @@
 """One of four ports' cables stands still: the others lose nothing.  Two ingresses that overload one port share it."""
 import json
 import signal
-import sys
 import time
 
-from lib import CABLE, Failed, drops, run, side_by_side, wait_for
+from lib import CABLE, Failed, drops, one_each, run, wait_for
 
 RATE, COUNT = 5000, 20000
 DRAIN_RATE, DRAIN_MS = 20000, 2500
@@ -90,12 +89,9 @@ CASES = {'wr': ('wr', ()), 'rd': ('rd', ()), 'off': ('wr', ('--backpressure', 'o
 
 
 def main(b):
-    if sys.argv[1:]:
-        standing(b, *CASES[sys.argv[1]])
-        return
-    side_by_side(b, 60, {c: (c,) for c in CASES})
-    for mode in ('wr', 'rd'):
-        shares(b, mode, (64, 64))
+    if one_each(b, 60, CASES, lambda b, c: standing(b, *CASES[c])):
+        for mode in ('wr', 'rd'):
+            shares(b, mode, (64, 64))
 
 
 run(main)
